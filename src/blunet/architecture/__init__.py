@@ -1,0 +1,19 @@
+"""Settings of a network, its table of layers, the size census, names in published checkpoints; plain Python."""
+
+from blunet.architecture.census import Census, census, compression_ratio
+from blunet.architecture.layers import Layer, Weight, layer_table, reach
+from blunet.architecture.settings import NETWORKS, Network, NetworkSettings, ResidualLevels
+
+__all__ = [
+    "NETWORKS",
+    "Census",
+    "Layer",
+    "Network",
+    "NetworkSettings",
+    "ResidualLevels",
+    "Weight",
+    "census",
+    "compression_ratio",
+    "layer_table",
+    "reach",
+]

@@ -1,0 +1,55 @@
+"""Writing files so that a killed run never leaves half of one under its final name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from blunet.errors import InputError
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, with its ending, and rename it to `path` on success.
+
+    Parameters
+    ----------
+    path : str or Path
+        The final name. Its folder must exist. An existing file is replaced in one step.
+
+    Yields
+    ------
+    Path
+        Where to write. It is removed if the block raises.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def output_folder(path: str | Path) -> Path:
+    """Make the folder `path` (and its parents) and return it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made or written to, with the system's reason.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as e:
+        raise InputError(
+            f"The output folder '{folder}' cannot be made: a file stands in its place; choose another name."
+        ) from e
+    except OSError as e:
+        raise InputError(f"The output folder '{folder}' cannot be made: {e.strerror}; choose another.") from e
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"The output folder '{folder}' cannot be written to; choose another.")
+    return folder

@@ -1,0 +1,38 @@
+"""BLU-Net for napari: segment cells in DIC microscopy with a binary lightweight U-Net.
+
+The names below are imported when they are first used, so that `import blunet` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from blunet.packed.model import PackedModel, load_model
+    from blunet.segmentation.segment import segment
+
+    __version__: str
+
+__all__ = ["PackedModel", "__version__", "load_model", "segment"]
+
+_ROOMS = {
+    "PackedModel": "blunet.packed.model",
+    "load_model": "blunet.packed.model",
+    "segment": "blunet.segmentation.segment",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _ROOMS:
+        value = getattr(import_module(_ROOMS[name]), name)
+    elif name == "__version__":
+        value = import_module("importlib.metadata").version("napari-blunet")
+    else:
+        raise AttributeError(f"module 'blunet' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

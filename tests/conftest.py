@@ -1,0 +1,47 @@
+"""Where the tests' data lie, and what is set before any library reads its environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors and warnings, not what the processor could do
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # the same rounding on every processor
+os.environ.setdefault("NAPARI_ASYNC", "0")
+
+WINDOWS = {"make_napari_viewer", "make_napari_viewer_proxy", "qapp", "qtbot"}
+"""Fixtures that load Qt."""
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that open a window: they run apart from the rest, see `markers` in pyproject.toml."""
+    for item in items:
+        if WINDOWS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("window")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def legacy() -> Path:
+    """Checkpoints in the published format (two levels, random weights) and `expected.npz`, their outputs."""
+    return ROOT / "tests" / "data" / "legacy"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real images with masks made by hand, which lie beside the project and are not part of it."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the real images are not at hand: there is no folder {folder}")
+    return folder

@@ -1,0 +1,61 @@
+"""PNG and JPEG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from blunet.images.tiff import Layout
+
+PNG = b"\x89PNG\r\n\x1a\n"
+#: Pillow's modes that hold more than one grey value of 8 bits.
+DTYPES = {"1": np.bool_, "I;16": np.uint16, "I;16B": np.uint16, "I": np.uint16, "F": np.float32}
+
+
+def bitmap_layout(path: Path) -> Layout:
+    """Read the layout of a PNG or JPEG from its header."""
+    with Image.open(path) as image:
+        dtype = np.uint16 if _has_deep_samples(path) else DTYPES.get(image.mode, np.uint8)
+        return Layout(frames=1, shape=(image.height, image.width), stack=False, dtype=np.dtype(dtype))
+
+
+def bitmap_values(path: Path) -> NDArray[Any]:
+    """Decode a PNG or JPEG to (Y, X), or (Y, X, S) with 2 to 4 samples S; a palette becomes colours."""
+    if _has_deep_samples(path):
+        import imagecodecs
+
+        deep: NDArray[np.uint16] = imagecodecs.png_decode(path.read_bytes())
+        return deep
+    with Image.open(path) as image:
+        if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
+            return np.asarray(image.convert("RGB"))
+        return np.asarray(image).astype(DTYPES.get(image.mode, np.uint8), copy=False)
+
+
+def palette_values(path: Path) -> NDArray[np.uint16] | None:
+    """Return a palette image's indices plus one, 0 where its colour is black; None without a palette.
+
+    Two indices of one colour stay apart, which they would not in `bitmap_values`.
+    """
+    with Image.open(path) as image:
+        if image.mode != "P":
+            return None
+        colours = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        black = ~colours.any(axis=1)
+        indices = np.asarray(image)
+    numbers = np.zeros(256, np.uint16)
+    numbers[: len(colours)] = np.where(black, 0, np.arange(len(colours)) + 1)
+    values: NDArray[np.uint16] = numbers[indices]
+    return values
+
+
+def _has_deep_samples(path: Path) -> bool:
+    """Tell whether a PNG holds several samples of 16 bits, which Pillow would cut to 8."""
+    with path.open("rb") as file:
+        header = file.read(26)
+    # The first chunk holds the size, bit depth and colour type (2: RGB, 4: grey + alpha, 6: RGB + alpha).
+    return header.startswith(PNG) and header[24] == 16 and header[25] in (2, 4, 6)

@@ -1,0 +1,103 @@
+"""Finding image files: endings, stems, folders and patterns."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from blunet.errors import InputError
+
+#: Endings (in any case) of the files that a folder's images are taken from.
+ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+#: Ends of the stems of files that are made from images, or belong to them.
+MADE = ("_labels", "_probability", "_mask")
+
+
+def stem_of(path: str | Path) -> str:
+    """Return a file's name without its ending (`a.b.tif` -> `a.b`, `c.ome.tif` -> `c`)."""
+    stem = Path(path).stem
+    return stem[:-4] if stem.lower().endswith(".ome") and len(stem) > 4 else stem
+
+
+def natural_key(path: Path) -> tuple[list[str | int], str]:
+    """Sort key by which `t2.tif` comes before `t10.tif`; upper and lower case are equal."""
+    parts = re.split(r"(\d+)", str(path).casefold())
+    return [int(part) if part.isdecimal() else part for part in parts], str(path)
+
+
+def images_in(folder: Path, *, made: bool = False) -> list[Path]:
+    """Return the image files directly in `folder`, naturally sorted; hidden ones never.
+
+    Parameters
+    ----------
+    folder : Path
+        It must exist.
+    made : bool
+        Whether to include files whose stem ends in `_labels`, `_probability` or `_mask`.
+    """
+    return _chosen(folder.iterdir(), made=made)
+
+
+def _chosen(paths: Iterable[Path], *, made: bool = False) -> list[Path]:
+    chosen = [
+        path
+        for path in paths
+        if path.suffix.lower() in ENDINGS
+        and not path.name.startswith(".")
+        and (made or not stem_of(path).endswith(MADE))
+        and path.is_file()
+    ]
+    return sorted(chosen, key=natural_key)
+
+
+def images_of(source: str | Path) -> list[Path]:
+    """Return the image files that one argument of a command means.
+
+    Parameters
+    ----------
+    source : str or Path
+        A file (whatever its name), a folder (its images, naturally sorted, without those whose stem ends in
+        `_labels`, `_probability` or `_mask`), or a pattern such as `plate/*.tif` (chosen as in a folder).
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or no image in the folder or under the pattern.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        images = images_in(path)
+        if not images:
+            raise InputError(
+                f"The folder '{source}' holds no images; give one with {', '.join(ENDINGS)} files."
+            )
+        return images
+    if path.exists():
+        return [path]
+    if not glob.has_magic(str(source)):
+        raise InputError(f"There is no file or folder '{source}'; check the name.")
+    images = _chosen(Path(found) for found in glob.glob(str(path), recursive=True))
+    if not images:
+        raise InputError(f"No image matches '{source}'; check the pattern.")
+    return images
+
+
+def find_images(sources: Iterable[str | Path]) -> list[Path]:
+    """Return the image files that several arguments mean, in their order, each file once.
+
+    Raises
+    ------
+    InputError
+        For the first argument that `images_of` refuses.
+    """
+    return without_repeats(path for source in sources for path in images_of(source))
+
+
+def without_repeats(paths: Iterable[Path]) -> list[Path]:
+    """Drop paths that name a file that came before."""
+    first: dict[Path, Path] = {}
+    for path in paths:
+        first.setdefault(path.resolve(), path)
+    return list(first.values())

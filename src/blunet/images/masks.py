@@ -1,0 +1,138 @@
+"""Truth masks: what a mask file says about the objects in its image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.errors import InputError
+from blunet.images.read import read_values
+
+#: Connected parts smaller than this (pixels) in a mask of one value are slips of the pen, not cells.
+SMALLEST_SPECK = 50
+
+
+def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> NDArray[np.int32]:
+    """Read a truth mask as labels.
+
+    Parameters
+    ----------
+    path : str or Path
+        TIFF or PNG. In a colour or palette image every colour is a value; black is the background.
+    shape : (Y, X), optional
+        The size of the image that the mask belongs to.
+
+    Returns
+    -------
+    ndarray of shape (Y, X), int32
+        0 is background; see `truth_labels`. A mask without any object is legal.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is a stack, holds values that are no labels, or has another size.
+    """
+    path = Path(path)
+    mask = read_values(path)
+    if shape is not None and mask.shape != tuple(shape):
+        raise InputError(
+            f"The mask '{path}' is {mask.shape[0]} x {mask.shape[1]} pixels (Y x X) but its image is "
+            f"{shape[0]} x {shape[1]}; give a mask of the image's size."
+        )
+    try:
+        return truth_labels(mask)
+    except InputError as e:
+        raise InputError(f"'{path}': {e}") from e
+
+
+def truth_labels(mask: NDArray[Any]) -> NDArray[np.int32]:
+    """Turn the values of a truth mask into labels.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (Y, X)
+        Booleans, integers, or floats that are whole numbers; 0 is background.
+
+    Returns
+    -------
+    ndarray of shape (Y, X), int32
+        With one non-zero value: the 4-connected parts of at least 50 px, numbered from 1. Otherwise the
+        values themselves are the objects; one value in several pieces stays one object.
+
+    Raises
+    ------
+    InputError
+        If a value is negative, fractional or not finite.
+    """
+    if mask.ndim != 2:
+        raise InputError(f"The mask has the shape {mask.shape}; give one of shape (Y, X).")
+    if mask.dtype.kind not in "buif":
+        raise InputError(f"The mask's values are of type {mask.dtype}; give whole numbers.")
+    values = np.unique(mask)
+    wrong = values[~((values >= 0) & (values == np.floor(values)) & (values < np.inf))]
+    if wrong.size:
+        raise InputError(f"The mask holds the value {wrong[0]:g}; give whole numbers, 0 for the background.")
+    objects = values[values > 0]
+    if objects.size == 1:
+        return _large_parts(mask > 0)
+    if objects.size and objects[-1] > np.iinfo(np.int32).max:
+        return (np.searchsorted(objects, mask) + (mask > 0)).astype(np.int32)
+    return mask.astype(np.int32)
+
+
+def _large_parts(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Label the 4-connected parts and drop specks."""
+    from scipy.ndimage import label
+
+    parts, _ = label(foreground)
+    keep = np.bincount(parts.ravel()) >= SMALLEST_SPECK
+    keep[0] = False
+    numbers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
+    labels: NDArray[np.int32] = numbers[parts]
+    return labels
+
+
+def with_gap(labels: NDArray[np.int32], width: Literal[1, 2] = 1) -> NDArray[np.int32]:
+    """Part touching objects by a gap, so that a network can learn to see the border between them.
+
+    For training only; scores use the untouched truth.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (Y, X), int32
+        0 is background.
+    width : {1, 2}
+        Pixels of the gap: 1 takes them from the upper or left one of two touching objects, 2 from both.
+
+    Returns
+    -------
+    ndarray of shape (Y, X), int32
+        A copy in which no two objects are 4-connected. Objects one pixel thin may vanish.
+    """
+    gap = np.zeros(labels.shape, bool)
+    for axis in (0, 1):
+        first, second = np.moveaxis(labels, axis, 0)[:-1], np.moveaxis(labels, axis, 0)[1:]
+        touching = (first != second) & (first > 0) & (second > 0)
+        along = np.moveaxis(gap, axis, 0)
+        along[:-1] |= touching
+        if width == 2:
+            along[1:] |= touching
+    return np.where(gap, np.int32(0), labels)
+
+
+def typical_diameter(masks: Iterable[NDArray[np.integer[Any]]]) -> float | None:
+    """Return the median equivalent diameter of all objects, sqrt(4 A / pi) in pixels; None if there are none.
+
+    Parameters
+    ----------
+    masks : iterable of ndarray of shape (Y, X)
+        Labels, each array with objects of its own; 0 is background.
+    """
+    areas = [np.unique(labels[labels > 0], return_counts=True)[1] for labels in masks]
+    if not any(area.size for area in areas):
+        return None
+    return float(np.median(np.sqrt(4 * np.concatenate(areas) / np.pi)))

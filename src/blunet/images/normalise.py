@@ -1,0 +1,265 @@
+"""From a microscope's grey values to [0, 1]: the one place that normalises images."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.errors import InputError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+#: At most about this many pixels of one frame are looked at for its percentiles (a regular grid of them).
+PIXELS_PER_FRAME = 2**18
+#: The background is blurred on means of blocks, so many to a sigma: no visible difference, far less work.
+BLOCKS_PER_SIGMA = 4
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """How images become [0, 1]; a part of the model they were trained with.
+
+    Parameters
+    ----------
+    method : {"range", "percentile"}
+        `range`: integers are divided by the maximum of their type, floats stay as they are. `percentile`: the
+        percentiles `low` and `high` of the whole image become 0 and 1. Both clip to [0, 1].
+    low, high : float
+        Percentiles, 0 <= low < high <= 100. Not used by `range`.
+    shading : float, optional
+        Standard deviation (pixels) of the Gaussian that gives the slow background, which is subtracted before
+        the percentiles are taken. None: nothing is subtracted. Only with `percentile`.
+
+    Raises
+    ------
+    InputError
+        If a value is outside its range.
+    """
+
+    method: Literal["range", "percentile"] = "range"
+    low: float = 0.1
+    high: float = 99.9
+    shading: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in ("range", "percentile"):
+            raise InputError(f"Normalisation method {self.method!r} is unknown; use 'range' or 'percentile'.")
+        for name in ("low", "high", "shading"):
+            value = getattr(self, name)
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not (is_number or (name == "shading" and value is None)):
+                raise InputError(f"Normalisation '{name}' is {value!r}; give a number.")
+        if not 0 <= self.low < self.high <= 100:
+            raise InputError(
+                f"Normalisation percentiles are low {self.low:g} and high {self.high:g}; "
+                "give 0 <= low < high <= 100."
+            )
+        if self.shading is None:
+            return
+        if not (self.shading > 0 and math.isfinite(self.shading)):
+            raise InputError(f"Normalisation shading is {self.shading:g} px; give a positive sigma or none.")
+        if self.method == "range":
+            raise InputError("Shading can only be removed with the method 'percentile', not with 'range'.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Normalisation:
+        """Make settings from plain values, as `to_dict` gives them.
+
+        Raises
+        ------
+        InputError
+            If a key is unknown or a value outside its range.
+        """
+        if not isinstance(settings, Mapping):
+            raise InputError(f"Normalisation settings are {settings!r}; give a table of settings.")
+        known = [field.name for field in fields(cls)]
+        for key in settings:
+            if key not in known:
+                raise InputError(f"Normalisation setting {key!r} is unknown; use {', '.join(known)}.")
+        return cls(**settings)
+
+
+class Limits(NamedTuple):
+    """The values that become 0 and 1: grey values, or differences to the background if shading is removed."""
+
+    low: float
+    high: float
+
+
+def estimate(frames: Iterable[NDArray[Any]], settings: Normalisation) -> Limits:
+    """Find the one pair of limits that all frames of a stack share.
+
+    Parameters
+    ----------
+    frames : iterable of ndarray of shape (Y, X)
+        All frames, or some spread evenly over a long stack (see `ImageFile.sample`): about
+        `PIXELS_PER_FRAME` values of each are kept until the end. All of one dtype.
+    settings : Normalisation
+        With `range`, only the type of the first frame matters.
+
+    Returns
+    -------
+    Limits
+        Percentiles of all frames' pixels together. Where these coincide (a few bright pixels on an even
+        ground), the smallest and largest value. `low` equals `high` only if all pixels are equal.
+
+    Raises
+    ------
+    InputError
+        If there is no frame, or a frame is not a finite grey image.
+    """
+    samples, lowest, highest = [], math.inf, -math.inf
+    for frame in frames:
+        check_image(frame)
+        if settings.method == "range":
+            return type_limits(frame.dtype)
+        values = _without_shading(frame, settings.shading)
+        lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
+        step = math.ceil(math.sqrt(values.size / PIXELS_PER_FRAME))
+        samples.append(values[::step, ::step].ravel())
+    if not samples:
+        raise InputError("There is no frame to normalise; give at least one.")
+    low, high = np.percentile(np.concatenate(samples), [settings.low, settings.high])
+    return Limits(float(low), float(high)) if low < high else Limits(lowest, highest)
+
+
+def normalise(
+    image: NDArray[Any], settings: Normalisation, limits: Limits | None = None
+) -> NDArray[np.float32]:
+    """Bring a raw image to [0, 1].
+
+    Parameters
+    ----------
+    image : ndarray of shape (Y, X)
+        The whole frame, before any cropping or tiling: integers, floats or booleans.
+    settings : Normalisation
+        The model's own settings.
+    limits : Limits, optional
+        From `estimate`, shared by the frames of a stack. None: this image's own.
+
+    Returns
+    -------
+    ndarray of shape (Y, X), float32
+        In [0, 1], clipped. An image of one value becomes zeros with `percentile`.
+
+    Raises
+    ------
+    InputError
+        If the image is not two-dimensional, is empty, not grey numbers, or holds NaN or infinite values.
+
+    Warns
+    -----
+    UserWarning
+        If all pixels have one value.
+    """
+    check_image(image)
+    if image.min() == image.max():
+        warnings.warn(
+            f"The image is constant (every pixel is {image.flat[0]}): no object can be seen in it.",
+            UserWarning,
+            stacklevel=2,
+        )
+    low, high = limits if limits is not None else estimate([image], settings)
+    values = _without_shading(image, settings.shading)
+    if not low < high:
+        return np.zeros(image.shape, np.float32)
+    scaled = values - values.dtype.type(low)
+    scaled *= 1 / (high - low)
+    return np.clip(scaled, 0, 1, out=scaled).astype(np.float32, copy=False)
+
+
+def type_limits(dtype: np.dtype[Any]) -> Limits:
+    """Return 0 and the largest value of an integer type; 0 and 1 for floats and booleans."""
+    return Limits(0.0, float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0)
+
+
+def check_image(image: NDArray[Any]) -> None:
+    """Raise InputError unless `image` is a non-empty (Y, X) array of finite real numbers."""
+    if image.ndim != 2 or image.size == 0:
+        raise InputError(f"The image has the shape {image.shape}; give a grey image of shape (Y, X).")
+    if image.dtype.kind not in "buif":
+        raise InputError(f"The image's values are of type {image.dtype}; give integers or real numbers.")
+    if image.dtype.kind == "f":
+        bad = image.size - int(np.count_nonzero(np.isfinite(image)))
+        if bad:
+            raise InputError(
+                f"The image holds {bad} NaN or infinite value{'s' if bad > 1 else ''}; replace them first."
+            )
+
+
+def slow_background(image: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.float32]:
+    """Estimate an image's slow background: a Gaussian blur, computed on block means.
+
+    Parameters
+    ----------
+    image : ndarray of shape (Y, X), float
+        The borders are continued by reflection.
+    sigma : float
+        Standard deviation of the Gaussian in pixels.
+
+    Returns
+    -------
+    ndarray of shape (Y, X), float32
+        The blurred block means, interpolated linearly between the blocks' centres.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    height, width = image.shape
+    rows, columns = (math.ceil(size / max(1, int(sigma / BLOCKS_PER_SIGMA))) for size in image.shape)
+    means = _along_both(_averaging(height, rows), image, _averaging(width, columns))
+    blurred = gaussian_filter(means, (sigma * rows / height, sigma * columns / width), mode="reflect")
+    return _along_both(_interpolation(height, rows), blurred, _interpolation(width, columns))
+
+
+def _along_both(down: csr_array, image: NDArray[np.floating[Any]], across: csr_array) -> NDArray[np.float32]:
+    """Multiply the image's columns by `down` and its rows by `across`."""
+    halfway = np.ascontiguousarray((down @ image).T)
+    return np.ascontiguousarray((across @ halfway).T, np.float32)
+
+
+def _averaging(size: int, blocks: int) -> csr_array:
+    """Return the (blocks, size) matrix that averages pixels over blocks of nearly equal length."""
+    from scipy.sparse import csr_array
+
+    pixels = np.arange(size)
+    block = ((pixels + 0.5) * blocks / size).astype(int)
+    weights = (1 / np.bincount(block))[block].astype(np.float32)
+    return csr_array((weights, (block, pixels)), shape=(blocks, size))
+
+
+def _interpolation(size: int, blocks: int) -> csr_array:
+    """Return the (size, blocks) matrix that interpolates linearly from blocks' centres to pixels."""
+    from scipy.sparse import csr_array
+
+    pixels = np.arange(size)
+    place = np.clip((pixels + 0.5) * blocks / size - 0.5, 0, blocks - 1)
+    left = np.minimum(place.astype(int), max(blocks - 2, 0))
+    right = np.minimum(left + 1, blocks - 1)
+    share = (place - left).astype(np.float32)
+    return csr_array(
+        (np.concatenate([1 - share, share]), (np.tile(pixels, 2), np.concatenate([left, right]))),
+        shape=(size, blocks),
+    )
+
+
+def _without_shading(image: NDArray[Any], sigma: float | None) -> NDArray[np.floating[Any]]:
+    """Return the image as floats, less its slow background; exactly 0 where the image is constant."""
+    # float32 holds integers of 16 bits exactly; wider types may carry a large offset.
+    wide = image.dtype.itemsize > (4 if image.dtype.kind == "f" else 2)
+    values: NDArray[np.floating[Any]] = image.astype(np.float64 if wide else np.float32)
+    if sigma is None:
+        return values
+    lifted: NDArray[np.floating[Any]] = (values - values.min()).astype(np.float32, copy=False)
+    lifted -= slow_background(lifted, sigma)
+    return lifted

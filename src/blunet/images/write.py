@@ -1,0 +1,169 @@
+"""Writing what was found in an image: label and probability files that other programs open."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from blunet.errors import InputError
+from blunet.files import replacing
+from blunet.images.read import reading
+
+#: The line of ImageJ's description, and the JSON key of OME's, that holds ours.
+KEY = "blunet"
+#: ImageJ's files end at 4 GiB; past this many bytes of pixels OME's BigTIFF is written.
+IMAGEJ_BYTES = 2**32 - 2**25
+OME_UNITS = {"µm": "µm", "nm": "nm", "mm": "mm", "cm": "cm", "inch": "in"}
+
+
+def write_labels(
+    path: str | Path,
+    labels: NDArray[Any] | Iterable[NDArray[Any]],
+    *,
+    pixel_size: tuple[float, float] | None = None,
+    unit: str | None = None,
+    description: Mapping[str, Any],
+) -> None:
+    """Write objects as a deflated TIFF for ImageJ, or for OME where ImageJ's format cannot hold them.
+
+    Parameters
+    ----------
+    path : str or Path
+        The final name; it appears when the file is complete.
+    labels : ndarray of shape (Y, X) or (T, Y, X), or an iterable of frames (Y, X)
+        0 is background. Frames of an iterable are kept compressed until the last, as only then the type is
+        known: uint16, or uint32 (OME-TIFF: ImageJ's own format has no such type) past label 65,535.
+    pixel_size : (Y, X), optional
+        Size of a pixel in `unit`. Written only together with it.
+    unit : str, optional
+        Such as "µm".
+    description : mapping
+        The model and settings, as JSON can hold them; `read_description` gives them back.
+
+    Raises
+    ------
+    InputError
+        If the labels are not integers, or the file cannot be written.
+    """
+    stack = not isinstance(labels, np.ndarray) or labels.ndim == 3
+    packed, largest, shape = [], 0, (0, 0)
+    for frame in labels if stack else [labels]:
+        values = np.asarray(frame)
+        if values.dtype.kind not in "bui":
+            raise InputError(f"Labels are of type {values.dtype}; give integers.")
+        largest, shape = max(largest, int(values.max(initial=0))), values.shape
+        packed.append(zlib.compress(values.astype(np.uint32).tobytes(), 1))
+    if not packed:
+        raise InputError(f"There are no labels to write to '{path}'; give at least one frame.")
+    dtype = np.dtype(np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32)
+    frames = (np.frombuffer(zlib.decompress(data), np.uint32).reshape(shape).astype(dtype) for data in packed)
+    _write(path, frames, (len(packed), *shape)[not stack :], dtype, pixel_size, unit, description)
+
+
+def write_probability(
+    path: str | Path,
+    probability: NDArray[np.floating[Any]] | Iterable[NDArray[np.floating[Any]]],
+    *,
+    frames: int | None = None,
+    pixel_size: tuple[float, float] | None = None,
+    unit: str | None = None,
+    description: Mapping[str, Any],
+) -> None:
+    """Write a probability map as a deflated float32 TIFF for ImageJ (past 4 GiB: OME).
+
+    Parameters
+    ----------
+    path, pixel_size, unit, description
+        As in `write_labels`.
+    probability : ndarray of shape (Y, X) or (T, Y, X), or an iterable of frames (Y, X)
+        In [0, 1]. An iterable is written frame by frame.
+    frames : int, optional
+        How many frames an iterable gives; it is needed, and only then.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    if isinstance(probability, np.ndarray):
+        shape: tuple[int, ...] = probability.shape
+        each = iter(probability if probability.ndim == 3 else [probability])
+    else:
+        if frames is None:
+            raise TypeError("write_probability needs `frames` with an iterable")
+        each = iter(probability)
+        first = next(each)
+        shape = (frames, *first.shape)
+        each = itertools.chain([first], each)
+    dtype = np.dtype(np.float32)
+    _write(path, (frame.astype(dtype) for frame in each), shape, dtype, pixel_size, unit, description)
+
+
+def read_description(path: str | Path) -> dict[str, Any]:
+    """Return the description that `write_labels` or `write_probability` put into a file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or was not written by them.
+    """
+    path = Path(path)
+    with reading(path), tifffile.TiffFile(path) as tif:
+        text: Any = (tif.imagej_metadata or {}).get(KEY)
+        if tif.ome_metadata:
+            text = tifffile.xml2dict(tif.ome_metadata)["OME"]["Image"].get("Description")
+    try:
+        description = json.loads(text)[KEY]
+    except (TypeError, KeyError, ValueError) as e:
+        raise InputError(f"'{path}' holds no description of a model and settings.") from e
+    return dict(description)
+
+
+def _write(
+    path: str | Path,
+    frames: Iterator[NDArray[Any]],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    pixel_size: tuple[float, float] | None,
+    unit: str | None,
+    description: Mapping[str, Any],
+) -> None:
+    """Write frames under a temporary name, then rename."""
+    imagej = dtype != np.uint32 and dtype.itemsize * int(np.prod(shape)) < IMAGEJ_BYTES
+    text = json.dumps({KEY: description})  # ASCII on one line, as ImageJ's description needs it
+    metadata: dict[str, Any] = {"axes": "TYX"[-len(shape) :]}
+    metadata |= {KEY: text} if imagej else {"Description": text}
+    resolution = None
+    if pixel_size is not None and unit is not None:
+        y, x = pixel_size
+        if imagej:
+            resolution = (1 / x, 1 / y)
+            # ImageJ reads escapes such as \u00c5.
+            metadata["unit"] = "micron" if unit == "µm" else json.dumps(unit)[1:-1]
+        elif unit in OME_UNITS:
+            metadata |= {"PhysicalSizeX": x, "PhysicalSizeXUnit": OME_UNITS[unit]}
+            metadata |= {"PhysicalSizeY": y, "PhysicalSizeYUnit": OME_UNITS[unit]}
+    try:
+        with (
+            replacing(path) as temporary,
+            tifffile.TiffWriter(temporary, imagej=imagej, ome=not imagej, bigtiff=not imagej) as tif,
+        ):
+            tif.write(
+                frames,
+                shape=shape,
+                dtype=dtype,
+                photometric="minisblack",
+                compression="zlib",
+                resolution=resolution,
+                metadata=metadata,
+            )
+    except OSError as e:
+        raise InputError(f"'{path}' cannot be written: {e.strerror or e}; choose another place.") from e

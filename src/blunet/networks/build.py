@@ -1,0 +1,116 @@
+"""The three networks as Keras models, built from the table of layers."""
+
+from __future__ import annotations
+
+import keras
+
+from blunet.architecture import Layer, NetworkSettings, layer_table
+from blunet.networks.layers import BinaryConv2D, BinarySeparableConv2D, ResidualSign, depthwise_initializer
+from blunet.networks.residual import WINDOW, ActivationStart, Tensor, WeightStart
+
+
+def build_network(
+    settings: NetworkSettings,
+    *,
+    seed: int | None = None,
+    weight_start: WeightStart = "least_squares",
+    activation_start: ActivationStart = "halving",
+    window: float = WINDOW,
+    l2: float = 0.0,
+) -> keras.Model:
+    """Build a network with fresh weights.
+
+    Parameters
+    ----------
+    settings : NetworkSettings
+    seed : int, optional
+        Equal seeds give equal weights on one backend.
+    weight_start, activation_start, window
+        How binary layers start and pass gradients (see `residual`); without meaning for float networks.
+    l2 : float
+        Factor of the sum of squares of the kernels in a float network's loss; not of level 0's two contracting
+        convolutions nor of the output.
+
+    Returns
+    -------
+    keras.Model
+        From ``(N, H, W, 1)`` in [0, 1] to ``(N, H, W, 1)`` probabilities; H and W are multiples of
+        ``settings.multiple``. Layers are named as in the table; the values behind the activation of layer
+        ``name`` are ``feature_map(model, name)``.
+    """
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    maps: dict[str, Tensor] = {}
+    x = inputs = keras.Input((None, None, 1), name="image")
+    for layer in layer_table(settings):
+        x = _source(layer, x, maps)
+        if settings.binary:
+            x = _binary(layer, weight_start, window)(x)
+            if layer.activation == "sigmoid":
+                x = keras.layers.Activation("sigmoid", name="probability")(x)
+            else:
+                levels = layer.weight("activation_gamma").shape[0]
+                x = ResidualSign(levels, activation_start, window, name=f"{layer.name}_sign")(x)
+        else:
+            x = _float(layer, l2)(x)
+        maps[layer.name] = x
+    return keras.Model(inputs, x, name=settings.network)
+
+
+def feature_map(model: keras.Model, layer: str) -> Tensor:
+    """Return the symbolic output, after its activation, of the layer of the table called `layer`."""
+    names = {part.name for part in model.layers}
+    behind = {f"{layer}_sign", "probability" if layer == "output" else ""} & names
+    return model.get_layer(behind.pop() if behind else layer).output
+
+
+def _source(layer: Layer, x: Tensor, maps: dict[str, Tensor]) -> Tensor:
+    if layer.source == "pooled":
+        return keras.layers.MaxPooling2D(2, name=f"level{layer.level}_pool")(x)
+    if layer.source == "upsampled":
+        return keras.layers.UpSampling2D(2, interpolation="nearest", name=f"level{layer.level}_upsample")(x)
+    if layer.source == "concatenated":
+        assert layer.skip is not None
+        return keras.layers.Concatenate(name=f"level{layer.level}_concatenate")([maps[layer.skip], x])
+    return x
+
+
+def _float(layer: Layer, l2: float) -> keras.layers.Layer:
+    spared = layer.path == "output" or (layer.path == "contracting" and layer.level == 0)
+    penalty = keras.regularizers.L2(l2) if l2 > 0 and not spared else None
+    if layer.kind == "separable":
+        return keras.layers.SeparableConv2D(
+            layer.filters,
+            layer.kernel_size,
+            padding="same",
+            activation=layer.activation,
+            depthwise_initializer=depthwise_initializer(layer.kernel_size),
+            pointwise_initializer="he_normal",
+            depthwise_regularizer=penalty,
+            pointwise_regularizer=penalty,
+            name=layer.name,
+        )
+    return keras.layers.Conv2D(
+        layer.filters,
+        layer.kernel_size,
+        padding="same",
+        activation=layer.activation,
+        kernel_initializer="glorot_uniform" if layer.path == "output" else "he_normal",
+        kernel_regularizer=penalty,
+        name=layer.name,
+    )
+
+
+def _binary(layer: Layer, start: WeightStart, window: float) -> keras.layers.Layer:
+    if layer.kind == "separable":
+        return BinarySeparableConv2D(
+            layer.filters,
+            layer.kernel_size,
+            layer.weight("depthwise_kernel").residual_levels,
+            layer.weight("pointwise_kernel").residual_levels,
+            start,
+            window,
+            name=layer.name,
+        )
+    levels = layer.weight("kernel").residual_levels
+    return BinaryConv2D(layer.filters, layer.kernel_size, levels, start, window, name=layer.name)

@@ -1,0 +1,51 @@
+"""The weights of a Keras network under the names of the table of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.architecture import NetworkSettings, layer_table
+
+FloatWeights = dict[tuple[str, str], NDArray[np.float32]]
+
+
+def get_weights(model: keras.Model, settings: NetworkSettings) -> FloatWeights:
+    """Copy the weights out of a network: (layer, weight) -> float32; of a binary one the latent kernels."""
+    return {
+        key: np.asarray(keras.ops.convert_to_numpy(v), np.float32) for key, v in _variables(model, settings)
+    }
+
+
+def set_weights(model: keras.Model, settings: NetworkSettings, weights: Mapping[tuple[str, str], Any]) -> None:
+    """Put weights into a network.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `build_network(settings)`.
+    settings : NetworkSettings
+    weights : mapping of (layer, weight) to array
+        Those that are absent keep their values.
+
+    Raises
+    ------
+    KeyError
+        If `weights` holds a name that the network does not have.
+    """
+    variables = dict(_variables(model, settings))
+    for key, value in weights.items():
+        variables[key].assign(value)
+
+
+def _variables(model: keras.Model, settings: NetworkSettings) -> Iterator[tuple[tuple[str, str], Any]]:
+    for layer in layer_table(settings):
+        for weight in layer.weights:
+            if weight.name == "activation_gamma":
+                yield (layer.name, weight.name), model.get_layer(f"{layer.name}_sign").gamma
+            else:
+                yield (layer.name, weight.name), getattr(model.get_layer(layer.name), weight.name)

@@ -1,0 +1,404 @@
+"""Augmentation: what each operation may change, what it must not, and the weights of thin borders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from blunet.errors import InputError
+from blunet.images.augment import AugmentSettings, augment, centre_crop, random_crop
+from blunet.images.weights import border_weights
+
+NOTHING = AugmentSettings.none()
+PRESETS = [AugmentSettings.study(), AugmentSettings.default()]
+SHAPES = [(96, 96), (64, 110), (37, 1), (1, 1)]
+
+
+def discs(shape: tuple[int, int] = (96, 96)) -> NDArray[np.int32]:
+    """Four discs numbered 3, 7, 8 and 1000."""
+    y, x = np.indices(shape)
+    labels = np.zeros(shape, np.int32)
+    for number, row, column in ((3, 0.25, 0.25), (7, 0.25, 0.75), (8, 0.75, 0.3), (1000, 0.7, 0.75)):
+        labels[(y - row * shape[0]) ** 2 + (x - column * shape[1]) ** 2 < (0.2 * min(shape)) ** 2] = number
+    return labels
+
+
+def noise_image(shape: tuple[int, int] = (96, 96)) -> NDArray[np.float32]:
+    return np.random.default_rng(5).uniform(0.2, 0.7, shape).astype(np.float32)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("settings", PRESETS)
+def test_one_seed_gives_one_crop_and_another_seed_another(settings: AugmentSettings) -> None:
+    image, labels = noise_image(), discs()
+    first = augment(image, labels, settings, rng(1), image)
+    again = augment(image, labels, settings, rng(1), image)
+    other = augment(image, labels, settings, rng(2), image)
+    for a, b, c in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+
+@pytest.mark.parametrize("settings", PRESETS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_types_ranges_and_instance_numbers_stay(
+    settings: AugmentSettings, shape: tuple[int, int]
+) -> None:
+    image, labels = noise_image(shape), discs(shape)
+    weights = np.full(shape, 3, np.float32)
+    before = image.copy(), labels.copy()
+    for seed in range(12):
+        new_image, new_labels, new_weights = augment(image, labels, settings, rng(seed), weights)
+        assert new_weights is not None
+        assert new_image.shape == new_labels.shape == new_weights.shape == shape
+        assert (new_image.dtype, new_labels.dtype, new_weights.dtype) == (np.float32, np.int32, np.float32)
+        assert np.isfinite(new_image).all()
+        assert new_image.min() >= 0
+        assert new_image.max() <= 1
+        assert set(np.unique(new_labels)) <= set(np.unique(labels))
+        np.testing.assert_allclose(new_weights, 3, rtol=1e-6)
+    np.testing.assert_array_equal(image, before[0])
+    np.testing.assert_array_equal(labels, before[1])
+
+
+@pytest.mark.parametrize("settings", PRESETS)
+@pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
+def test_a_constant_image_stays_finite(settings: AugmentSettings, value: float) -> None:
+    image = np.full((40, 40), value, np.float32)
+    for seed in range(10):
+        assert np.isfinite(augment(image, discs((40, 40)), settings, rng(seed))[0]).all()
+
+
+def test_nothing_changes_where_nothing_is_asked_for() -> None:
+    image, labels = noise_image(), discs()
+    new_image, new_labels, weights = augment(image, labels, NOTHING, rng())
+    np.testing.assert_array_equal(new_image, image)
+    np.testing.assert_array_equal(new_labels, labels)
+    assert weights is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"elastic": 6.0},
+        {"rotation": 180.0},
+        {"zoom": 1.4},
+        {"shift": 15.0},
+        {"flips": True},
+        {"quarter_turns": True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+@pytest.mark.parametrize("shape", [(96, 96), (64, 110)])
+def test_image_labels_and_weights_move_together(change: dict[str, float], shape: tuple[int, int]) -> None:
+    labels = discs(shape)
+    mask = (labels > 0).astype(np.float32)
+    moved = 0
+    for seed in range(8):
+        image, new_labels, weights = augment(mask, labels, replace(NOTHING, **change), rng(seed), mask)
+        assert weights is not None
+        np.testing.assert_array_equal(image, weights)
+        # The nearest pixel has at least 1/4 of a linear sample: the two cannot differ by more than 3/4.
+        inside = new_labels > 0
+        assert (np.abs(image - inside) < 0.751).all()
+        assert np.mean((image > 0.5) != inside) < 0.03
+        moved += not np.array_equal(new_labels, labels)
+    assert moved >= 4
+
+
+@pytest.mark.parametrize("shape", [(96, 96), (64, 110)])
+def test_the_histogram_warp_is_monotone_and_keeps_the_range(shape: tuple[int, int]) -> None:
+    image, labels = noise_image(shape), discs(shape)
+    order = np.argsort(image, axis=None)
+    curves = []
+    for seed in range(20):
+        warped = augment(image, labels, replace(NOTHING, histogram=1), rng(seed))[0]
+        assert (np.diff(warped.ravel()[order]) >= 0).all()
+        assert warped.min() == image.min()
+        assert warped.max() == image.max()
+        curves.append(warped)
+    assert np.abs(np.array(curves) - image).max(axis=(1, 2)).min() > 0.005
+    assert np.std(curves, axis=0).max() > 0.05
+
+
+def test_the_histogram_warp_survives_a_range_of_almost_nothing() -> None:
+    image = np.zeros((8, 8), np.float32)
+    image[0, 0] = np.finfo(np.float32).smallest_subnormal
+    assert np.isfinite(augment(image, discs((8, 8)), replace(NOTHING, histogram=1), rng())[0]).all()
+
+
+def test_the_histogram_warp_happens_as_often_as_asked() -> None:
+    image, labels = noise_image((9, 9)), discs((9, 9))
+    settings = replace(NOTHING, histogram=0.25)
+    warped = sum(not np.array_equal(augment(image, labels, settings, rng(s))[0], image) for s in range(400))
+    assert 70 <= warped <= 130
+
+
+def test_the_illumination_warp_is_a_smooth_gain_along_one_axis() -> None:
+    image = np.full((64, 110), 0.5, np.float32)
+    axes, bent = set(), 0
+    for seed in range(12):
+        warped = augment(image, discs((64, 110)), replace(NOTHING, illumination=0.4), rng(seed))[0]
+        gain = warped / image
+        assert gain.min() >= 0.8 - 1e-6
+        assert gain.max() <= 1.2 + 1e-6
+        axis = int(np.ptp(gain, axis=1).max() > 1e-6)
+        assert np.ptp(gain, axis=1 - axis).max() < 1e-6
+        profile = np.take(gain, 0, axis=1 - axis)
+        assert np.abs(np.diff(profile)).max() < 0.05
+        axes.add(axis)
+        bent += np.ptp(np.diff(profile)) > 1e-4
+    assert axes == {0, 1}
+    assert bent == 12
+
+
+def test_brightness_and_contrast_are_one_rising_line_about_mid_grey() -> None:
+    image, labels = np.linspace(0.4, 0.6, 81, dtype=np.float32).reshape(9, 9), discs((9, 9))
+    slopes, middles = [], []
+    for seed in range(300):
+        changed = augment(image, labels, replace(NOTHING, contrast=0.25, brightness=0.03), rng(seed))[0]
+        slope, middle = np.polyfit(image.ravel() - 0.5, changed.ravel(), 1)
+        np.testing.assert_allclose(changed, middle + slope * (image - 0.5), atol=1e-5)
+        slopes.append(slope)
+        middles.append(middle - 0.5)
+    assert min(slopes) > 0
+    assert np.std(np.log(slopes)) == pytest.approx(0.25, rel=0.15)
+    assert np.std(middles) == pytest.approx(0.03, rel=0.15)
+
+
+def test_noise_has_the_published_deviation() -> None:
+    image = np.full((300, 300), 0.5, np.float32)
+    settings = replace(NOTHING, noise=1 / 255)
+    noise = augment(image, discs((300, 300)), settings, rng())[0] - image
+    assert noise.std() == pytest.approx(1 / 255, rel=0.02)
+    assert abs(noise.mean()) < 1e-4
+    drawn = [
+        augment(image, discs((300, 300)), replace(settings, noise_range=3), rng(s))[0].std() * 255
+        for s in range(40)
+    ]
+    assert max(drawn) < 3.05
+    assert np.mean(drawn) == pytest.approx(1.5, abs=0.4)
+
+
+def test_blur_takes_detail_from_half_of_the_images_only() -> None:
+    image, labels = noise_image(), discs()
+    blurred = [augment(image, labels, replace(NOTHING, blur=1.5), rng(s))[0] for s in range(100)]
+    sharp = sum(np.array_equal(b, image) for b in blurred)
+    assert 30 <= sharp <= 70
+    assert min(b.std() for b in blurred) < 0.5 * image.std()
+    assert all(b.mean() == pytest.approx(image.mean(), abs=2e-3) for b in blurred)
+
+
+def test_flips_and_quarter_turns_are_exactly_the_eight_poses() -> None:
+    image, labels = noise_image((31, 31)), discs((31, 31))
+    poses = [np.rot90(plane, k) for plane in (image, image[::-1]) for k in range(4)]
+    settings = replace(NOTHING, flips=True, quarter_turns=True)
+    seen = set()
+    for seed in range(120):
+        moved, moved_labels, _ = augment(image, labels, settings, rng(seed))
+        pose = next(i for i, p in enumerate(poses) if np.array_equal(p, moved))
+        np.testing.assert_array_equal(
+            moved_labels, [np.rot90(p, k) for p in (labels, labels[::-1]) for k in range(4)][pose]
+        )
+        seen.add(pose)
+    assert seen == set(range(8))
+
+
+def test_an_oblong_crop_is_turned_by_a_half_at_most() -> None:
+    image, labels = noise_image((20, 33)), discs((20, 33))
+    seen = set()
+    for seed in range(40):
+        moved = augment(image, labels, replace(NOTHING, quarter_turns=True), rng(seed))[0]
+        seen.add(next(k for k in (0, 2) if np.array_equal(np.rot90(image, k), moved)))
+    assert seen == {0, 2}
+
+
+def test_rotation_of_a_disc_in_the_middle_keeps_it_and_zoom_scales_it() -> None:
+    y, x = np.indices((121, 121)) - 60
+    disc = (y**2 + x**2 < 20**2).astype(np.int32)
+    image = disc.astype(np.float32)
+    areas = []
+    for seed in range(60):
+        turned = augment(image, disc, replace(NOTHING, rotation=180), rng(seed))[1]
+        assert np.mean(turned != disc) < 0.005
+        areas.append(augment(image, disc, replace(NOTHING, zoom=1.4), rng(seed))[1].sum() / disc.sum())
+    zooms = np.sqrt(areas)
+    assert zooms.min() > 0.69
+    assert zooms.max() < 1.43
+    assert zooms.min() < 0.77
+    assert zooms.max() > 1.3
+
+
+def test_a_shift_moves_everything_by_one_distance() -> None:
+    labels = np.zeros((81, 81), np.int32)
+    labels[40, 40] = 5
+    image = (labels > 0).astype(np.float32)
+    for seed in range(20):
+        moved = augment(image, labels, replace(NOTHING, shift=10), rng(seed))[0]
+        assert moved.sum() == pytest.approx(1, abs=1e-4)
+        assert np.abs(np.argwhere(moved > 0) - 40).max() <= 11
+
+
+def test_elastic_displacements_have_the_deviation_asked_for() -> None:
+    y, x = np.indices((101, 101), dtype=np.float32) / 100
+    corner = []
+    for seed in range(200):
+        moved = augment(0.25 + y / 2, discs((101, 101)), replace(NOTHING, elastic=6), rng(seed))[0]
+        corner.append((moved[50, 50] - 0.5) * 2 * 100)
+    assert np.std(corner) == pytest.approx(6, rel=0.15)
+    bent = augment(0.25 + x / 2, discs((101, 101)), replace(NOTHING, elastic=6), rng(3))[0]
+    assert np.ptp(np.diff(bent, axis=1)) > 1e-4
+
+
+def test_borders_are_mirrored() -> None:
+    ramp = np.tile(np.linspace(0.25, 0.75, 65, dtype=np.float32), (65, 1))
+    labels = np.tile(np.arange(1, 66, dtype=np.int32), (65, 1))
+    for seed in range(20):
+        image, moved, _ = augment(ramp, labels, replace(NOTHING, shift=200), rng(seed))
+        np.testing.assert_allclose(image[0], 0.25 + (moved[0] - 1) / 128, atol=0.5 / 128 + 1e-5)
+        assert np.abs(np.diff(moved[0])).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(100, 130), (40, 130), (30, 20), (64, 64)])
+def test_crops_are_windows_padded_at_the_bottom_and_right(shape: tuple[int, int]) -> None:
+    labels = np.arange(1, shape[0] * shape[1] + 1, dtype=np.int32).reshape(shape)
+    image = (labels / labels.size).astype(np.float32)
+    height, width = min(64, shape[0]), min(64, shape[1])
+    origins = set()
+    for seed in range(30):
+        crop, crop_labels, weights = random_crop(image, labels, 64, rng(seed), image)
+        assert crop.shape == crop_labels.shape == (64, 64)
+        row, column = divmod(int(crop_labels[0, 0]) - 1, shape[1])
+        window = (slice(row, row + height), slice(column, column + width))
+        np.testing.assert_array_equal(crop_labels[:height, :width], labels[window])
+        np.testing.assert_array_equal(crop[:height, :width], image[window])
+        np.testing.assert_array_equal(weights, crop)
+        assert np.count_nonzero(crop_labels) == height * width
+        origins.add((row, column))
+    assert (len(origins) > 1) == (max(shape) > 64)
+
+
+def test_a_random_crop_reaches_every_origin() -> None:
+    labels = np.arange(1, 21, dtype=np.int32).reshape(4, 5)
+    seen = {int(random_crop(labels.astype(np.float32), labels, 3, rng(s))[1][0, 0]) for s in range(200)}
+    assert seen == {1, 2, 3, 6, 7, 8}
+
+
+def test_the_centre_crop_is_the_middle() -> None:
+    labels = np.arange(1, 64, dtype=np.int32).reshape(7, 9)
+    image, crop, weights = centre_crop(labels.astype(np.float32), labels, 4)
+    np.testing.assert_array_equal(crop, labels[1:5, 2:6])
+    np.testing.assert_array_equal(image, crop)
+    assert weights is None
+    padded = centre_crop(labels.astype(np.float32), labels, 8)[1]
+    np.testing.assert_array_equal(padded[:7], labels[:, :8])
+    assert not padded[7].any()
+
+
+def test_planes_of_other_shapes_and_empty_crops_are_refused() -> None:
+    image, labels = noise_image(), discs()
+    with pytest.raises(InputError, match=r"labels have the shape \(64, 110\)"):
+        augment(image, discs((64, 110)), NOTHING, rng())
+    with pytest.raises(InputError, match="weights have the shape"):
+        random_crop(image, labels, 32, rng(), image[1:])
+    with pytest.raises(InputError, match="size is 0"):
+        centre_crop(image, labels, 0)
+    with pytest.raises(InputError, match="grey image"):
+        augment(np.zeros((4, 4, 3), np.float32), labels, NOTHING, rng())
+
+
+def test_the_study_is_the_published_list() -> None:
+    assert AugmentSettings.study() == replace(
+        NOTHING, histogram=1.0, elastic=20.0, noise=1 / 255, flips=True, quarter_turns=True
+    )
+
+
+@pytest.mark.parametrize("settings", [*PRESETS, NOTHING])
+def test_settings_travel_as_plain_values(settings: AugmentSettings) -> None:
+    assert AugmentSettings.from_dict(settings.to_dict()) == settings
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"histogram": 1.5}, "'histogram' is 1.5; give a number from 0 to 1"),
+        ({"zoom": 0.7}, "'zoom' is 0.7; give a number from 1 on"),
+        ({"noise": -1}, "'noise' is -1; give a number from 0 on"),
+        ({"elastic": float("nan")}, "'elastic' is nan"),
+        ({"rotation": "much"}, "'rotation' is 'much'; give a number"),
+        ({"blur": True}, "'blur' is True; give a number"),
+        ({"flips": 1}, "'flips' is 1; give true or false"),
+        ({"hue": 1}, "'hue' is unknown"),
+        ([1, 2], "give a table of"),
+    ],
+)
+def test_bad_settings_are_named(data: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        AugmentSettings.from_dict(data)
+
+
+def gap_between(width: int) -> NDArray[np.int32]:
+    labels = np.zeros((60, 80), np.int32)
+    labels[10:50, 10:30] = 4
+    labels[10:50, 30 + width : 60] = 9
+    return labels
+
+
+def test_weights_follow_the_formula() -> None:
+    labels = gap_between(3)
+    weights = border_weights(labels, border=10, sigma=5, largest_ratio=1)
+    assert weights.dtype == np.float32
+    # In a gap of 3 pixels d1 + d2 is 4 everywhere between the two straight sides.
+    np.testing.assert_allclose(weights[30, 30:33], 1 + 10 * np.exp(-(4**2) / 50), rtol=1e-5)
+    assert (weights[labels > 0] == 1).all()
+    assert weights[0, 0] == 1
+
+
+def test_weights_are_larger_in_thinner_gaps_and_only_between_instances() -> None:
+    middles = [border_weights(gap_between(w), largest_ratio=1)[30, 30 + w // 2] for w in (1, 3, 6, 12)]
+    assert middles == sorted(middles, reverse=True)
+    assert middles[0] > 9
+    one = (gap_between(3) > 0).astype(np.int32)
+    np.testing.assert_array_equal(border_weights(one, largest_ratio=1), 1)
+
+
+def test_weights_of_many_instances_equal_the_plain_computation() -> None:
+    from scipy.ndimage import distance_transform_edt
+
+    labels = discs((90, 90))
+    distances = np.sort([distance_transform_edt(labels != n) for n in (3, 7, 8, 1000)], axis=0)
+    plain = 1 + 10 * np.exp(-((distances[0] + distances[1]) ** 2) / (2 * 5.0**2)) * (labels == 0)
+    np.testing.assert_allclose(border_weights(labels, largest_ratio=1), plain, atol=10 * np.exp(-8))
+
+
+def test_classes_weigh_the_same_in_total() -> None:
+    labels = gap_between(3)
+    weights = border_weights(labels, border=0)
+    assert weights[labels > 0].sum() == pytest.approx(weights[labels == 0].sum(), rel=1e-4)
+    assert weights.mean() == pytest.approx(1, rel=1e-5)
+    speck = np.zeros((100, 100), np.int32)
+    speck[50, 50] = 1
+    limited = border_weights(speck, largest_ratio=10)
+    assert limited.max() / limited.min() == pytest.approx(10, rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [0, 3])
+def test_labels_of_one_class_weigh_one(value: int) -> None:
+    np.testing.assert_array_equal(border_weights(np.full((9, 12), value, np.uint16)), 1)
+
+
+def test_bad_weights_are_refused() -> None:
+    labels = discs()
+    for keywords in ({"border": -1}, {"sigma": 0}, {"largest_ratio": 0.5}, {"sigma": float("nan")}):
+        with pytest.raises(InputError, match=next(iter(keywords))):
+            border_weights(labels, **keywords)
+    with pytest.raises(InputError, match="integers of shape"):
+        border_weights(labels.astype(float))
+    with pytest.raises(InputError, match="hold -1"):
+        border_weights(labels - 1)

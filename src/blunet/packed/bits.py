@@ -1,0 +1,91 @@
+"""Residual codes, and bits packed 64 to a word."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORD_BITS = 64
+
+
+def word_count(bits: int) -> int:
+    """Words of 64 bits that hold `bits` bits."""
+    return -(-bits // WORD_BITS)
+
+
+def pack_bits(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Pack booleans densely, in C order.
+
+    Parameters
+    ----------
+    bits : ndarray of bool
+        Any shape.
+
+    Returns
+    -------
+    ndarray of uint64, shape (ceil(size / 64),)
+        Element i of the flattened array is bit ``i % 64`` (0 is the least significant) of word ``i // 64``;
+        the bits behind the last element are 0.
+    """
+    packed = np.packbits(bits.ravel(), bitorder="little")
+    octets = np.zeros(8 * word_count(bits.size), np.uint8)
+    octets[: packed.size] = packed
+    return octets.view("<u8").astype(np.uint64)
+
+
+def unpack_bits(words: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Give back the booleans of `shape` that `pack_bits` packed."""
+    octets = np.ascontiguousarray(words).astype("<u8").view(np.uint8)
+    bits = np.unpackbits(octets, count=int(np.prod(shape)), bitorder="little")
+    return bits.reshape(shape).astype(np.bool_)
+
+
+def residual_code(values: NDArray[np.float32], gammas: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Code values as residual signs (ReBNet, arXiv 1711.01243), in float32.
+
+    ::
+
+        r_1 = x;   b_m = sign(r_m), sign(0) = +1;   r_{m+1} = r_m - |g_m| b_m
+
+    Parameters
+    ----------
+    values : ndarray of float32
+        Any shape.
+    gammas : ndarray of float32, shape (M,)
+        Their magnitudes count.
+
+    Returns
+    -------
+    ndarray of bool, shape (M, ...)
+        True where ``b_m`` is +1.
+    """
+    signs = np.empty((len(gammas), *values.shape), np.bool_)
+    residual = values
+    for m, gamma in enumerate(np.abs(gammas)):
+        np.greater_equal(residual, 0, out=signs[m])
+        residual = residual - _signed(signs[m], gamma)
+    return signs
+
+
+def residual_value(signs: NDArray[np.bool_], gammas: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what a code stands for: ``sum_m |g_m| b_m``, added in float32 from the first level on.
+
+    Parameters
+    ----------
+    signs : ndarray of bool, shape (M, ...)
+    gammas : ndarray of float32, shape (M,)
+
+    Returns
+    -------
+    ndarray of float32, shape (...)
+    """
+    total = np.zeros(signs.shape[1:], np.float32)
+    for sign, gamma in zip(signs, np.abs(gammas), strict=True):
+        total += _signed(sign, gamma)
+    return total
+
+
+def _signed(sign: NDArray[np.bool_], gamma: np.float32) -> NDArray[np.float32]:
+    """Return exactly +gamma where `sign` is true, else -gamma; far faster than `np.where` on mixed signs."""
+    signed: NDArray[np.float32] = sign * (2 * gamma) - gamma
+    return signed

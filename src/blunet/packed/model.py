@@ -1,0 +1,124 @@
+"""A packed model: a binary network with its normalisation, threshold and card, ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.architecture import NetworkSettings
+from blunet.errors import InputError
+from blunet.images.normalise import Limits, normalise
+from blunet.packed.card import ModelInfo
+from blunet.packed.engine import Engine
+from blunet.packed.file import read_file, write_file
+from blunet.packed.tiles import crop_back, pad_to_multiple, tiles
+from blunet.packed.weights import BinaryWeights
+
+BUNDLED = Path(__file__).resolve().parent.parent / "data" / "bundled.blunet"
+#: Images with a side longer than this (pixels) are run in tiles, which bounds memory.
+TILE = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class PackedModel:
+    """A binary network as a ``.blunet`` file holds it.
+
+    Parameters
+    ----------
+    weights : BinaryWeights
+    info : ModelInfo
+        Normalisation, recommended threshold and card.
+    path : Path, optional
+        The file it was read from.
+    """
+
+    weights: BinaryWeights
+    info: ModelInfo = field(default_factory=ModelInfo)
+    path: Path | None = None
+
+    @property
+    def settings(self) -> NetworkSettings:
+        """Settings of the network."""
+        return self.weights.settings
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the network."""
+        return Engine(self.weights)
+
+    def predict(
+        self, image: NDArray[Any], *, limits: Limits | None = None, tile: int = TILE
+    ) -> NDArray[np.float32]:
+        """Return the probability of foreground in a raw image.
+
+        Parameters
+        ----------
+        image : ndarray, shape (Y, X)
+            Grey values as the microscope gave them, of any size and numeric type; the model's own
+            normalisation is applied to the whole frame.
+        limits : Limits, optional
+            Grey values that become 0 and 1, estimated once for the frames of a stack. None: this image's own.
+        tile : int
+            Images with a longer side are run in tiles of about this many pixels, with the same result.
+
+        Returns
+        -------
+        ndarray of float32, shape (Y, X)
+            In [0, 1].
+
+        Raises
+        ------
+        InputError
+            If the image is not two-dimensional, is empty, or holds NaN or infinite values, or `tile` is not
+            positive.
+        """
+        if tile < 1:
+            raise InputError(f"The tile's side is {tile} pixels; give a positive number.")
+        image = np.asarray(image)
+        scaled = normalise(image, self.info.normalisation, limits)
+        padded = pad_to_multiple(scaled, self.settings.multiple)
+        probability = np.empty_like(padded)
+        for part in tiles(padded.shape, tile, self.settings):
+            probability[part.core] = self.engine.run(padded[part.window])[part.inside]
+        return np.ascontiguousarray(crop_back(probability, image.shape))
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a ``.blunet`` file, replacing it in one step.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        write_file(path, self.weights, self.info)
+
+
+def load_model(path: str | Path | None = None) -> PackedModel:
+    """Read a packed model.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A ``.blunet`` file. None: the model that comes with the package.
+
+    Returns
+    -------
+    PackedModel
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not a sound ``.blunet`` file.
+    """
+    if path is None and not BUNDLED.exists():
+        raise InputError(
+            f"The bundled model '{BUNDLED}' is missing; install napari-blunet again or give a model file."
+        )
+    file = BUNDLED if path is None else Path(path)
+    weights, info = read_file(file)
+    return PackedModel(weights, info, file)

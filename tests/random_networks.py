@@ -1,0 +1,52 @@
+"""Random binary networks for the tests of the packed model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from blunet.architecture import NetworkSettings, ResidualLevels, layer_table
+
+#: Levels, filters and residual levels (activation, convolution, depthwise, pointwise) of networks to test.
+NETWORKS = [
+    NetworkSettings("blunet", 1, 4, ResidualLevels(1, 2, 3, 1)),
+    NetworkSettings("blunet", 2, 8, ResidualLevels(2, 1, 1, 3)),
+    NetworkSettings("blunet", 3, 4, ResidualLevels(3, 3, 3, 3)),
+    NetworkSettings("blunet", 2, 16, ResidualLevels(3, 1, 2, 2)),
+    NetworkSettings("blunet", 1, 64, ResidualLevels(1, 1, 1, 1)),
+]
+
+
+def names(settings: NetworkSettings) -> str:
+    r = settings.residual_levels
+    return (
+        f"{settings.levels}-{settings.base_filters}-{r.activation}{r.convolution}{r.depthwise}{r.pointwise}"
+    )
+
+
+def latent_weights(settings: NetworkSettings, seed: int, exact: bool = False) -> dict:
+    """Draw kernels, gammas (of either sign, in any order, some zero) and biases.
+
+    `exact` ones have gammas and biases that are multiples of 1/8, so that on images of multiples of 1/16
+    every sum is exact in float32, in any order, and often exactly 0.
+    """
+    rng = np.random.default_rng(seed)
+    weights = {}
+    for layer in layer_table(settings):
+        for weight in layer.weights:
+            if weight.name.endswith("gamma"):
+                values = rng.choice([-6, -3, -2, -1, 1, 2, 4, 5], weight.shape) / 8
+                if not exact:
+                    values = values * rng.uniform(0.5, 1.5, weight.shape)
+                if len(values) > 1 and rng.random() < 0.2:
+                    values[rng.integers(len(values))] = 0
+            elif weight.name == "bias":
+                values = rng.integers(-12, 13, weight.shape) / 8 if exact else rng.normal(0, 1, weight.shape)
+            else:
+                values = rng.normal(0, 0.6, weight.shape)
+            weights[layer.name, weight.name] = values.astype(np.float32)
+    return weights
+
+
+def exact_image(shape: tuple[int, int], seed: int) -> np.ndarray:
+    """Draw an image of multiples of 1/16."""
+    return (np.random.default_rng(seed).integers(0, 17, shape) / 16).astype(np.float32)

@@ -1,0 +1,89 @@
+"""Tiles: side by side they cover the image, and their results equal that of the whole image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from random_networks import exact_image, latent_weights
+
+from blunet.architecture import NetworkSettings, ResidualLevels, reach
+from blunet.packed import Engine, PackedModel, binarise_weights
+from blunet.packed.tiles import crop_back, halo, pad_to_multiple, tiles
+
+
+def test_the_halo_of_five_levels():
+    assert reach(NetworkSettings("blunet")) == (107, 122)
+    assert halo(NetworkSettings("blunet")) == 128
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3, 5])
+@pytest.mark.parametrize("size", [1, 40, 1000])
+def test_tiles_cover_the_image_once_with_their_halo(levels, size):
+    settings = NetworkSettings("blunet", levels, 4)
+    step, shape = settings.multiple, (23 * settings.multiple, 7 * settings.multiple)
+    margin = max(reach(settings))
+    covered = np.zeros(shape, int)
+    for tile in tiles(shape, size, settings):
+        covered[tile.core] += 1
+        for axis, length in enumerate(shape):
+            window, core, inside = tile.window[axis], tile.core[axis], tile.inside[axis]
+            assert window.start % step == window.stop % step == core.start % step == 0
+            assert core.stop - core.start < size + step
+            assert window.start + inside.start == core.start
+            assert window.start + inside.stop == core.stop
+            assert window.start == 0 or core.start - window.start >= margin
+            assert window.stop == length or window.stop - core.stop >= margin
+    assert (covered == 1).all()
+
+
+def test_tiles_of_an_axis_are_about_equal():
+    settings = NetworkSettings("blunet", 5, 4)
+    cores = [tile.core[0] for tile in tiles((1040, 16), 1024, settings)]
+    assert [(core.start, core.stop) for core in cores] == [(0, 528), (528, 1040)]
+
+
+def test_an_image_within_one_tile_is_not_cut():
+    (tile,) = tiles((1024, 512), 1024, NetworkSettings("blunet"))
+    assert tile.window == tile.core == tile.inside == (slice(0, 1024), slice(0, 512))
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_tiled_equals_untiled_where_sums_are_exact(levels, seed):
+    """No sum is rounded here, so that every difference would be one of geometry."""
+    settings = NetworkSettings("blunet", levels, 4, ResidualLevels(2, 3, 2, 3))
+    engine = Engine(binarise_weights(settings, latent_weights(settings, seed, exact=True)))
+    image = exact_image((96, 64), seed)
+    whole = engine.run(image)
+    assert np.ptp(whole) > 0
+    for tile in tiles(image.shape, 16, settings):
+        result = engine.run(image[tile.window])[tile.inside]
+        np.testing.assert_allclose(result, whole[tile.core], rtol=1e-6)
+
+
+def test_tiled_equals_untiled_within_rounding_at_full_depth():
+    settings = NetworkSettings("blunet", 5, 4)
+    model = PackedModel(binarise_weights(settings, latent_weights(settings, 1)))
+    image = np.random.default_rng(2).random((400, 330), np.float32)
+    whole, tiled = model.predict(image), model.predict(image, tile=96)
+    assert np.ptp(whole) > 0
+    assert np.mean((whole > 0.5) != (tiled > 0.5)) <= 0.0005
+    assert np.mean(np.abs(whole - tiled) > 1e-3) <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("image", "multiple", "row"),
+    [
+        ([[1, 2, 3, 4, 5]], 4, [1, 2, 3, 4, 5, 4, 3, 2]),
+        ([[1, 2, 3]], 8, [1, 2, 3, 2, 1, 2, 3, 2]),
+        ([[9]], 4, [9, 9, 9, 9]),
+        ([[1, 2, 3, 4]], 4, [1, 2, 3, 4]),
+    ],
+)
+def test_padding_reflects_at_the_end_as_often_as_needed(image, multiple, row):
+    image = np.array(image, np.float32)
+    padded = pad_to_multiple(image, multiple)
+    assert padded.shape == (multiple, len(row))
+    assert (padded == row).all()
+    assert np.array_equal(pad_to_multiple(image.T, multiple), padded.T)
+    assert np.array_equal(crop_back(padded, image.shape), image)

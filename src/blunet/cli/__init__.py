@@ -1,0 +1,57 @@
+"""The command `blunet`: the jobs in a terminal.
+
+Only what parses the command line is imported here: each command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from blunet.cli.demo import demo
+from blunet.cli.evaluate import evaluate
+from blunet.cli.import_weights import import_weights
+from blunet.cli.info import info
+from blunet.cli.segment import segment
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="blunet",
+    help="Segment cells in DIC microscopy with a binary U-Net.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    rich_markup_mode=None,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"blunet {version('napari-blunet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Segment cells in DIC microscopy with a binary U-Net of 1.4 MiB, without a GPU."""
+
+
+app.command()(demo)
+app.command()(segment)
+app.command()(info)
+app.command("import-weights")(import_weights)
+app.command()(evaluate)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="blunet")

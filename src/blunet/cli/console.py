@@ -1,0 +1,97 @@
+"""What the commands print, and how they end: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ParamSpec
+
+import typer
+
+from blunet.errors import InputError
+
+P = ParamSpec("P")
+
+#: Exit codes: all is well; some inputs were skipped; bad input, nothing was written; stopped by Ctrl-C.
+DONE, SOME_SKIPPED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+#: What tells the libraries under NumPy and numba how many threads to use, read when they are imported.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+def say(text: str = "") -> None:
+    """Print a line of the result on stdout."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """Print a line about the work on stderr."""
+    typer.echo(text, err=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    note(typer.style("Warning: ", fg=typer.colors.YELLOW) + text)
+
+
+def fail(text: str) -> None:
+    """Print an error on stderr."""
+    note(typer.style("Error: ", fg=typer.colors.RED, bold=True) + text)
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    say(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def ends_well(command: Callable[P, None]) -> Callable[P, None]:
+    """Make a command end bad input in one sentence (exit code 2) and Ctrl-C in silence (130)."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            with _warnings_as_notes():
+                command(*args, **kwargs)
+        except InputError as e:
+            fail(str(e))
+            raise typer.Exit(BAD_INPUT) from e
+        except KeyboardInterrupt as e:
+            note("Stopped.")
+            raise typer.Exit(INTERRUPTED) from e
+
+    return run
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Show this package's warnings as one line each, and no library's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=UserWarning, module="blunet")
+        warnings.showwarning = lambda message, *_, **__: warn(str(message))
+        yield
+
+
+def use_threads(count: int | None) -> None:
+    """Have the numerical libraries use `count` threads; call it before they are imported.
+
+    Raises
+    ------
+    InputError
+        If `count` is not positive.
+    """
+    if count is None:
+        return
+    if count < 1:
+        raise InputError(f"The number of threads is {count}; give 1 or more.")
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(count)

@@ -1,0 +1,74 @@
+"""`blunet evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blunet.cli.console import ends_well, print_json, say, warn
+from blunet.cli.progress import Bar
+
+if TYPE_CHECKING:
+    from blunet.evaluation.evaluate import Scores
+
+
+@ends_well
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .blunet or .keras file.")],
+    data: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Folder with 'images' and 'masks', or 'x.tif' beside 'x_mask.tif'."),
+    ],
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T", help="Foreground has a greater probability, 0 to 1; without it, the model's own."
+        ),
+    ] = None,
+    diameter: Annotated[
+        float | None,
+        typer.Option(metavar="PX", help="Typical diameter of the cells in pixels, if it is not the model's."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+) -> None:
+    """Score a model on images with truth masks."""
+    from blunet.jobs.evaluate import evaluate_folder
+    from blunet.jobs.events import Evaluated, Scored, Skipped, Started
+    from blunet.jobs.models import open_model
+
+    images: list[dict[str, Any]] = []
+    content: dict[str, Any] = {}
+    wide = total = 0
+    with Bar("Scoring") as bar:
+        for event in evaluate_folder(data, open_model(model), threshold=threshold, diameter=diameter):
+            match event:
+                case Skipped(reason=reason):
+                    warn(reason)
+                case Started(paths):
+                    total = len(paths)
+                    wide = max(len("mean"), *(len(path.name) for path in paths))
+                    if not as_json:
+                        say(f"{'image':<{wide}}     IoU      F1    AP50")
+                case Scored(image, scores):
+                    images.append({"image": str(image), **_plain(scores)})
+                    if not as_json:
+                        with bar.paused():
+                            say(f"{image.name:<{wide}}{_columns(scores)}")
+                case Evaluated(scores, used):
+                    content = {**_plain(scores), "images": images, "model": str(model), "threshold": used}
+                    if not as_json:
+                        with bar.paused():
+                            say(f"{'mean':<{wide}}{_columns(scores)}")
+            bar.update(len(images), total)
+    if as_json:
+        print_json(content)
+
+
+def _plain(scores: Scores) -> dict[str, float]:
+    return {"iou": scores.iou, "f1": scores.f1, "ap50": scores.ap50}
+
+
+def _columns(scores: Scores) -> str:
+    return "".join(f"  {score:6.4f}" for score in (scores.iou, scores.f1, scores.ap50))

@@ -1,0 +1,79 @@
+"""`blunet info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from blunet.cli.console import ends_well, print_json, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from blunet.jobs.models import ModelFile
+
+NAMES = {"unet": "U-Net", "lightweight": "Lightweight U-Net", "blunet": "BLU-Net"}
+
+
+@ends_well
+def info(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .blunet or .keras file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the description as JSON.")] = False,
+) -> None:
+    """Tell what is in a model file."""
+    from blunet.jobs.models import inspect_model
+
+    found = inspect_model(model)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    rows = list(_rows(found))
+    wide = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        say(f"{name:<{wide}}  {value}" if name else "")
+
+
+def _rows(found: ModelFile) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of the table; an empty name is an empty line."""
+    content, network = found.to_dict(), found.network
+    yield "Model", str(found.path)
+    yield "Network", NAMES[network.network]
+    filters = [str(network.filters(level)) for level in range(network.levels)]
+    yield "Levels", f"{network.levels}, with {', '.join(filters)} filters"
+    if network.binary:
+        levels = ", ".join(f"{name} {count}" for name, count in content["residual_levels"].items())
+        yield "Residual levels", levels
+    yield "", ""
+    yield "Binary parameters", f"{content['binary_parameters']:>12,}"
+    yield "Float parameters", f"{content['float_parameters']:>12,}"
+    yield "Size", f"{content['size_mib']:>12,.5f} MiB"
+    yield "File", f"{content['file_bytes']:>12,} bytes"
+    yield "Compression", f"{content['compression_ratio']:>12,.1f} x, of the U-Net of equal levels and filters"
+    yield "", ""
+    yield "Normalisation", _normalisation(found)
+    yield "Threshold", f"{found.info.threshold:g}"
+    card = found.info.card
+    diameter = "not known" if card.object_diameter is None else f"{card.object_diameter:g} px"
+    yield "Object diameter", diameter
+    for name, text in (
+        ("Name", card.name),
+        ("Data", card.data),
+        ("Date", card.date),
+        ("Licence", card.licence),
+    ):
+        if text:
+            yield name, text
+    for name, figure in card.figures.items():
+        yield name.replace("_", " ").capitalize(), f"{figure:.4g}"
+    if card.versions:
+        yield "Made with", ", ".join(f"{name} {version}" for name, version in card.versions.items())
+
+
+def _normalisation(found: ModelFile) -> str:
+    settings = found.info.normalisation
+    if settings.method == "range":
+        return "range of the image's type"
+    shading = f", shading over {settings.shading:g} px removed" if settings.shading else ""
+    return f"percentiles {settings.low:g} to {settings.high:g}{shading}"

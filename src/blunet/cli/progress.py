@@ -1,0 +1,91 @@
+"""A progress bar on stderr that leaves stdout to the results."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+#: The bar appears after so many seconds.
+PATIENCE = 1.0
+
+
+class Bar:
+    """A progress bar that appears after a second, only in a terminal, and vanishes at the end.
+
+    Use it in a `with` statement.
+
+    Parameters
+    ----------
+    title : str
+        What is going on.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._total: float | None = None
+        self._done = 0.0
+        self._lock = threading.Lock()
+        self._ended = False
+        self._progress: Progress | None = None
+        self._timer = threading.Timer(PATIENCE, self._appear)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Bar:
+        if sys.stderr.isatty():
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._ended = True
+            if self._progress is not None:
+                self._progress.stop()
+
+    def update(self, done: float, total: float | None = None, title: str | None = None) -> None:
+        """Tell how many steps are done, and if they have changed, how many there are and of what."""
+        with self._lock:
+            self._done = done
+            self._total = self._total if total is None else total
+            self.title = self.title if title is None else title
+            if self._progress is not None:
+                task = self._progress.task_ids[0]
+                self._progress.update(task, completed=done, total=self._total, description=self.title)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bar away while lines are printed."""
+        with self._lock:
+            if self._progress is not None:
+                self._progress.stop()
+            try:
+                yield
+            finally:
+                if self._progress is not None:
+                    self._progress.start()
+
+    def _appear(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        with self._lock:
+            if self._ended:
+                return
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=32),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._progress.add_task(self.title, total=self._total, completed=int(self._done))
+            self._progress.start()

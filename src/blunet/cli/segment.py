@@ -1,0 +1,178 @@
+"""`blunet segment`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from blunet.cli.console import (
+    BAD_INPUT,
+    INTERRUPTED,
+    SOME_SKIPPED,
+    ends_well,
+    fail,
+    note,
+    print_json,
+    say,
+    use_threads,
+    warn,
+)  # fmt: skip
+from blunet.cli.progress import Bar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from blunet.jobs.events import Segmented
+    from blunet.jobs.segment import Event
+
+
+@ends_well
+def segment(
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE", help="Files, folders (their images) or patterns such as 'plate/*.tif'."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results; made if needed.")],
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A model file; without it, the bundled model.")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T", help="Foreground has a greater probability, 0 to 1; without it, the model's own."
+        ),
+    ] = None,
+    min_size: Annotated[int, typer.Option(metavar="PX", help="Smallest object that stays, in pixels.")] = 20,
+    objects: Annotated[
+        Literal["mask", "components", "watershed"],
+        typer.Option(metavar="KIND", help="watershed: split where cells touch; components; or mask: 0 and 1."),
+    ] = "watershed",
+    diameter: Annotated[
+        float | None,
+        typer.Option(metavar="PX", help="Typical diameter of the cells in pixels, if it is not the model's."),
+    ] = None,
+    probability: Annotated[bool, typer.Option("--probability", help="Also write x_probability.tif.")] = False,
+    measure: Annotated[bool, typer.Option("--measure", help="Also write x_objects.csv.")] = False,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Processor threads; without it, all.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Find the cells in images and write them as label images."""
+    use_threads(threads)
+    from blunet.jobs.models import model_path, open_model
+    from blunet.jobs.segment import SegmentSettings, segment_files
+
+    settings = SegmentSettings(threshold, min_size, objects, diameter)
+    report = _Report(str(model_path(model)), out, quiet=as_json)
+    try:
+        report.follow(
+            segment_files(
+                images,
+                out,
+                open_model(model),
+                settings,
+                save_probability=probability,
+                save_measurements=measure,
+            )
+        )
+    except KeyboardInterrupt as e:
+        note(f"Stopped: {report.written} of {_count(report.total, 'input')} done.")
+        raise typer.Exit(INTERRUPTED) from e
+    report.finish()
+
+
+class _Report:
+    """Prints events as they come, and keeps what `--json` tells.
+
+    Parameters
+    ----------
+    model : str
+        The model's file.
+    out : Path
+        The folder of results.
+    quiet : bool
+        Whether stdout is for JSON only.
+    """
+
+    def __init__(self, model: str, out: Path, *, quiet: bool) -> None:
+        self.out = out
+        self.quiet = quiet
+        self.total = 0
+        self.wide = 0
+        self.content: dict[str, Any] = {"images": [], "model": model, "skipped": []}
+
+    @property
+    def seen(self) -> int:
+        """Number of inputs that are segmented or skipped."""
+        return self.written + len(self.content["skipped"])
+
+    @property
+    def written(self) -> int:
+        """Number of images whose files are complete."""
+        return len(self.content["images"])
+
+    def follow(self, events: Iterable[Event]) -> None:
+        """Show the events of the job until it ends."""
+        from blunet.jobs.events import FrameDone, Segmented, Skipped, Started, Warned
+
+        with Bar("Segmenting") as bar:
+            for event in events:
+                match event:
+                    case Started(images):
+                        self.total = self.seen + len(images)
+                        self.wide = max((len(str(path)) for path in images), default=0)
+                    case FrameDone(frame=frame, frames=frames):
+                        bar.update(self.seen + frame / frames)
+                        continue
+                    case Warned(image, message):
+                        with bar.paused():
+                            warn(f"'{image}': {message}")
+                    case Skipped(image, reason):
+                        self.content["skipped"].append({"image": str(image), "reason": reason})
+                        with bar.paused():
+                            fail(reason)
+                    case Segmented():
+                        self.content["images"].append(_plain(event))
+                        with bar.paused():
+                            self._line(event)
+                bar.update(self.seen, self.total)
+
+    def finish(self) -> None:
+        """Print the summary and leave with the exit code that tells how it went."""
+        skipped = len(self.content["skipped"])
+        if self.quiet:
+            print_json(self.content)
+        elif self.written:
+            objects = sum(image["objects"] for image in self.content["images"])
+            say(f"{_count(self.written, 'image')} with {_count(objects, 'object')} -> {self.out}")
+        if not self.written:
+            raise typer.Exit(BAD_INPUT)
+        if skipped:
+            note(f"{_count(skipped, 'input')} skipped of {self.total}.")
+            raise typer.Exit(SOME_SKIPPED)
+
+    def _line(self, event: Segmented) -> None:
+        if not self.quiet:
+            say(
+                f"{event.image!s:<{self.wide}}  {_count(event.objects, 'object'):<14}"
+                f"  {event.foreground:>6.1%} foreground  {event.seconds:>6.1f} s"
+            )
+
+
+def _plain(event: Segmented) -> dict[str, Any]:
+    return {
+        "image": str(event.image),
+        "labels": str(event.labels),
+        "objects": event.objects,
+        "foreground": event.foreground,
+        "seconds": event.seconds,
+    }
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing if number == 1 else thing + 's'}"

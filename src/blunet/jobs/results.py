@@ -1,0 +1,117 @@
+"""What was found in one image file, frame by frame, until its files are written."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.images.read import ImageFile
+from blunet.images.write import write_labels, write_probability
+from blunet.segmentation.measure import measure, write_measurements
+
+#: Frames are kept in memory up to so many bytes, then on disk.
+SPOOL_BYTES = 2**28
+
+LABELS, PROBABILITY, OBJECTS = "labels.tif", "probability.tif", "objects.csv"
+
+
+class Results:
+    """Collects the frames of one image and writes them as files; use it in a `with` statement.
+
+    Parameters
+    ----------
+    image : ImageFile
+        Its axes and pixel size are those of the files.
+    files : collection of str
+        Which of `LABELS`, `PROBABILITY` and `OBJECTS` will be written.
+    """
+
+    def __init__(self, image: ImageFile, files: tuple[str, ...]) -> None:
+        self.image = image
+        self.files = files
+        self.objects = 0
+        self._foreground: list[float] = []
+        self._tables: list[Mapping[str, NDArray[Any]]] = []
+        shape = image.shape[-2:]
+        self._labels = _Spool(np.dtype(np.int32), shape)
+        self._probability = _Spool(np.dtype(np.float32), shape)
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._labels.close()
+        self._probability.close()
+
+    @property
+    def foreground(self) -> float:
+        """Part of the pixels that is foreground, 0 to 1, averaged over the frames."""
+        return float(np.mean(self._foreground))
+
+    def add(
+        self,
+        frame: NDArray[Any],
+        probability: NDArray[np.float32],
+        labels: NDArray[np.int32],
+        threshold: float,
+    ) -> None:
+        """Take the next frame (Y, X) and what was found in it."""
+        number = len(self._foreground)
+        self.objects += int(np.unique(labels).size - np.any(labels == 0))
+        self._foreground.append(float(np.mean(probability > threshold)))
+        self._labels.add(labels)
+        if PROBABILITY in self.files:
+            self._probability.add(probability)
+        if OBJECTS in self.files:
+            self._tables.append(
+                measure(
+                    labels,
+                    frame,
+                    pixel_size=self.image.pixel_size,
+                    unit=self.image.unit,
+                    frame=number if self.image.axes == "TYX" else None,
+                )
+            )
+
+    def write(self, folder: Path, stem: str, description: Mapping[str, Any]) -> Path:
+        """Write the files, the labels last, and return the path of the labels."""
+        paths = {file: folder / f"{stem}_{file}" for file in self.files}
+        place: dict[str, Any] = {"pixel_size": self.image.pixel_size, "unit": self.image.unit}
+        single = self.image.axes == "YX"
+        if OBJECTS in paths:
+            write_measurements(paths[OBJECTS], self._tables)
+        if PROBABILITY in paths:
+            maps = next(iter(self._probability)) if single else iter(self._probability)
+            frames = None if single else self.image.frames
+            write_probability(paths[PROBABILITY], maps, frames=frames, **place, description=description)
+        found = next(iter(self._labels)) if single else iter(self._labels)
+        write_labels(paths[LABELS], found, **place, description=description)
+        return paths[LABELS]
+
+
+class _Spool:
+    """Frames of one shape and type, one behind the other."""
+
+    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self.dtype, self.shape = dtype, shape
+        self._file = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - closed by its owner
+
+    def add(self, frame: NDArray[Any]) -> None:
+        self._file.write(np.ascontiguousarray(frame, self.dtype).tobytes())
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        self._file.seek(0)
+        size = self.dtype.itemsize * int(np.prod(self.shape))
+        while data := self._file.read(size):
+            yield np.frombuffer(data, self.dtype).reshape(self.shape)
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,166 @@
+"""What the objects are like: size, place, shape and brightness, in physical units where they are known."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.errors import InputError
+from blunet.files import replacing
+
+
+def measure(
+    labels: NDArray[np.integer[Any]],
+    image: NDArray[Any] | None = None,
+    *,
+    pixel_size: tuple[float, float] | None = None,
+    unit: str | None = None,
+    frame: int | None = None,
+) -> dict[str, NDArray[Any]]:
+    """Measure every object.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (Y, X)
+        0 is background.
+    image : ndarray of shape (Y, X), optional
+        Raw grey values; adds the columns of intensity.
+    pixel_size : (Y, X), optional
+        Size of a pixel in `unit`. Used only together with it; else lengths are in pixels.
+    unit : str, optional
+        Such as "µm", which is written "um" in the names of columns.
+    frame : int, optional
+        Adds a column `frame` with this number.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (N,)
+        One row an object, ordered by label. `U` stands for the unit, "px" if it is not known.
+
+        label, (frame)
+        area_U2, equivalent_diameter_U
+            The latter of a circle of the same area.
+        centroid_y_U, centroid_x_U
+            From the centre of the first pixel.
+        major_axis_U, minor_axis_U, eccentricity, orientation_deg
+            Of the ellipse with the same second moments; the angle of its major axis from the x axis, counter-
+            clockwise as seen, above -90 to 90.
+        (mean_intensity, min_intensity, max_intensity)
+        bbox_top_px, bbox_left_px, bbox_bottom_px, bbox_right_px
+            The pixels ``labels[top:bottom, left:right]``.
+
+    Raises
+    ------
+    InputError
+        If the image has another shape than the labels.
+
+    Notes
+    -----
+    Sums over all pixels at once, so that 70,000 objects take less than a second; the definitions are those of
+    `skimage.measure.regionprops`, for which a pixel is a point: an object one pixel thin has a minor axis of 0.
+    """
+    if image is not None and image.shape != labels.shape:
+        raise InputError(
+            f"The image has the shape {image.shape} and its labels {labels.shape}; give equal shapes."
+        )
+    if pixel_size is None or unit is None:
+        pixel_size, unit = (1.0, 1.0), "px"
+    unit = unit.replace("µ", "u")
+    y, x = np.nonzero(labels)
+    numbers, index = np.unique(labels[y, x], return_inverse=True)
+    table: dict[str, NDArray[Any]] = {"label": numbers}
+    if frame is not None:
+        table["frame"] = np.full(numbers.size, frame)
+    table |= _sizes(y * pixel_size[0], x * pixel_size[1], index, numbers.size, pixel_size, unit)
+    if image is not None:
+        table |= _intensities(image[y, x], index, numbers.size)
+    return table | _boxes(y, x, index, numbers.size)
+
+
+def _sizes(
+    y: NDArray[Any], x: NDArray[Any], index: NDArray[Any], count: int, pixel: tuple[float, float], unit: str
+) -> dict[str, NDArray[Any]]:
+    """Area, centroid and ellipse from the pixels' places (in `unit`) and objects (`index`)."""
+
+    def mean(values: NDArray[Any]) -> NDArray[Any]:
+        return np.bincount(index, values, count) / pixels
+
+    pixels = np.bincount(index, minlength=count)
+    area = pixels * (pixel[0] * pixel[1])
+    middle_y, middle_x = mean(y), mean(x)
+    up, right = middle_y[index] - y, x - middle_x[index]
+    yy, xx, xy = mean(up * up), mean(right * right), mean(up * right)
+    half, spread = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
+    large, small = half + spread, np.maximum(half - spread, 0)
+    return {
+        f"area_{unit}2": area,
+        f"equivalent_diameter_{unit}": np.sqrt(4 * area / np.pi),
+        f"centroid_y_{unit}": middle_y,
+        f"centroid_x_{unit}": middle_x,
+        f"major_axis_{unit}": 4 * np.sqrt(large),
+        f"minor_axis_{unit}": 4 * np.sqrt(small),
+        "eccentricity": np.sqrt(1 - np.divide(small, large, out=np.ones_like(large), where=large > 0)),
+        "orientation_deg": np.degrees(np.arctan2(2 * xy, xx - yy) / 2),
+    }
+
+
+def _intensities(values: NDArray[Any], index: NDArray[Any], count: int) -> dict[str, NDArray[Any]]:
+    order = np.argsort(index, kind="stable")
+    sizes = np.bincount(index, minlength=count)
+    starts = np.cumsum(sizes) - sizes
+    ordered = values[order]
+    return {
+        "mean_intensity": np.bincount(index, values.astype(np.float64), count) / sizes,
+        "min_intensity": np.minimum.reduceat(ordered, starts) if count else ordered,
+        "max_intensity": np.maximum.reduceat(ordered, starts) if count else ordered,
+    }
+
+
+def _boxes(y: NDArray[Any], x: NDArray[Any], index: NDArray[Any], count: int) -> dict[str, NDArray[Any]]:
+    box = {}
+    for place, (low, high) in zip((y, x), (("top", "bottom"), ("left", "right")), strict=True):
+        first = np.full(count, np.iinfo(np.int64).max)
+        last = np.full(count, -1)
+        np.minimum.at(first, index, place)
+        np.maximum.at(last, index, place)
+        box[f"bbox_{low}_px"], box[f"bbox_{high}_px"] = first, last + 1
+    return {name: box[name] for name in ("bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px")}
+
+
+def write_measurements(path: str | Path, tables: Iterable[Mapping[str, NDArray[Any]]]) -> None:
+    """Write tables of `measure` with equal columns below each other as one CSV file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The final name; it appears when the file is complete.
+    tables : iterable of mapping
+        At least one; of a stack one for each frame. Numbers have up to 7 significant digits.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    each = iter(tables)
+    first = next(each)
+    try:
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(first)
+            for table in itertools.chain([first], each):
+                writer.writerows(zip(*(_texts(table[name]) for name in first), strict=True))
+    except OSError as e:
+        raise InputError(f"'{path}' cannot be written: {e.strerror or e}; choose another place.") from e
+
+
+def _texts(column: NDArray[Any]) -> list[str]:
+    if column.dtype.kind == "f":
+        return [f"{value:.7g}" for value in column.tolist()]
+    return [str(value) for value in column.tolist()]

@@ -1,0 +1,38 @@
+"""What the rooms above need of a model: the same for a packed one and for one that Keras runs."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.architecture import NetworkSettings
+from blunet.images.normalise import Limits
+from blunet.packed.card import ModelInfo
+
+
+class Predictor(Protocol):
+    """A trained network with all that belongs to it."""
+
+    @property
+    def settings(self) -> NetworkSettings:
+        """Settings of the network."""
+        ...
+
+    @property
+    def info(self) -> ModelInfo:
+        """Normalisation, recommended threshold and card."""
+        ...
+
+    def predict(self, image: NDArray[Any], *, limits: Limits | None = None) -> NDArray[np.float32]:
+        """Return the probability of foreground (Y, X), 0 to 1, of a raw image (Y, X).
+
+        Parameters
+        ----------
+        image : ndarray of shape (Y, X)
+            Grey values as the microscope gave them, at the scale of the model.
+        limits : Limits, optional
+            Shared by the frames of a stack. None: this image's own.
+        """
+        ...

@@ -1,0 +1,36 @@
+"""A packed model made by hand, so that tests know its answers: foreground is what is brighter than half."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from blunet.architecture import NetworkSettings, ResidualLevels, layer_table
+from blunet.packed import ModelCard, ModelInfo, PackedModel, binarise_weights
+
+#: What the model answers: sigmoid(2) where the normalised image is at least 0.5, else sigmoid(-2).
+BRIGHT, DARK = 0.880797, 0.119203
+
+
+def bright_model(info: ModelInfo | None = None) -> PackedModel:
+    """Three convolutions with one weight each: sign(2 x - 1), sign(2 a), sigmoid(2 a).
+
+    With the gammas [1, 1] a kernel is -2, 0 or 2: 0 is coded as 1 - 1.
+    """
+    settings = NetworkSettings("blunet", 1, 1, ResidualLevels(activation=1, convolution=2))
+    weights = {}
+    for layer in layer_table(settings):
+        for weight in layer.weights:
+            values = np.ones(weight.shape) if weight.name.endswith("gamma") else np.zeros(weight.shape)
+            if weight.name == "kernel":
+                values[weight.shape[0] // 2, weight.shape[1] // 2] = 2
+            weights[layer.name, weight.name] = values.astype(np.float32)
+    weights["level0_contracting_1", "bias"][:] = -1
+    info = info or ModelInfo(card=ModelCard(name="bright", object_diameter=20.0))
+    return PackedModel(binarise_weights(settings, weights), info)
+
+
+def squares(shape: tuple[int, int] = (60, 90)) -> np.ndarray:
+    """Two bright squares of 20 x 20 px and a speck of 3 x 3 px on dark ground, uint8."""
+    image = np.full(shape, 40, np.uint8)
+    image[10:30, 10:30] = image[30:50, 50:70] = image[5:8, 80:83] = 200
+    return image

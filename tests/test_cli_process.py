@@ -1,0 +1,133 @@
+"""The command as its own process: what it may import, Ctrl-C, and the demo."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from bright_model import bright_model, squares
+from PIL import Image
+
+#: Runs the command with its arguments where what trains cannot be imported.
+WITHOUT_TRAINING = """
+import sys
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("keras", "tensorflow", "jax", "torch", "napari", "qtpy"):
+            raise ImportError(f"{name} is not installed")
+sys.meta_path.insert(0, Wall())
+from blunet.cli import main
+main()
+"""
+#: Runs the command as a shell would, also where this process was told to ignore Ctrl-C.
+WITH_INTERRUPT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from blunet.cli import main
+main()
+"""
+
+
+def python(code: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    bright_model().save(tmp_path / "model.blunet")
+    tifffile.imwrite(tmp_path / "a.tif", squares())
+    return tmp_path
+
+
+def test_segmenting_needs_neither_keras_nor_napari(folder):
+    arguments = ["segment", "a.tif", "--model", "model.blunet", "--out", "out", "--measure", "--json"]
+    process = python(WITHOUT_TRAINING, *arguments, cwd=folder)
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["images"][0]["objects"] == 2
+
+
+def test_describing_importing_and_scoring_need_neither(folder, legacy):
+    (folder / "a_mask.tif").write_bytes((folder / "a.tif").read_bytes())
+    for arguments in (
+        ["info", "model.blunet"],
+        ["import-weights", legacy / "blu_net.h5", "--network", "blunet", "--out", "old.blunet"],
+        ["evaluate", "model.blunet", "--data", "."],
+        ["--help"],
+        ["--version"],
+    ):
+        process = python(WITHOUT_TRAINING, *arguments, cwd=folder)
+        assert process.returncode == 0, process.stderr
+        assert process.stdout
+
+
+def test_what_needs_keras_says_so_where_it_is_missing(folder, legacy):
+    arguments = ["import-weights", legacy / "unet.h5", "--network", "unet", "--out", "old.keras"]
+    process = python(WITHOUT_TRAINING, *arguments, cwd=folder)
+    assert process.returncode == 2
+    assert process.stderr.startswith("Error: ")
+    assert "Keras" in process.stderr
+    assert len(process.stderr.splitlines()) == 1
+
+
+def test_the_demo_needs_neither_and_shows_the_cells(folder):
+    process = python(WITHOUT_TRAINING, "demo", "--out", "shown", cwd=folder)
+    assert process.returncode == 0, process.stderr
+    shown = folder / "shown"
+    assert sorted(path.name for path in shown.iterdir()) == ["labels.tif", "overlay.png", "probability.tif"]
+    last = process.stdout.splitlines()[-1]
+    assert last.startswith("IoU 0.")
+    assert float(last.removeprefix("IoU ")) >= 0.85
+    labels, found = (tifffile.imread(shown / name) for name in ("labels.tif", "probability.tif"))
+    assert labels.shape == found.shape
+    assert labels.max() > 10
+    picture = np.asarray(Image.open(shown / "overlay.png"))
+    assert picture.shape[-1] == 3
+    assert np.ptp(picture.astype(int), axis=2).max() > 100
+
+
+def test_help_loads_no_library():
+    code = "from blunet.cli import app; import json, sys; print(json.dumps(sorted(sys.modules)))"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in json.loads(process.stdout)}
+    assert "typer" in loaded
+    assert loaded.isdisjoint({"numpy", "scipy", "skimage", "tifffile", "PIL", "numba", "pydantic"})
+
+
+def test_bad_input_in_a_process_of_its_own(folder):
+    command = [sys.executable, "-m", "blunet", "segment", "nowhere.tif", "--model", "model.blunet"]
+    process = subprocess.run(
+        [*command, "--out", "out"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr == "Error: There is no file or folder 'nowhere.tif'; check the name.\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_interrupting_leaves_whole_files_only(folder):
+    # The second file is long enough to be interrupted in: 400 frames.
+    frames = np.broadcast_to(np.kron(squares(), np.ones((8, 8), np.uint8)), (400, 480, 720))
+    tifffile.imwrite(folder / "z.tif", frames, imagej=True, metadata={"axes": "TYX"})
+    arguments = ["segment", "a.tif", "z.tif", "--model", "model.blunet", "--out", "out", "--probability"]
+    command = [sys.executable, "-c", WITH_INTERRUPT, *arguments]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not (folder / "out" / "a_labels.tif").exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "Stopped: 1 of 2 inputs done." in err or "Stopped." in err
+    assert "a.tif" in out
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["a_labels.tif", "a_probability.tif"]
+    assert tifffile.imread(folder / "out" / "a_labels.tif").max() == 2

@@ -1,0 +1,181 @@
+"""`blunet segment`: what it writes and prints."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from bright_model import BRIGHT, DARK, bright_model, squares
+from PIL import Image
+from typer.testing import CliRunner
+
+from blunet.cli import app
+from blunet.images.read import open_image
+from blunet.images.write import read_description
+from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented
+from blunet.jobs.segment import Event, segment_files
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """The current folder, with a model and an image."""
+    monkeypatch.chdir(tmp_path)
+    bright_model().save("model.blunet")
+    tifffile.imwrite("a.tif", squares())
+    return tmp_path
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, ["segment", *arguments, "--model", "model.blunet", "--out", "out"])
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_labels_of_one_image(folder):
+    result = run("a.tif")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "a.tif" in result.stdout
+    assert "2 objects" in result.stdout
+    assert names(folder / "out") == ["a_labels.tif"]
+    labels = tifffile.imread("out/a_labels.tif")
+    assert labels.dtype == np.uint16
+    assert np.bincount(labels.ravel()).tolist() == [60 * 90 - 800, 400, 400]
+
+
+def test_json_is_all_there_is_on_stdout(folder):
+    tifffile.imwrite("flat.tif", np.full((30, 40), 7, np.uint8))
+    result = run("a.tif", "flat.tif", "nowhere.tif", "--json")
+    assert result.exit_code == 1
+    content = json.loads(result.stdout)
+    assert list(content) == ["images", "model", "skipped"]
+    assert content["model"] == "model.blunet"
+    first, second = content["images"]
+    assert first.pop("seconds") > 0
+    assert first == {
+        "image": "a.tif",
+        "labels": str(Path("out/a_labels.tif")),
+        "objects": 2,
+        "foreground": pytest.approx(809 / 5400),
+    }
+    assert (second["objects"], second["foreground"]) == (0, 0)
+    assert [skipped["image"] for skipped in content["skipped"]] == ["nowhere.tif"]
+    assert "nowhere.tif" in content["skipped"][0]["reason"]
+    assert "flat.tif" in result.stderr
+    assert "constant" in result.stderr
+
+
+def test_probability_and_measurements_on_request(folder):
+    assert run("a.tif", "--probability", "--measure").exit_code == 0
+    assert names(folder / "out") == ["a_labels.tif", "a_objects.csv", "a_probability.tif"]
+    found = tifffile.imread("out/a_probability.tif")
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.where(squares() > 100, BRIGHT, DARK), atol=1e-5)
+    with open("out/a_objects.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["area_px2"] for row in rows] == ["400", "400"]
+    assert [float(row["mean_intensity"]) for row in rows] == [200, 200]
+
+
+def test_options_reach_the_objects(folder):
+    def objects(*options: str) -> int:
+        return json.loads(run("a.tif", "--json", *options).stdout)["images"][0]["objects"]
+
+    assert objects() == 2
+    assert objects("--min-size", "9") == 3
+    assert objects("--min-size", "401") == 0
+    assert objects("--objects", "mask") == 1
+    assert objects("--threshold", "0.9") == 0
+    assert objects("--threshold", "0.1") == 1
+    assert objects("--diameter", "40", "--objects", "components") == 2
+
+
+def test_pixel_size_model_and_settings_stay_with_the_labels(folder):
+    tifffile.imwrite(
+        "m.tif", squares(), imagej=True, resolution=(4, 2), metadata={"unit": "um", "axes": "YX"}
+    )
+    assert run("m.tif", "--measure", "--threshold", "0.4").exit_code == 0
+    written = open_image("out/m_labels.tif")
+    assert (written.axes, written.unit) == ("YX", "µm")
+    assert written.pixel_size == pytest.approx((0.5, 0.25))
+    description = read_description("out/m_labels.tif")
+    assert description["model"]["name"] == "bright"
+    expected = {"threshold": 0.4, "min_size": 20, "objects": "watershed", "diameter": None}
+    assert description["settings"] == expected
+    assert Path("out/m_objects.csv").read_text().splitlines()[1].startswith("1,50,")
+
+
+def test_a_stack_frame_by_frame(folder):
+    moved = np.stack([squares(), np.zeros((60, 90), np.uint8), np.roll(squares(), 5, axis=1)])
+    tifffile.imwrite("s.tif", moved, imagej=True, metadata={"axes": "TYX"})
+    result = run("s.tif", "--json", "--measure", "--probability")
+    assert result.exit_code == 0
+    assert "frame 2 of 3: The image is constant" in result.stderr
+    content = json.loads(result.stdout)["images"][0]
+    assert content["objects"] == 4
+    assert content["foreground"] == pytest.approx(2 / 3 * 809 / 5400)
+    assert open_image("out/s_labels.tif").axes == "TYX"
+    labels = tifffile.imread("out/s_labels.tif")
+    assert np.array_equal(labels > 0, (moved > 100) & (labels > 0))
+    assert [int(frame.max()) for frame in labels] == [2, 0, 2]
+    assert np.array_equal(labels[2], np.roll(labels[0], 5, axis=1))
+    np.testing.assert_allclose(
+        tifffile.imread("out/s_probability.tif"), np.where(moved > 100, BRIGHT, DARK), atol=1e-5
+    )
+    with open("out/s_objects.csv", newline="", encoding="utf-8") as file:
+        assert [row["frame"] for row in csv.DictReader(file)] == ["0", "0", "2", "2"]
+
+
+def test_files_folders_and_patterns(folder):
+    plate = folder / "plate"
+    plate.mkdir()
+    for name in ("w2.tif", "w10.tif", "w1.png", "w1_labels.tif", "notes.txt"):
+        (
+            Image.fromarray(squares()).save(plate / name)
+            if name != "notes.txt"
+            else (plate / name).write_text("x")
+        )
+    result = run("plate", "a.tif", "plate/w*.tif", "--json")
+    assert result.exit_code == 0
+    listed = [Path(image["image"]).name for image in json.loads(result.stdout)["images"]]
+    assert listed == ["w1.png", "w2.tif", "w10.tif", "a.tif"]
+    assert names(folder / "out") == ["a_labels.tif", "w10_labels.tif", "w1_labels.tif", "w2_labels.tif"]
+
+
+def test_an_image_of_a_few_pixels_and_a_constant_one_are_segmented(folder):
+    tifffile.imwrite("tiny.tif", np.arange(15, dtype=np.uint8).reshape(3, 5))
+    tifffile.imwrite("flat.tif", np.full((30, 40), 7, np.uint16))
+    result = run("tiny.tif", "flat.tif")
+    assert result.exit_code == 0
+    assert tifffile.imread("out/tiny_labels.tif").shape == (3, 5)
+    assert tifffile.imread("out/flat_labels.tif").shape == (30, 40)
+    assert result.stderr.count("Warning: 'flat.tif': The image is constant") == 1
+
+
+def test_an_older_result_is_replaced(folder):
+    Path("out").mkdir()
+    Path("out/a_labels.tif").write_text("old")
+    assert run("a.tif").exit_code == 0
+    assert tifffile.imread("out/a_labels.tif").max() == 2
+
+
+def test_a_cancelled_job_leaves_whole_files_only(folder):
+    tifffile.imwrite("z.tif", np.stack([squares()] * 5), imagej=True, metadata={"axes": "TYX"})
+    cancel = CancelToken()
+    seen: list[Event] = []
+
+    def follow() -> None:
+        for event in segment_files(["a.tif", "z.tif"], "out", bright_model(), cancel=cancel):
+            seen.append(event)
+            if isinstance(event, FrameDone) and event.frame == 2:
+                cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        follow()
+    assert [event.image.name for event in seen if isinstance(event, Segmented)] == ["a.tif"]
+    assert names(folder / "out") == ["a_labels.tif"]

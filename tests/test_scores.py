@@ -1,0 +1,92 @@
+"""Scores, against counts made by hand and against a plain search for matches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import shift
+
+from blunet.errors import InputError
+from blunet.evaluation.evaluate import Scores, mean_scores, score
+from blunet.evaluation.scores import average_precision, f1, iou
+from blunet.images.simulate import simulate_dic
+
+TRUTH = np.array([[1, 1, 1, 0], [1, 1, 1, 0]], bool)
+FOUND = np.array([[0, 1, 1, 1], [0, 1, 1, 1]], bool)
+
+
+def test_iou_and_f1_of_known_counts():
+    assert iou(TRUTH, FOUND) == 4 / 8
+    assert f1(TRUTH, FOUND) == 2 * 4 / (6 + 6)
+    assert (iou(TRUTH, TRUTH), f1(TRUTH, TRUTH)) == (1, 1)
+    assert (iou(TRUTH, ~TRUTH), f1(TRUTH, ~TRUTH)) == (0, 0)
+
+
+def test_both_empty_is_perfect_and_one_empty_is_nothing():
+    empty = np.zeros((3, 4), bool)
+    assert (iou(empty, empty), f1(empty, empty), average_precision(empty * 1, empty * 1)) == (1, 1, 1)
+    assert (iou(empty, ~empty), f1(~empty, empty), average_precision(~empty * 1, empty * 1)) == (0, 0, 0)
+    assert average_precision(empty * 1, ~empty * 1) == 0
+
+
+def test_average_precision_counts_matches_misses_and_extras():
+    truth, found = np.zeros((10, 40), int), np.zeros((10, 40), int)
+    truth[0:5, 0:10], found[0:5, 0:10] = 3, 9  # equal
+    truth[0:5, 12:22], found[0:5, 12:18] = 8, 2  # IoU 0.6
+    truth[0:5, 24:34], found[0:5, 24:28] = 5, 5  # IoU 0.4: a miss and an extra
+    found[8:10, 0:4] = 7  # an extra
+    assert average_precision(truth, found) == 2 / (2 + 2 + 1)
+    assert average_precision(truth, found, iou=0.7) == 1 / (1 + 3 + 2)
+    assert average_precision(truth, found, iou=0.3) == 3 / (3 + 1 + 0)
+
+
+def test_an_iou_of_exactly_half_matches_once():
+    truth, found = np.array([[1, 1, 0, 0]]), np.array([[1, 0, 0, 0]])
+    assert average_precision(truth, found) == 1
+    # Each half of the found object overlaps it by one half: only one of them can match.
+    assert average_precision(np.array([[1, 1, 2, 2]]), np.array([[1, 1, 1, 1]])) == 1 / 2
+    assert average_precision(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 2, 2]])) == 1 / 2
+
+
+def test_the_numbers_of_labels_do_not_matter():
+    labels = simulate_dic(seed=4).labels
+    renumbered = np.random.default_rng(0).permutation(np.arange(1, 2000))[labels - 1] * (labels > 0)
+    assert average_precision(labels, renumbered) == 1
+    assert average_precision(labels.astype(np.uint16), (renumbered * 1000).astype(np.int64)) == 1
+
+
+@pytest.mark.parametrize("pixels", [1, 4, 9])
+def test_agrees_with_a_plain_search(pixels):
+    truth = simulate_dic(seed=4).labels
+    found = shift(truth, pixels, order=0)
+    matches = 0
+    for number in np.unique(truth[truth > 0]):
+        inside = truth == number
+        for other in np.unique(found[inside]):
+            if other:
+                shared = np.count_nonzero(inside & (found == other))
+                matches += shared / np.count_nonzero(inside | (found == other)) > 0.5
+    objects = np.unique(truth[truth > 0]).size + np.unique(found[found > 0]).size
+    assert matches > 0
+    assert average_precision(truth, found) == matches / (objects - matches)
+
+
+def test_shapes_that_differ_are_refused():
+    for function in (iou, f1, average_precision):
+        with pytest.raises(InputError, match=r"\(2, 3\).*\(3, 2\)"):
+            function(np.zeros((2, 3), int), np.zeros((3, 2), int))
+
+
+def test_foreground_is_scored_with_specks_and_objects_without():
+    truth = np.zeros((40, 40), int)
+    truth[5:25, 5:25] = 1
+    probability = np.where(truth > 0, 0.8, 0.2).astype(np.float32)
+    probability[35, 35] = 0.9
+    assert score(probability, truth, 0.5) == Scores(iou=400 / 401, f1=800 / 801, ap50=1)
+    assert score(probability, truth, 0.85) == Scores(iou=0, f1=0, ap50=0)
+
+
+def test_averages_count_every_image_alike():
+    assert mean_scores([Scores(1, 1, 0), Scores(0.5, 0, 0.5)]) == Scores(0.75, 0.5, 0.25)
+    with pytest.raises(InputError, match="no scores"):
+        mean_scores([])

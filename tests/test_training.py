@@ -1,0 +1,121 @@
+"""The training loop and the binarised start, with real (small) training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from blunet.architecture import NetworkSettings, ResidualLevels
+from blunet.compression.binarise import binarise
+from blunet.compression.samples import Crops, Field, parted, simulated_fields
+from blunet.compression.training import StepSettings, learning_rate, train, validate
+from blunet.images.augment import AugmentSettings
+from blunet.images.normalise import Normalisation
+from blunet.networks.build import build_network
+from blunet.networks.files import run_network
+
+NETWORK = NetworkSettings("lightweight", 3, 8)
+PERCENTILES = Normalisation("percentile", 0.5, 99.5, 50.0)
+
+
+@pytest.fixture(scope="module")
+def fields():
+    return simulated_fields(6, PERCENTILES, object_diameter=24.0, seed=3, size=128)
+
+
+@pytest.fixture(scope="module")
+def crops(fields):
+    return Crops([[parted(f) for f in fields[:4]]], 64, 4, AugmentSettings.none(), seed=1)
+
+
+@pytest.fixture(scope="module")
+def student(fields, crops):
+    network = build_network(NETWORK, seed=1)
+    events = list(train(network, crops, fields[4:], StepSettings("student", 8, 50, 3e-3, "val_iou"), 4))
+    return network, events
+
+
+def test_batches_are_the_same_for_one_seed_whatever_was_drawn_before(crops):
+    ahead = list(crops.between(5, 9))
+    for i, (images, truths) in enumerate(ahead):
+        again = crops.draw(5 + i)
+        np.testing.assert_array_equal(images, again[0])
+        np.testing.assert_array_equal(truths, again[1])
+    assert ahead[0][0].shape == (4, 64, 64, 1)
+    assert (ahead[0][0] != replace(crops, seed=2).draw(5)[0]).any()
+    assert set(np.unique(ahead[0][1])) == {0.0, 1.0}
+
+
+def test_groups_are_drawn_evenly():
+    black, white = (Field(n, np.full((8, 8), v, np.float32), np.zeros((8, 8), np.int32)) for n, v in
+                    (("black", 0), ("white", 1)))
+    drawn = Crops([[black] * 50, [white]], 8, 200, AugmentSettings.none(), seed=0).draw(0)[0]
+    assert 0.35 < drawn.mean() < 0.65
+
+
+def test_training_learns_and_keeps_the_best_weights(fields, student):
+    network, events = student
+    assert [e.epoch for e in events] == list(range(1, 9))
+    assert events[-1].loss < events[0].loss
+    best = max(e.val_iou for e in events)
+    assert validate(network, fields[4:], 4)[1] == pytest.approx(best, abs=1e-6)
+    assert best > 0.4
+    assert [e.best for e in events] == [
+        e.val_iou > max([x.val_iou for x in events[:i]], default=-1) for i, e in enumerate(events)
+    ]
+
+
+def test_ignored_epochs_are_never_the_best(fields, crops):
+    network = build_network(NETWORK, seed=1)
+    step = StepSettings("student", 3, 2, 1e-3, "val_loss", ignored_epochs=2)
+    assert [e.best for e in train(network, crops, fields[4:], step, 4)] == [False, False, True]
+
+
+def test_cancelling_stops_before_the_next_batch(fields, crops):
+    network = build_network(NETWORK, seed=1)
+    asked = []
+
+    def cancelled():
+        asked.append(1)
+        return len(asked) > 3
+
+    step = StepSettings("student", 5, 40, 1e-3, "val_loss")
+    events = list(train(network, crops, fields[4:], step, 4, cancelled))
+    assert len(events) == 1
+    assert len(asked) <= 6
+
+
+def test_learning_rate_is_constant_then_falls():
+    study = StepSettings("x", 400, 1, 1e-3, "val_loss", decay=0.95)
+    assert learning_rate(study, 0) == learning_rate(study, 199) == 1e-3
+    assert learning_rate(study, 200) == pytest.approx(0.95e-3)
+    assert learning_rate(study, 209) == pytest.approx(1e-3 * 0.95**10)
+    short = StepSettings("x", 20, 1, 1e-3, "val_loss")
+    assert learning_rate(short, 19) == pytest.approx(1e-5)
+
+
+def test_the_calibrated_start_loses_least(fields, student):
+    """Before any training of its own: against the least-squares and the published start."""
+    network, _ = student
+    images = [f.image for f in fields[:4]]
+    teacher = [run_network(network, f.image, 4) for f in fields[4:]]
+    errors = {}
+    for start in ("calibrated", "least_squares", "published"):
+        binary = binarise(network, NETWORK, ResidualLevels(), images, start)
+        answers = [run_network(binary, f.image, 4) for f in fields[4:]]
+        errors[start] = np.mean([np.abs(a - t).mean() for a, t in zip(answers, teacher, strict=True)])
+    assert errors["calibrated"] < 0.6 * min(errors["least_squares"], errors["published"]), errors
+
+
+def test_more_residual_levels_start_nearer_to_the_student(fields, student):
+    """The more residual levels, the nearer the start is to the student."""
+    network, _ = student
+    images = [f.image for f in fields[:4]]
+    teacher = run_network(network, fields[4].image, 4)
+    errors = []
+    for m in (1, 2, 4):
+        start = binarise(network, NETWORK, ResidualLevels(m, m, m, m), images)
+        errors.append(np.abs(run_network(start, fields[4].image, 4) - teacher)[20:-20, 20:-20].mean())
+    assert errors[0] > 1.2 * errors[1] > 1.4 * errors[2], errors

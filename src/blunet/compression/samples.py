@@ -1,0 +1,114 @@
+"""Where training crops come from: real pairs and simulated fields, cropped and augmented, the same for one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.images.augment import AugmentSettings, augment, random_crop
+from blunet.images.masks import read_mask, with_gap
+from blunet.images.normalise import Normalisation, normalise
+from blunet.images.pairs import Pair
+from blunet.images.read import read_image
+from blunet.images.simulate import random_settings, simulate_dic
+
+PREFETCHED = 4
+
+
+@dataclass(frozen=True)
+class Field:
+    """A normalised image with its truth.
+
+    Attributes
+    ----------
+    name : str
+    image : ndarray of shape (Y, X), float32
+        In [0, 1].
+    labels : ndarray of shape (Y, X), int32
+        0 is background, 1..N are instances.
+    """
+
+    name: str
+    image: NDArray[np.float32]
+    labels: NDArray[np.int32]
+
+
+def read_field(pair: Pair, normalisation: Normalisation) -> Field:
+    """Read a pair of files; the labels are the untouched truth."""
+    image = read_image(pair.image)
+    labels = read_mask(pair.mask, (image.shape[0], image.shape[1]))
+    return Field(pair.name, normalise(image, normalisation), labels)
+
+
+def simulated_fields(
+    count: int, normalisation: Normalisation, *, object_diameter: float, seed: int, size: int = 512
+) -> list[Field]:
+    """Simulate `count` square DIC fields of `size` pixels with widely varying optics and cells."""
+    fields = []
+    for i in range(count):
+        rng = np.random.default_rng([seed, i])
+        drawn = random_settings(rng, (size, size), object_diameter)
+        made = simulate_dic(drawn, seed=int(rng.integers(2**31)))
+        fields.append(Field(f"simulated-{i}", normalise(made.image, normalisation), made.labels))
+    return fields
+
+
+def parted(field: Field) -> Field:
+    """Return the field with touching instances parted by a gap, as training wants it."""
+    return Field(field.name, field.image, with_gap(field.labels))
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Endless batches of augmented crops.
+
+    Attributes
+    ----------
+    groups : sequence of sequences of Field
+        Each crop's group is drawn evenly, then a field of it: so many simulated fields do not outnumber few real
+        ones. Labels are parted already (see `parted`).
+    size : int
+        Side of a crop in pixels.
+    batch : int
+        Crops a batch.
+    augmentation : AugmentSettings
+    seed : int
+        Batch number i is the same for the same seed, whatever was drawn before.
+    """
+
+    groups: Sequence[Sequence[Field]]
+    size: int
+    batch: int
+    augmentation: AugmentSettings
+    seed: int
+
+    def draw(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return batch `index`: images and foregrounds, each ``(N, size, size, 1)`` float32."""
+        crops = [self._crop(np.random.default_rng([self.seed, index, n])) for n in range(self.batch)]
+        images, truths = zip(*crops, strict=True)
+        return np.stack(images)[..., None], np.stack(truths)[..., None]
+
+    def between(self, first: int, last: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Yield the batches from `first` up to but not including `last`, made ahead in a thread."""
+        with ThreadPoolExecutor(1, thread_name_prefix="crops") as pool:
+            ahead = [pool.submit(self.draw, i) for i in range(first, min(first + PREFETCHED, last))]
+            try:
+                for i in range(first, last):
+                    batch = ahead.pop(0).result()
+                    if i + PREFETCHED < last:
+                        ahead.append(pool.submit(self.draw, i + PREFETCHED))
+                    yield batch
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+    def _crop(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        group = self.groups[int(rng.integers(len(self.groups)))]
+        field = group[int(rng.integers(len(group)))]
+        image, labels = random_crop(field.image, field.labels, self.size, rng)[:2]
+        image, labels = augment(image, labels, self.augmentation, rng)[:2]
+        return image.astype(np.float32, copy=False), (labels > 0).astype(np.float32)

@@ -1,6 +1,6 @@
 """Make the sample that comes with the package: one simulated DIC field and its truth.
 
-    python scripts/make_sample.py
+python scripts/make_sample.py
 """
 
 from __future__ import annotations

@@ -36,14 +36,16 @@ VALIDATION = ("set31", "set32", "set33", "set34", "set35")
 LEFT_OUT = ("set23",)
 SIMULATED, SIMULATED_VALIDATION = 240, 6
 FLOAT = StepSettings("lightweight", 50, 150, 1e-3, "val_iou")
-BINARY = StepSettings("blunet", 40, 150, 1e-3, "val_iou")
+BINARY = StepSettings("blunet", 26, 150, 5e-4, "val_iou")
 CROP, BATCH = 256, 3
 
 log = logging.getLogger("bundled")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()

@@ -99,7 +99,9 @@ def test_a_fresh_blunet_does_not_answer_a_constant(levels):
 
 def test_two_files_hold_all_that_belongs_to_a_model(tmp_path):
     settings = NetworkSettings("blunet", 3, 8)
-    info = ModelInfo(Normalisation("percentile", 1, 99, 20.0), 0.4, ModelCard("tiny", "noise", 31.5, "2026-01-02"))
+    info = ModelInfo(
+        Normalisation("percentile", 1, 99, 20.0), 0.4, ModelCard("tiny", "noise", 31.5, "2026-01-02")
+    )
     model = KerasModel(random_network(settings), settings, info)
     model.save(tmp_path / "tiny.keras")
     again = load_keras(tmp_path / "tiny.keras")
@@ -110,11 +112,14 @@ def test_two_files_hold_all_that_belongs_to_a_model(tmp_path):
     assert keras.models.load_model(tmp_path / "tiny.keras").count_params() == model.network.count_params()
 
 
-@pytest.mark.parametrize("settings", [
-    NetworkSettings("blunet", 3, 8),
-    NetworkSettings("blunet", 2, 16, ResidualLevels(1, 2, 3, 2)),
-    NetworkSettings("blunet", 1, 8, ResidualLevels(2, 1, 1, 1)),
-])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        NetworkSettings("blunet", 3, 8),
+        NetworkSettings("blunet", 2, 16, ResidualLevels(1, 2, 3, 2)),
+        NetworkSettings("blunet", 1, 8, ResidualLevels(2, 1, 1, 1)),
+    ],
+)
 def test_packed_engine_gives_the_same_answer(settings):
     model = KerasModel(random_network(settings, 5), settings, ModelInfo())
     packed = model.packed()
@@ -131,8 +136,12 @@ def test_packed_sums_equal_keras_layer_by_layer():
     engine = KerasModel(network, settings, ModelInfo()).packed().engine
     image = textured((32, 48))[None, ..., None]
     probe = keras.Model(
-        network.inputs[0], [t for layer in layer_table(settings)
-                         for t in (network.get_layer(layer.name).input, network.get_layer(layer.name).output)]
+        network.inputs[0],
+        [
+            t
+            for layer in layer_table(settings)
+            for t in (network.get_layer(layer.name).input, network.get_layer(layer.name).output)
+        ],
     )
     maps = [keras.ops.convert_to_numpy(m)[0] for m in probe(image)]
     for i, layer in enumerate(layer_table(settings)):

@@ -51,7 +51,8 @@ def gradient_of(function, values):
     class Held(keras.layers.Layer):
         def build(self, shape):
             self.held = [
-                self.add_weight(shape=v.shape, name=f"v{i}", initializer="zeros") for i, v in enumerate(values)
+                self.add_weight(shape=v.shape, name=f"v{i}", initializer="zeros")
+                for i, v in enumerate(values)
             ]
 
         def call(self, inputs):
@@ -71,7 +72,9 @@ def test_forward_and_gradient_follow_the_definition(levels, window):
     x = rng.normal(0, 0.8, (5, 7)).astype(np.float32)
     gamma = (rng.uniform(0.1, 0.6, levels) * rng.choice([-1, 1], levels)).astype(np.float32)
     upstream = rng.normal(size=x.shape).astype(np.float32)
-    code = ops.convert_to_numpy(residual_binarise(ops.convert_to_tensor(x), ops.convert_to_tensor(gamma), window))
+    code = ops.convert_to_numpy(
+        residual_binarise(ops.convert_to_tensor(x), ops.convert_to_tensor(gamma), window)
+    )
     np.testing.assert_allclose(code, forward(x, gamma), atol=1e-6)
     to_x, to_gamma = gradient_of(lambda a, g: ops.sum(upstream * residual_binarise(a, g, window)), [x, gamma])
     wanted_x, wanted_gamma = gradients(x, gamma, upstream, window)
@@ -112,9 +115,7 @@ def test_layers_survive_a_file(layer, tmp_path):
     again = keras.models.load_model(tmp_path / "model.keras")
     assert again.layers[0].get_config() == layer.get_config()
     image = np.random.default_rng(0).normal(size=(1, 6, 6, 3)).astype(np.float32)
-    np.testing.assert_array_equal(
-        ops.convert_to_numpy(model(image)), ops.convert_to_numpy(again(image))
-    )
+    np.testing.assert_array_equal(ops.convert_to_numpy(model(image)), ops.convert_to_numpy(again(image)))
 
 
 def test_binary_layers_compute_with_coded_kernels_and_zero_padding():
@@ -136,7 +137,5 @@ def test_binary_layers_compute_with_coded_kernels_and_zero_padding():
         ops.convert_to_numpy(separable.pointwise_kernel), ops.convert_to_numpy(separable.pointwise_gamma)
     )
     padded = np.pad(image[0], ((1, 1), (1, 1), (0, 0)))
-    middle = sum(
-        padded[i : i + 4, j : j + 5] * depthwise[i, j, :, 0] for i in range(3) for j in range(3)
-    )
+    middle = sum(padded[i : i + 4, j : j + 5] * depthwise[i, j, :, 0] for i in range(3) for j in range(3))
     np.testing.assert_allclose(result[0], middle @ pointwise[0, 0], atol=1e-5)

@@ -49,8 +49,10 @@ def test_batches_are_the_same_for_one_seed_whatever_was_drawn_before(crops):
 
 
 def test_groups_are_drawn_evenly():
-    black, white = (Field(n, np.full((8, 8), v, np.float32), np.zeros((8, 8), np.int32)) for n, v in
-                    (("black", 0), ("white", 1)))
+    black, white = (
+        Field(n, np.full((8, 8), v, np.float32), np.zeros((8, 8), np.int32))
+        for n, v in (("black", 0), ("white", 1))
+    )
     drawn = Crops([[black] * 50, [white]], 8, 200, AugmentSettings.none(), seed=0).draw(0)[0]
     assert 0.35 < drawn.mean() < 0.65
 

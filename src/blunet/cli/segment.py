@@ -49,7 +49,7 @@ def segment(
     min_size: Annotated[int, typer.Option(metavar="PX", help="Smallest object that stays, in pixels.")] = 20,
     objects: Annotated[
         Literal["mask", "components", "watershed"],
-        typer.Option(metavar="KIND", help="watershed: split where cells touch; components; or mask: 0 and 1."),
+        typer.Option(metavar="KIND", help="watershed (split where cells touch), components or mask (0, 1)."),
     ] = "watershed",
     diameter: Annotated[
         float | None,

@@ -93,7 +93,9 @@ def _weight_gammas(
     if published:
         return {}
     return {
-        (layer.name, weight.gamma): least_squares_gammas(weights[layer.name, weight.name], weight.residual_levels)
+        (layer.name, weight.gamma): least_squares_gammas(
+            weights[layer.name, weight.name], weight.residual_levels
+        )
         for layer in layer_table(target)
         for weight in layer.weights
         if weight.gamma is not None and (layer.name, weight.name) in weights
@@ -108,7 +110,8 @@ def _maps(
     probe = keras.Model(model.inputs[0], [feature_map(model, name) for name in names])
     parts = [probe.predict_on_batch(image[None, ..., None]) for image in images]
     return {
-        name: np.concatenate([keras.ops.convert_to_numpy(p[i]) for p in parts]) for i, name in enumerate(names)
+        name: np.concatenate([keras.ops.convert_to_numpy(p[i]) for p in parts])
+        for i, name in enumerate(names)
     }
 
 

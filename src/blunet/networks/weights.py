@@ -21,7 +21,9 @@ def get_weights(model: keras.Model, settings: NetworkSettings) -> FloatWeights:
     }
 
 
-def set_weights(model: keras.Model, settings: NetworkSettings, weights: Mapping[tuple[str, str], Any]) -> None:
+def set_weights(
+    model: keras.Model, settings: NetworkSettings, weights: Mapping[tuple[str, str], Any]
+) -> None:
     """Put weights into a network.
 
     Parameters

@@ -63,7 +63,7 @@ def measure(
     Notes
     -----
     Sums over all pixels at once, so that 70,000 objects take less than a second; the definitions are those of
-    `skimage.measure.regionprops`, for which a pixel is a point: an object one pixel thin has a minor axis of 0.
+    `skimage.measure.regionprops`, for which a pixel is a point: what is one pixel thin has a minor axis of 0.
     """
     if image is not None and image.shape != labels.shape:
         raise InputError(

@@ -89,7 +89,8 @@ def rescale(image: NDArray[Any], factor: float) -> NDArray[Any]:
         )
     low, high = image.min(), image.max()
     # float32 holds differences to the smallest value well, whatever the type and its offset.
-    values = resize((image.astype(np.float64) - float(low)).astype(np.float32), (height, width)) + float(low)
+    differences = (image.astype(np.float64) - float(low)).astype(np.float32)
+    values = resize(differences, (height, width)).astype(np.float64) + float(low)
     if image.dtype.kind in "ui":
         values = np.rint(values)
     clipped: NDArray[Any] = np.clip(values, float(low), float(high))

@@ -9,8 +9,11 @@ import pytest
 
 from blunet.architecture import NetworkSettings, ResidualLevels
 from blunet.compression.binarise import binarise
+from blunet.compression.events import BatchDone, EpochDone, RunStopped, StepDone
 from blunet.compression.samples import Crops, Field, parted, simulated_fields
-from blunet.compression.training import StepSettings, learning_rate, train, validate
+from blunet.compression.settings import StepSettings
+from blunet.compression.training import States, learning_rate, segmentation_task, train, validate
+from blunet.errors import InputError
 from blunet.images.augment import AugmentSettings
 from blunet.images.normalise import Normalisation
 from blunet.networks.build import build_network
@@ -30,16 +33,24 @@ def crops(fields):
     return Crops([[parted(f) for f in fields[:4]]], 64, 4, AugmentSettings.none(), seed=1)
 
 
+def run(network, crops, fields, step, states=None, cancelled=lambda: False):
+    task = segmentation_task(network, fields[4:], NETWORK.multiple, step)
+    return list(train("student", task, crops, step, states, cancelled))
+
+
+def epochs(events):
+    return [e for e in events if isinstance(e, EpochDone)]
+
+
 @pytest.fixture(scope="module")
 def student(fields, crops):
     network = build_network(NETWORK, seed=1)
-    events = list(train(network, crops, fields[4:], StepSettings("student", 8, 50, 3e-3, "val_iou"), 4))
-    return network, events
+    return network, run(network, crops, fields, StepSettings(8, 50, 3e-3))
 
 
 def test_batches_are_the_same_for_one_seed_whatever_was_drawn_before(crops):
     ahead = list(crops.between(5, 9))
-    for i, (images, truths) in enumerate(ahead):
+    for i, (images, truths, _) in enumerate(ahead):
         again = crops.draw(5 + i)
         np.testing.assert_array_equal(images, again[0])
         np.testing.assert_array_equal(truths, again[1])
@@ -50,19 +61,19 @@ def test_batches_are_the_same_for_one_seed_whatever_was_drawn_before(crops):
 
 def test_groups_are_drawn_evenly():
     black, white = (
-        Field(n, np.full((8, 8), v, np.float32), np.zeros((8, 8), np.int32))
-        for n, v in (("black", 0), ("white", 1))
+        Field(n, np.full((8, 8), v, np.float32), np.zeros((8, 8), np.int32)) for n, v in (("black", 0), ("white", 1))
     )
     drawn = Crops([[black] * 50, [white]], 8, 200, AugmentSettings.none(), seed=0).draw(0)[0]
     assert 0.35 < drawn.mean() < 0.65
 
 
 def test_training_learns_and_keeps_the_best_weights(fields, student):
-    network, events = student
+    network, told = student
+    events = epochs(told)
     assert [e.epoch for e in events] == list(range(1, 9))
     assert events[-1].loss < events[0].loss
     best = max(e.val_iou for e in events)
-    assert validate(network, fields[4:], 4)[1] == pytest.approx(best, abs=1e-6)
+    assert validate(network, fields[4:], 4).iou == pytest.approx(best, abs=1e-6)
     assert best > 0.4
     assert [e.best for e in events] == [
         e.val_iou > max([x.val_iou for x in events[:i]], default=-1) for i, e in enumerate(events)
@@ -71,30 +82,69 @@ def test_training_learns_and_keeps_the_best_weights(fields, student):
 
 def test_ignored_epochs_are_never_the_best(fields, crops):
     network = build_network(NETWORK, seed=1)
-    step = StepSettings("student", 3, 2, 1e-3, "val_loss", ignored_epochs=2)
-    assert [e.best for e in train(network, crops, fields[4:], step, 4)] == [False, False, True]
+    step = StepSettings(3, 2, 1e-3, "val_loss", ignored_epochs=2)
+    assert [e.best for e in epochs(run(network, crops, fields, step))] == [False, False, True]
 
 
-def test_cancelling_stops_before_the_next_batch(fields, crops):
+@pytest.mark.parametrize("loss", ["bce", "bce+dice"])
+def test_border_weights_and_dice_train(fields, crops, loss):
     network = build_network(NETWORK, seed=1)
+    step = StepSettings(2, 30, 3e-3, loss=loss)
+    events = epochs(run(network, replace(crops, weighted=True), fields, step))
+    assert events[1].loss < events[0].loss
+
+
+@pytest.mark.parametrize("stop", [3, 9, 14])
+def test_a_step_stopped_anywhere_and_resumed_ends_as_an_uninterrupted_one(fields, crops, stop, tmp_path):
+    step = StepSettings(3, 6, 1e-3)
+    whole = build_network(NETWORK, seed=1)
+    run(whole, crops, fields, step, States(*(tmp_path / n for n in ("a.npz", "b.npz", "a.png"))))
+    states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     asked = []
 
     def cancelled():
         asked.append(1)
-        return len(asked) > 3
+        return len(asked) > stop
 
-    step = StepSettings("student", 5, 40, 1e-3, "val_loss")
-    events = list(train(network, crops, fields[4:], step, 4, cancelled))
-    assert len(events) == 1
-    assert len(asked) <= 6
+    first = run(build_network(NETWORK, seed=1), crops, fields, step, states, cancelled)
+    assert isinstance(first[-1], RunStopped)
+    assert (first[-1].epoch, first[-1].batch) == (stop // 6 + 1, stop % 6)
+    resumed = build_network(NETWORK, seed=9)
+    second = run(resumed, crops, fields, step, states)
+    assert isinstance(second[-1], StepDone)
+    batches = [e for e in [*first, *second] if isinstance(e, BatchDone) and e.batch == e.batches]
+    assert len(batches) == 3
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice(fields, crops, tmp_path):
+    network = build_network(NETWORK, seed=1)
+    states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
+    run(network, crops, fields, StepSettings(1, 3, 1e-3), states)
+    kept = states.best.read_bytes()
+    network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])
+    states.last.unlink()
+    with pytest.raises(InputError, match="learning_rate"):
+        run(network, crops, fields, StepSettings(1, 3, 1e-3), states)
+    assert states.best.read_bytes() == kept
+
+
+def test_a_checkpoint_cut_in_half_is_named(fields, crops, tmp_path):
+    states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
+    step = StepSettings(1, 3, 1e-3)
+    run(build_network(NETWORK, seed=1), crops, fields, step, states)
+    states.last.write_bytes(states.last.read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"last\.npz"):
+        run(build_network(NETWORK, seed=1), crops, fields, step, states)
 
 
 def test_learning_rate_is_constant_then_falls():
-    study = StepSettings("x", 400, 1, 1e-3, "val_loss", decay=0.95)
+    study = StepSettings(400, 1, 1e-3, "val_loss", decay=0.95)
     assert learning_rate(study, 0) == learning_rate(study, 199) == 1e-3
     assert learning_rate(study, 200) == pytest.approx(0.95e-3)
     assert learning_rate(study, 209) == pytest.approx(1e-3 * 0.95**10)
-    short = StepSettings("x", 20, 1, 1e-3, "val_loss")
+    short = StepSettings(20, 1, 1e-3, "val_loss")
     assert learning_rate(short, 19) == pytest.approx(1e-5)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from blunet.cli.compress import compress
 from blunet.cli.demo import demo
 from blunet.cli.evaluate import evaluate
 from blunet.cli.import_weights import import_weights
@@ -50,6 +51,7 @@ app.command()(segment)
 app.command()(info)
 app.command("import-weights")(import_weights)
 app.command()(evaluate)
+app.command()(compress)
 
 
 def main() -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from blunet.architecture import Layer, NetworkSettings, ResidualLevels, layer_table
+from blunet.compression.settings import Start
 from blunet.networks.build import build_network, feature_map
 from blunet.networks.residual import least_squares_gammas
 from blunet.networks.weights import FloatWeights, get_weights, set_weights
-
-Start = Literal["calibrated", "least_squares", "published"]
 
 #: Depthwise kernels are scaled to this deviation, well inside the straight-through window.
 DEPTHWISE_DEVIATION = 1 / 3
@@ -74,9 +72,7 @@ def binarise(
     model = build_network(target, activation_start="halving")
     maps = _maps(student, settings, images)
     top = 1.0 - 0.5**levels.activation
-    clips = {
-        name: _evened(_clipping_points(m, levels.activation)) for name, m in maps.items() if name != "output"
-    }
+    clips = {name: _evened(_clipping_points(m, levels.activation)) for name, m in maps.items() if name != "output"}
     weights = _folded(get_weights(student, settings), settings, clips, top)
     set_weights(model, target, weights | _weight_gammas(weights, target, published=False))
     _correct_biases(model, target, images, maps, clips, top)
@@ -93,9 +89,7 @@ def _weight_gammas(
     if published:
         return {}
     return {
-        (layer.name, weight.gamma): least_squares_gammas(
-            weights[layer.name, weight.name], weight.residual_levels
-        )
+        (layer.name, weight.gamma): least_squares_gammas(weights[layer.name, weight.name], weight.residual_levels)
         for layer in layer_table(target)
         for weight in layer.weights
         if weight.gamma is not None and (layer.name, weight.name) in weights
@@ -109,10 +103,7 @@ def _maps(
     names = [layer.name for layer in layer_table(settings)]
     probe = keras.Model(model.inputs[0], [feature_map(model, name) for name in names])
     parts = [probe.predict_on_batch(image[None, ..., None]) for image in images]
-    return {
-        name: np.concatenate([keras.ops.convert_to_numpy(p[i]) for p in parts])
-        for i, name in enumerate(names)
-    }
+    return {name: np.concatenate([keras.ops.convert_to_numpy(p[i]) for p in parts]) for i, name in enumerate(names)}
 
 
 def _clipping_points(values: NDArray[np.float32], levels: int) -> NDArray[np.float32]:
@@ -174,9 +165,7 @@ def _folded(
     return folded
 
 
-def _input_clips(
-    layer: Layer, previous: str, clips: Mapping[str, NDArray[np.float32]]
-) -> NDArray[np.float64]:
+def _input_clips(layer: Layer, previous: str, clips: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float64]:
     parts = [clips[layer.skip]] if layer.skip else []
     return np.concatenate([*parts, clips[previous]]).astype(np.float64)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from blunet.images.normalise import Normalisation, normalise
 from blunet.images.pairs import Pair
 from blunet.images.read import read_image
 from blunet.images.simulate import random_settings, simulate_dic
+from blunet.images.weights import border_weights
 
 PREFETCHED = 4
 
@@ -62,6 +64,30 @@ def parted(field: Field) -> Field:
     return Field(field.name, field.image, with_gap(field.labels))
 
 
+def centre(field: Field, size: int) -> Field:
+    """Crop the middle of a field; a smaller one stays as it is."""
+    height, width = (min(n, size) for n in field.image.shape)
+    top, left = (field.image.shape[0] - height) // 2, (field.image.shape[1] - width) // 2
+    window = np.s_[top : top + height, left : left + width]
+    return Field(field.name, field.image[window], field.labels[window])
+
+
+class Batch(NamedTuple):
+    """What one training step sees.
+
+    Attributes
+    ----------
+    images, truths : ndarray of shape (N, Y, X, 1), float32
+        Images in [0, 1]; foreground 0 or 1.
+    weights : ndarray of shape (N, Y, X), float32, or None
+        Of the pixels in the loss.
+    """
+
+    images: NDArray[np.float32]
+    truths: NDArray[np.float32]
+    weights: NDArray[np.float32] | None
+
+
 @dataclass(frozen=True)
 class Crops:
     """Endless batches of augmented crops.
@@ -78,6 +104,8 @@ class Crops:
     augmentation : AugmentSettings
     seed : int
         Batch number i is the same for the same seed, whatever was drawn before.
+    weighted : bool
+        Whether a batch brings weights that stress thin borders between touching cells.
     """
 
     groups: Sequence[Sequence[Field]]
@@ -85,14 +113,16 @@ class Crops:
     batch: int
     augmentation: AugmentSettings
     seed: int
+    weighted: bool = False
 
-    def draw(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return batch `index`: images and foregrounds, each ``(N, size, size, 1)`` float32."""
+    def draw(self, index: int) -> Batch:
+        """Return batch `index`."""
         crops = [self._crop(np.random.default_rng([self.seed, index, n])) for n in range(self.batch)]
-        images, truths = zip(*crops, strict=True)
-        return np.stack(images)[..., None], np.stack(truths)[..., None]
+        images, labels = (np.stack(planes) for planes in zip(*crops, strict=True))
+        weights = np.stack([border_weights(plane) for plane in labels]) if self.weighted else None
+        return Batch(images[..., None], (labels > 0).astype(np.float32)[..., None], weights)
 
-    def between(self, first: int, last: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    def between(self, first: int, last: int) -> Iterator[Batch]:
         """Yield the batches from `first` up to but not including `last`, made ahead in a thread."""
         with ThreadPoolExecutor(1, thread_name_prefix="crops") as pool:
             ahead = [pool.submit(self.draw, i) for i in range(first, min(first + PREFETCHED, last))]
@@ -106,9 +136,9 @@ class Crops:
                 for future in ahead:
                     future.cancel()
 
-    def _crop(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _crop(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         group = self.groups[int(rng.integers(len(self.groups)))]
         field = group[int(rng.integers(len(group)))]
         image, labels = random_crop(field.image, field.labels, self.size, rng)[:2]
         image, labels = augment(image, labels, self.augmentation, rng)[:2]
-        return image.astype(np.float32, copy=False), (labels > 0).astype(np.float32)
+        return image.astype(np.float32, copy=False), labels

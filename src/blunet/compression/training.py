@@ -1,135 +1,244 @@
-"""The training loop that every step of the compression runs."""
+"""The training loop that every step of the compression runs: resumable, cancellable, told as events."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from keras import ops
+from numpy.typing import NDArray
 
-from blunet.compression.events import EpochDone
-from blunet.compression.samples import Crops, Field
+from blunet.compression.checkpoint import Progress, load_state, save_state
+from blunet.compression.events import BatchDone, EpochDone, Event, RunStopped, StepDone, StepStarted
+from blunet.compression.samples import Batch, Crops, Field
+from blunet.compression.settings import StepSettings
+from blunet.errors import InputError
+from blunet.evaluation.scores import iou
+from blunet.files import replacing
 from blunet.networks.files import run_network
 
-Monitor = Literal["val_loss", "val_iou"]
+CONSTANT_SHARE = 0.5
+LAST_RATE = 0.01
+#: Seconds between the events of batches, and between checkpoints within an epoch.
+TELL_SECONDS, SAVE_SECONDS = 0.25, 300.0
 
-WARM_SHARE = 0.5
-DECAY = 0.95
+
+class Validation(NamedTuple):
+    """Figures on the validation images: the loss, the IoU (None for hints), the first image's mask."""
+
+    loss: float
+    iou: float | None
+    mask: NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True)
-class StepSettings:
-    """How one step trains.
+class States:
+    """Where a step keeps its state, its best weights and its latest mask."""
+
+    last: Path
+    best: Path
+    preview: Path
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a step trains.
 
     Attributes
     ----------
-    name : str
-    epochs, steps_per_epoch : int
-        The weights are validated after every epoch of that many batches.
-    learning_rate : float
-        Of Adam; see `learning_rate`.
-    monitor : {"val_loss", "val_iou"}
-        By which the best weights are chosen.
-    ignored_epochs : int
-        First epochs that cannot be the best.
-    decay : float, optional
-        Factor an epoch in the second half; None: chosen so that the last epoch has a hundredth of the first's
-        rate (the study's 0.95 reaches that only after 90 epochs of decay).
+    model : keras.Model
+        The network, or a model of its feature maps.
+    loss : Any
+        As `keras.Model.compile` takes it.
+    targets : callable
+        From a batch to what the model's outputs are compared with.
+    validate : callable
+        Measures the model as it is.
     """
 
-    name: str
-    epochs: int
-    steps_per_epoch: int
-    learning_rate: float
-    monitor: Monitor
-    ignored_epochs: int = 0
-    decay: float | None = None
+    model: keras.Model
+    loss: Any
+    targets: Callable[[Batch], Any]
+    validate: Callable[[], Validation]
 
 
 def learning_rate(settings: StepSettings, epoch: int) -> float:
     """Rate of an epoch (counted from 0): constant in the first half, then falling by a factor an epoch."""
-    first_falling = int(settings.epochs * WARM_SHARE)
+    first_falling = int(settings.epochs * CONSTANT_SHARE)
     falling = max(0, epoch - first_falling + 1)
     factor = settings.decay
     if factor is None:
-        factor = 0.01 ** (1 / max(1, settings.epochs - first_falling))
+        factor = LAST_RATE ** (1 / max(1, settings.epochs - first_falling))
     return float(settings.learning_rate * factor**falling)
 
 
-def train(
-    model: keras.Model,
-    crops: Crops,
-    validation: Sequence[Field],
-    settings: StepSettings,
-    multiple: int,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[EpochDone]:
-    """Train a network on its foreground with binary cross-entropy; at the end it holds the best weights.
-
-    Parameters
-    ----------
-    model : keras.Model
-        From ``(N, H, W, 1)`` images to ``(N, H, W, 1)`` probabilities.
-    crops : Crops
-    validation : sequence of Field
-        With untouched truth.
-    settings : StepSettings
-    multiple : int
-        The sides that the network takes are multiples of this.
-    cancelled : callable
-        Asked before every batch; True ends the training with the best weights so far.
-
-    Yields
-    ------
-    EpochDone
-    """
-    optimizer = keras.optimizers.Adam(settings.learning_rate)
-    model.compile(optimizer=optimizer, loss="binary_crossentropy", jit_compile=False)
-    best: tuple[float, list[Any]] | None = None
-    for epoch in range(settings.epochs):
-        began = time.perf_counter()
-        optimizer.learning_rate.assign(learning_rate(settings, epoch))
-        losses = []
-        start = epoch * settings.steps_per_epoch
-        for images, truths in crops.between(start, start + settings.steps_per_epoch):
-            if cancelled():
-                break
-            losses.append(float(model.train_on_batch(images, truths)))
-        if not losses:
-            break
-        val_loss, val_iou = validate(model, validation, multiple)
-        score = -val_loss if settings.monitor == "val_loss" else val_iou
-        is_best = epoch >= settings.ignored_epochs and (best is None or score > best[0])
-        if is_best:
-            best = score, model.get_weights()
-        yield EpochDone(
-            step=settings.name,
-            epoch=epoch + 1,
-            epochs=settings.epochs,
-            loss=float(np.mean(losses)),
-            val_loss=val_loss,
-            val_iou=val_iou,
-            learning_rate=learning_rate(settings, epoch),
-            best=is_best,
-            seconds=time.perf_counter() - began,
-        )
-        if cancelled():
-            break
-    if best is not None:
-        model.set_weights(best[1])
+def segmentation_task(network: keras.Model, validation: Sequence[Field], multiple: int, settings: StepSettings) -> Task:
+    """Train a network on its foreground."""
+    return Task(
+        model=network,
+        loss="binary_crossentropy" if settings.loss == "bce" else cross_entropy_and_dice,
+        targets=lambda batch: batch.truths,
+        validate=lambda: validate(network, validation, multiple),
+    )
 
 
-def validate(model: keras.Model, validation: Sequence[Field], multiple: int) -> tuple[float, float]:
+def cross_entropy_and_dice(truth: Any, probability: Any) -> Any:
+    """Per pixel: binary cross-entropy plus the image's Dice loss, ``1 - 2 |p t| / (|p| + |t|)``."""
+    entropy = keras.losses.binary_crossentropy(truth, probability)
+    both = ops.sum(truth * probability, axis=(1, 2, 3), keepdims=False)
+    all_of = ops.sum(truth + probability, axis=(1, 2, 3), keepdims=False)
+    dice = 1.0 - (2.0 * both + 1.0) / (all_of + 1.0)
+    return entropy + ops.reshape(dice, (-1, 1, 1))
+
+
+def validate(network: keras.Model, validation: Sequence[Field], multiple: int) -> Validation:
     """Return the mean binary cross-entropy and the mean IoU at p > 0.5 over images with untouched truth."""
-    losses, ious = [], []
+    losses, ious, first = [], [], None
     for field in validation:
-        p = run_network(model, field.image, multiple)
+        p = run_network(network, field.image, multiple)
         truth = field.labels > 0
         likelihood = np.clip(np.where(truth, p, 1 - p), 1e-7, 1)
         losses.append(float(-np.log(likelihood).mean()))
-        union = np.logical_or(p > 0.5, truth).sum()
-        ious.append(float(np.logical_and(p > 0.5, truth).sum() / union) if union else 1.0)
-    return float(np.mean(losses)), float(np.mean(ious))
+        ious.append(iou(truth, p > 0.5))
+        first = p > 0.5 if first is None else first
+    return Validation(float(np.mean(losses)), float(np.mean(ious)), first)
+
+
+def train(
+    name: str,
+    task: Task,
+    crops: Crops,
+    settings: StepSettings,
+    states: States | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Train a step; at the end its model holds the best weights.
+
+    Parameters
+    ----------
+    name : str
+        Of the step.
+    task : Task
+    crops : Crops
+        Batch i of the step is its batch i, so that a resumed step sees what an uninterrupted one sees.
+    settings : StepSettings
+    states : States, optional
+        Where state is kept; what lies there already is gone on with. None: nothing is kept.
+    cancelled : callable
+        Asked before every batch; True saves the state and ends the step with `RunStopped`.
+
+    Yields
+    ------
+    Event
+        StepStarted, then BatchDone and EpochDone, last StepDone or RunStopped.
+
+    Raises
+    ------
+    InputError
+        If the loss is no longer finite, or a state cannot be written or read.
+    """
+    model, optimizer = task.model, keras.optimizers.Adam(settings.learning_rate)
+    model.compile(optimizer=optimizer, loss=task.loss, jit_compile=False)
+    optimizer.build(model.trainable_variables)
+    progress, best = Progress(), None
+    if states is not None and states.last.exists():
+        progress = load_state(states.last, model, optimizer)
+    yield StepStarted(name, min(progress.epoch + 1, settings.epochs), settings.epochs, settings.batches)
+    while progress.epoch < settings.epochs:
+        began, before = time.monotonic(), progress.seconds
+        optimizer.learning_rate.assign(learning_rate(settings, progress.epoch))
+        for event in _epoch(name, task, crops, settings, progress, cancelled):
+            if isinstance(event, RunStopped) or time.monotonic() - began > SAVE_SECONDS:
+                progress.seconds, before = before + time.monotonic() - began, before + time.monotonic() - began
+                began = time.monotonic()
+                if states is not None:
+                    save_state(states.last, model, optimizer, progress)
+            yield event
+            if isinstance(event, RunStopped):
+                return
+        measured = task.validate()
+        is_best = _judge(progress, measured, settings)
+        if is_best and states is None:
+            best = model.get_weights()
+        loss = float(np.mean(progress.losses))
+        progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, []
+        progress.seconds = before + time.monotonic() - began
+        if states is not None:
+            if is_best:
+                save_state(states.best, model, None, progress)
+            save_state(states.last, model, optimizer, progress)
+        yield EpochDone(
+            step=name,
+            epoch=progress.epoch,
+            epochs=settings.epochs,
+            loss=loss,
+            val_loss=measured.loss,
+            val_iou=measured.iou,
+            learning_rate=learning_rate(settings, progress.epoch - 1),
+            best=is_best,
+            seconds=time.monotonic() - began,
+            preview=_write_preview(states, measured.mask),
+        )
+    if states is not None and states.best.exists():
+        load_state(states.best, model, None)
+    elif best is not None:
+        model.set_weights(best)
+    yield StepDone(name, progress.best_epoch, float(progress.best_loss or 0.0), progress.best_iou, progress.seconds)
+
+
+def _epoch(
+    name: str,
+    task: Task,
+    crops: Crops,
+    settings: StepSettings,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> Iterator[Event]:
+    """Train the rest of an epoch; ends early with RunStopped where it is cancelled."""
+    start, told = progress.epoch * settings.batches, 0.0
+    for batch in crops.between(start + progress.batch, start + settings.batches):
+        if cancelled():
+            yield RunStopped(name, progress.epoch + 1, progress.batch)
+            return
+        task.model.reset_metrics()
+        result = task.model.train_on_batch(batch.images, task.targets(batch), sample_weight=batch.weights)
+        loss = float(np.ravel(result)[0])
+        if not math.isfinite(loss):
+            raise InputError(
+                f"The loss of step '{name}' became {loss} in epoch {progress.epoch + 1}: lower its learning_rate "
+                f"({settings.learning_rate:g}) in the settings; the last good checkpoint is kept."
+            )
+        progress.losses.append(loss)
+        progress.batch += 1
+        now = time.monotonic()
+        if now - told > TELL_SECONDS or progress.batch == settings.batches:
+            told = now
+            yield BatchDone(name, progress.epoch + 1, settings.epochs, progress.batch, settings.batches, loss)
+
+
+def _judge(progress: Progress, measured: Validation, settings: StepSettings) -> bool:
+    """Note the epoch's figures if they are the best so far."""
+    score = -measured.loss if settings.monitor == "val_loss" or measured.iou is None else measured.iou
+    if progress.epoch < settings.ignored_epochs or not math.isfinite(score):
+        return False
+    if progress.best_score is not None and score <= progress.best_score:
+        return False
+    progress.best_epoch, progress.best_score = progress.epoch + 1, score
+    progress.best_loss, progress.best_iou = measured.loss, measured.iou
+    return True
+
+
+def _write_preview(states: States | None, mask: NDArray[np.bool_] | None) -> str | None:
+    if states is None or mask is None:
+        return None
+    from PIL import Image
+
+    with replacing(states.preview) as temporary:
+        Image.fromarray(mask.astype(np.uint8) * 255).save(temporary)
+    return str(states.preview)

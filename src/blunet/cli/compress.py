@@ -1,0 +1,186 @@
+"""`blunet compress`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from blunet.cli.console import BAD_INPUT, INTERRUPTED, ends_well, fail, note, say
+
+if TYPE_CHECKING:
+    from blunet.compression.events import RunDone
+    from blunet.compression.settings import CompressionSettings
+    from blunet.jobs.events import CancelToken
+
+#: Columns of the final table: heading, key in the report, format.
+COLUMNS = (
+    ("IoU", "iou", ".4f"),
+    ("F1", "f1", ".4f"),
+    ("AP50", "ap50", ".4f"),
+    ("parameters", "parameters", ",d"),
+    ("MiB", "size_mib", ".2f"),
+    ("s per image", "seconds", ".3f"),
+)
+
+
+@ends_well
+def compress(
+    data: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Folder with 'images' and 'masks', or 'x.tif' beside 'x_mask.tif'."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run: checkpoints, report, model.")],
+    settings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file of settings that differ from the preset's.")
+    ] = None,
+    preset: Annotated[
+        Literal["study", "quick"] | None,
+        typer.Option(help="quick: minutes on a laptop, the default. study: as published, hours to days."),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|simulated|scratch",
+            help="U-Net to start from: a .keras or published .h5 file; one pretrained on simulated images, the "
+            "default; or none.",
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Images and masks that are only scored, apart.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stood.")] = False,
+) -> None:
+    """Compress a U-Net of your own into a BLU-Net, in three phases.
+
+    Ctrl-C stops at the next batch and saves; with --resume the run goes on there. A second Ctrl-C stops at once.
+    """
+    from blunet.cli.steps import Steps
+    from blunet.compression.events import RunDone, RunFailed, RunStopped
+    from blunet.compression.request import Request
+    from blunet.jobs.compress import ChildError
+    from blunet.jobs.compress import compress as job
+    from blunet.jobs.events import Cancelled, CancelToken
+
+    chosen = _settings(out, settings, preset, resume=resume)
+    taught_by = teacher or (_earlier_teacher(out) if resume else None) or "simulated"
+    request = Request(str(data), str(out), chosen, taught_by, None if test is None else str(test), resume)
+    token = CancelToken()
+    again = _command(
+        {"--data": data, "--out": out, "--settings": settings, "--preset": preset, "--teacher": teacher, "--test": test}
+    )
+    try:
+        with Steps() as steps, _cancelling(token):
+            for event in job(request, token):
+                match event:
+                    case RunFailed(sentence):
+                        with steps.paused():
+                            fail(sentence)
+                        raise typer.Exit(BAD_INPUT)
+                    case RunStopped():
+                        with steps.paused():
+                            _stopped(f" in the step '{event.step}', epoch {event.epoch}, batch {event.batch}", again)
+                        raise typer.Exit(INTERRUPTED)
+                    case RunDone():
+                        done = event
+                    case _:
+                        steps.show(event)
+    except ChildError as e:
+        fail(str(e))
+        for line in e.last_lines:
+            note(f"  | {line}")
+        raise typer.Exit(BAD_INPUT) from e
+    except (Cancelled, KeyboardInterrupt) as e:
+        _stopped(" before it could save the last batches", again)
+        raise typer.Exit(INTERRUPTED) from e
+    _finish(done)
+
+
+def _settings(out: Path, path: Path | None, preset_name: str | None, *, resume: bool) -> CompressionSettings:
+    """Return the preset, or what the run in `out` was started with, changed by the settings file."""
+    from blunet.compression.run_directory import RunDirectory
+    from blunet.compression.settings import preset, read_settings
+
+    base = preset(preset_name or "quick")
+    earlier = RunDirectory(out).settings
+    if resume and preset_name is None and earlier.exists():
+        base = read_settings(earlier, base)
+    return base if path is None else read_settings(path, base)
+
+
+def _earlier_teacher(out: Path) -> str | None:
+    """Return the teacher of the run in `out`; None where that cannot be told, which the run itself refuses."""
+    from blunet.compression.run_directory import RunDirectory
+
+    try:
+        return str(json.loads(RunDirectory(out).facts.read_text(encoding="utf-8"))["teacher"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@contextmanager
+def _cancelling(token: CancelToken) -> Iterator[None]:
+    """Have the first Ctrl-C cancel, and the second end at once."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def cancel(*_: object) -> None:
+        token.cancel()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, cancel)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _stopped(where: str, again: str) -> None:
+    note(f"Stopped{where}; go on with: {again}")
+
+
+def _command(options: dict[str, object]) -> str:
+    """Return the command that resumes the run that was started with these options."""
+    words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    return shlex.join(["blunet", "compress", *words, "--resume"])
+
+
+def _finish(done: RunDone) -> None:
+    report: dict[str, Any] = json.loads(Path(done.report).read_text(encoding="utf-8"))
+    part = "test" if report["test"] else "validation"
+    number = len(report[part])
+    say(f"Mean of {number} {part} {'image' if number == 1 else 'images'}:")
+    for line in table(report["models"]):
+        say(line)
+    say()
+    say(f"Model   {done.model}")
+    say(f"Report  {done.report}")
+    say(f"Use it  {shlex.join(['blunet', 'segment', 'IMAGE', '--model', done.model, '--out', 'DIR'])}")
+
+
+def table(models: list[dict[str, Any]]) -> list[str]:
+    """Return the lines of a table with one row a model.
+
+    Parameters
+    ----------
+    models : list of dict
+        As the report has them; what a model lacks is shown as a dash.
+    """
+    rows = [["", *(heading for heading, _, _ in COLUMNS)]]
+    for model in models:
+        values = [(model.get(key), form) for _, key, form in COLUMNS]
+        rows.append([model["name"], *("-" if value is None else format(value, form) for value, form in values)])
+    wide = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        f"{row[0]:<{wide[0]}}" + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], wide[1:], strict=True))
+        for row in rows
+    ]

@@ -1,0 +1,163 @@
+"""The folder of a run: what lies where, who may use it, and whether it is the same run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from blunet.compression.events import Event
+from blunet.compression.request import Request
+from blunet.compression.settings import read_settings
+from blunet.errors import InputError
+from blunet.files import output_folder, replacing
+
+FORMAT = 1
+
+
+class RunDirectory:
+    """A run's folder.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Attributes
+    ----------
+    path, settings, facts, events, report, page, model, checkpoints, log : Path
+        The folder and what lies in it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.settings = self.path / "settings.toml"
+        self.facts = self.path / "run.json"
+        self.events = self.path / "events.jsonl"
+        self.report = self.path / "report.json"
+        self.page = self.path / "report.html"
+        self.model = self.path / "model.blunet"
+        self.checkpoints = self.path / "checkpoints"
+        self.log = self.path / "log.txt"
+        self._lock = self.path / "lock"
+
+    def result(self, step: str) -> Path:
+        """The finished model of a step."""
+        return self.checkpoints / f"{step}.keras"
+
+    def last(self, step: str) -> Path:
+        """The last state of an unfinished step."""
+        return self.checkpoints / f"{step}-last.npz"
+
+    def best(self, step: str) -> Path:
+        """The best weights of an unfinished step."""
+        return self.checkpoints / f"{step}-best.npz"
+
+    def preview(self, step: str) -> Path:
+        """The mask that the step's latest weights give for the first validation image."""
+        return self.path / "preview" / f"{step}.png"
+
+    @contextmanager
+    def opened(self, request: Request, listing: dict[str, Any]) -> Iterator[bool]:
+        """Make or enter the folder for a run and hold it; gives whether an earlier part is there.
+
+        Parameters
+        ----------
+        request : Request
+        listing : dict
+            The data's names and hashes, compared with those of the earlier part.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be made, holds something and `resume` is not set, is not a run, is of another
+            version, of other settings, teacher or data, or in use by another run.
+        """
+        output_folder(self.path)
+        others = [p.name for p in self.path.iterdir() if p.name not in ("log.txt", "lock")]
+        if others and not request.resume:
+            raise InputError(f"The run folder '{self.path}' is not empty; add --resume to go on, or choose another.")
+        with self._held():
+            earlier = bool(others)
+            if earlier:
+                self._check(request, listing)
+            self.checkpoints.mkdir(exist_ok=True)
+            self.preview("").parent.mkdir(exist_ok=True)
+            request.settings.write(self.settings)
+            self._write(self.facts, {"format": FORMAT, "teacher": request.teacher, "data": listing})
+            yield earlier
+
+    def tell(self, event: Event) -> Event:
+        """Append an event to `events.jsonl` and return it."""
+        with self.events.open("a", encoding="utf-8") as file:
+            file.write(event.to_json() + "\n")
+        return event
+
+    def write_report(self, report: dict[str, Any]) -> None:
+        """Write `report.json`."""
+        self._write(self.report, report)
+
+    def _check(self, request: Request, listing: dict[str, Any]) -> None:
+        try:
+            held = json.loads(self.facts.read_text(encoding="utf-8"))
+            version, teacher, data = held["format"], held["teacher"], held["data"]
+        except (OSError, ValueError, KeyError, TypeError) as e:
+            raise InputError(
+                f"'{self.path}' cannot be resumed: 'run.json' is missing or damaged; start again in another folder."
+            ) from e
+        if version != FORMAT:
+            raise InputError(
+                f"'{self.path}' was made by another version (format {version}, not {FORMAT}); start again."
+            )
+        if teacher != request.teacher:
+            raise InputError(
+                f"'{self.path}' has the teacher '{teacher}', not '{request.teacher}'; choose another folder."
+            )
+        if data != listing:
+            raise InputError(f"The images or masks have changed since '{self.path}' was begun; start a new run.")
+        earlier = read_settings(self.settings).to_dict()
+        now = request.settings.to_dict()
+        for name, value in now.items():
+            before = earlier.get(name)
+            if name == "binarise" and isinstance(before, dict):  # more epochs are how a finished run goes on
+                value, before = ({k: v for k, v in d.items() if k != "epochs"} for d in (value, before))
+            if value != before:
+                raise InputError(
+                    f"'{self.path}' was begun with other settings: '{name}' was {before!r:.120}; "
+                    "give the same, or choose another folder."
+                )
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        mark = f"{os.getpid()} {psutil.Process().create_time():.3f}"
+        try:
+            descriptor = os.open(self._lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        except FileExistsError:
+            if self._in_use():
+                raise InputError(
+                    f"The run folder '{self.path}' is in use by another run; wait until it ends."
+                ) from None
+            self._lock.unlink(missing_ok=True)
+            descriptor = os.open(self._lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(mark)
+        try:
+            yield
+        finally:
+            self._lock.unlink(missing_ok=True)
+
+    def _in_use(self) -> bool:
+        """Whether the process that made the lock still runs; a killed run leaves its lock behind."""
+        try:
+            number, began = self._lock.read_text().split()
+            return abs(psutil.Process(int(number)).create_time() - float(began)) < 0.1
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            return False
+
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")

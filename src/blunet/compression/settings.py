@@ -1,0 +1,287 @@
+"""Settings of a compression: typed, read from and written to TOML, with two presets. No Keras here."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import asdict, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from blunet.architecture import NetworkSettings, ResidualLevels
+from blunet.errors import InputError
+from blunet.files import replacing
+from blunet.images.augment_settings import AugmentSettings
+from blunet.images.normalise import Normalisation
+
+Monitor = Literal["val_loss", "val_iou"]
+Loss = Literal["bce", "bce+dice"]
+Start = Literal["calibrated", "least_squares", "published"]
+Preset = Literal["study", "quick"]
+
+STEPS = ("pretrain", "transfer", "hint_encoder", "hint_decoder", "retrain", "binarise")
+PRESETS: tuple[Preset, ...] = ("quick", "study")
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, config=STRICT)
+class StepSettings:
+    """How one step trains.
+
+    Attributes
+    ----------
+    epochs, batches : int
+        The weights are validated after every epoch of that many batches.
+    learning_rate : float
+        Of Adam: constant in the first half of the epochs, then falling by `decay` an epoch.
+    monitor : {"val_loss", "val_iou"}
+        By which the best weights are chosen; steps that learn hints have no IoU.
+    crop : int
+        Side of the training crops in pixels, a multiple of what the network takes.
+    batch : int
+        Crops a batch.
+    decay : float, optional
+        None: chosen so that the last epoch has a hundredth of the first's rate (0.95, as in the study, reaches that
+        only after 90 epochs).
+    ignored_epochs : int
+        First epochs that cannot be the best.
+    l2 : float
+        Factor of the squared kernels in the loss of a float network.
+    loss : {"bce", "bce+dice"}
+        Binary cross-entropy, or with the Dice loss added; steps that learn hints use neither.
+    border_weights : bool
+        Weigh the cross-entropy up at thin borders between touching cells.
+    run : bool
+        Whether the step is run at all; a skipped step hands on what it was given.
+    """
+
+    epochs: int
+    batches: int
+    learning_rate: float
+    monitor: Monitor = "val_iou"
+    crop: int = 256
+    batch: int = 1
+    decay: float | None = None
+    ignored_epochs: int = 0
+    l2: float = 0.0
+    loss: Loss = "bce"
+    border_weights: bool = False
+    run: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batches", "crop", "batch"):
+            if getattr(self, name) < 1:
+                raise InputError(f"'{name}' is {getattr(self, name)}; give at least 1.")
+        if not 0 < self.learning_rate < 1:
+            raise InputError(f"'learning_rate' is {self.learning_rate:g}; give a number between 0 and 1.")
+        if self.decay is not None and not 0 < self.decay <= 1:
+            raise InputError(f"'decay' is {self.decay:g}; give a factor above 0 and up to 1.")
+        if not 0 <= self.ignored_epochs < self.epochs:
+            raise InputError(f"'ignored_epochs' is {self.ignored_epochs}; give less than the {self.epochs} epochs.")
+        if self.l2 < 0:
+            raise InputError(f"'l2' is {self.l2:g}; give a factor from 0 on.")
+
+
+@dataclass(frozen=True, config=STRICT)
+class CompressionSettings:
+    """All settings of a compression.
+
+    Attributes
+    ----------
+    levels, base_filters : int
+        Of all three networks.
+    residual_levels : ResidualLevels
+        Of the BLU-Net.
+    start : {"calibrated", "least_squares", "published"}
+        How the BLU-Net starts from the lightweight network; see `binarise`.
+    normalisation : Normalisation
+        Of all networks; a teacher from a file brings its own.
+    augmentation : AugmentSettings
+    validation_share : float
+        Share of the files that choose the best weights and are not trained on.
+    folds, fold : int
+        More than one fold: file groups of equal size take turns as validation files; `fold` (from 0) is the turn.
+    simulated : int
+        Simulated fields mixed into every batch's draw beside the real ones; 0: none.
+    pretraining_fields : int
+        Simulated fields that the step `pretrain` learns from.
+    seed : int
+    pretrain, transfer, hint_encoder, hint_decoder, retrain, binarise : StepSettings
+        The steps. `pretrain` is only run with a simulated teacher.
+    """
+
+    levels: int
+    base_filters: int
+    pretrain: StepSettings
+    transfer: StepSettings
+    hint_encoder: StepSettings
+    hint_decoder: StepSettings
+    retrain: StepSettings
+    binarise: StepSettings
+    residual_levels: ResidualLevels = field(default_factory=ResidualLevels)
+    start: Start = "calibrated"
+    normalisation: Normalisation = field(default_factory=Normalisation)
+    augmentation: AugmentSettings = field(default_factory=AugmentSettings)
+    validation_share: float = 0.2
+    folds: int = 1
+    fold: int = 0
+    simulated: int = 0
+    pretraining_fields: int = 200
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        multiple = self.network("unet").multiple
+        for name in STEPS:
+            step: StepSettings = getattr(self, name)
+            if step.crop % multiple:
+                raise InputError(
+                    f"'{name}.crop' is {step.crop}; {self.levels} levels take multiples of {multiple} pixels."
+                )
+            if name.startswith("hint") and step.monitor != "val_loss":
+                raise InputError(f"'{name}.monitor' is '{step.monitor}'; hints are chosen by 'val_loss'.")
+        if not 0 < self.validation_share < 1:
+            raise InputError(f"'validation_share' is {self.validation_share:g}; give a share between 0 and 1.")
+        if not 0 <= self.fold < max(1, self.folds):
+            raise InputError(f"'fold' is {self.fold}; with {self.folds} folds give 0 to {max(1, self.folds) - 1}.")
+        for name in ("simulated", "pretraining_fields", "seed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"'{name}' is {getattr(self, name)}; give a whole number from 0 on.")
+
+    def network(self, name: Literal["unet", "lightweight", "blunet"]) -> NetworkSettings:
+        """Settings of one of the three networks."""
+        return NetworkSettings(name, self.levels, self.base_filters, self.residual_levels)
+
+    def step(self, name: str) -> StepSettings:
+        """Settings of the step called `name`."""
+        found: StepSettings = getattr(self, name)
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values; absent ones (None) are left out, as TOML has none."""
+        return _without_none(asdict(self))
+
+    def write(self, path: str | Path) -> None:
+        """Write the settings to a TOML file, replacing it in one step."""
+        with replacing(path) as temporary:
+            temporary.write_text(tomli_w.dumps(self.to_dict()), encoding="utf-8")
+
+
+def settings_from_dict(data: dict[str, Any]) -> CompressionSettings:
+    """Read settings from plain values.
+
+    Raises
+    ------
+    InputError
+        That names the first setting that is missing, unknown, of the wrong type or out of range.
+    """
+    try:
+        return TypeAdapter(CompressionSettings).validate_json(json.dumps(data))
+    except TypeError as e:
+        raise InputError(f"The settings hold what they cannot: {e}.") from e
+    except ValidationError as e:
+        first = e.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+        raise InputError(f"Setting '{place or 'settings'}': {reason}; it is {first['input']!r:.80}.") from e
+
+
+def read_settings(path: str | Path, base: CompressionSettings | None = None) -> CompressionSettings:
+    """Read a TOML file.
+
+    Parameters
+    ----------
+    path : str or Path
+    base : CompressionSettings, optional
+        Where the file leaves something out it is taken from here; the table `normalisation` counts as a whole.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is not TOML, or a setting is wrong.
+    """
+    path = Path(path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise InputError(f"There is no settings file '{path}'.") from e
+    except OSError as e:
+        raise InputError(f"The settings file '{path}' cannot be read: {e.strerror}.") from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise InputError(f"The settings file '{path}' is not TOML: {e}.") from e
+    return settings_from_dict(data if base is None else _merged(base.to_dict(), data))
+
+
+def preset(name: str) -> CompressionSettings:
+    """Return a preset.
+
+    Parameters
+    ----------
+    name : {"quick", "study"}
+        `study` has the published settings (METHOD: 400 epochs a step, hours to days on a CPU). `quick` takes at most
+        15 minutes on two CPU cores for a dozen images of 512 x 512.
+
+    Raises
+    ------
+    InputError
+        If there is no such preset.
+    """
+    if name == "study":
+        return _study()
+    if name == "quick":
+        return _quick()
+    raise InputError(f"There is no preset '{name}'; choose one of {', '.join(PRESETS)}.")
+
+
+def _study() -> CompressionSettings:
+    def step(rate: float, crop: int, monitor: Monitor = "val_iou", l2: float = 0.0) -> StepSettings:
+        return StepSettings(400, 24, rate, monitor, crop, decay=0.95, l2=l2)
+
+    return CompressionSettings(
+        levels=5,
+        base_filters=64,
+        start="published",
+        normalisation=Normalisation("range"),
+        augmentation=AugmentSettings.study(),
+        folds=5,
+        pretrain=step(1e-4, 512, "val_loss"),
+        transfer=step(1e-4, 512, "val_loss", 1e-7),
+        hint_encoder=step(1e-3, 256, "val_loss"),
+        hint_decoder=step(1e-3, 256, "val_loss"),
+        retrain=step(1e-3, 512),
+        binarise=step(1e-3, 256),
+    )
+
+
+def _quick() -> CompressionSettings:
+    hint = StepSettings(epochs=3, batches=60, learning_rate=1e-3, monitor="val_loss", crop=192)
+    return CompressionSettings(
+        levels=5,
+        base_filters=16,
+        normalisation=Normalisation("percentile", 0.5, 99.5, 50.0),
+        pretrain=StepSettings(epochs=5, batches=80, learning_rate=1e-3, crop=192),
+        transfer=StepSettings(epochs=8, batches=80, learning_rate=5e-4, l2=1e-7, crop=192),
+        hint_encoder=hint,
+        hint_decoder=replace(hint, epochs=4),
+        retrain=StepSettings(epochs=8, batches=80, learning_rate=1e-3, crop=192, batch=2),
+        binarise=StepSettings(epochs=10, batches=80, learning_rate=5e-4, crop=192, batch=2),
+        pretraining_fields=60,
+    )
+
+
+def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in change.items():
+        known = result.get(key)
+        if key != "normalisation" and isinstance(known, dict) and isinstance(value, dict):
+            value = _merged(known, value)
+        result[key] = value
+    return result
+
+
+def _without_none(data: dict[str, Any]) -> dict[str, Any]:
+    return {k: _without_none(v) if isinstance(v, dict) else v for k, v in data.items() if v is not None}

@@ -1,0 +1,100 @@
+"""Which files train and which validate: a draw by the files' names, never by their order."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+from blunet.errors import InputError
+from blunet.images.find import natural_key
+
+#: The study validates on 6 of 30 images.
+VALIDATION_SHARE = 0.2
+
+#: Names that train, and names that validate; each naturally sorted.
+Split = tuple[list[str], list[str]]
+
+
+def split(names: Iterable[str], validation_share: float = VALIDATION_SHARE, seed: int = 0) -> Split:
+    """Part files into training and validation.
+
+    Parameters
+    ----------
+    names : iterable of str
+        At least two, each once, in any order.
+    validation_share : float
+        Share of the files that validate, above 0 and below 1; rounded, and at least one file on either side.
+    seed : int
+        Another number draws others. The place of a file in the draw hangs on its own name and the seed alone:
+        a file that comes later moves few others to the other side.
+
+    Returns
+    -------
+    training, validation : list of str
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two names, one comes twice, or the share is out of range.
+    """
+    if not 0 < validation_share < 1:
+        raise InputError(f"The share of validation images is {validation_share:g}; give one above 0 and below 1.")
+    drawn = _drawn(names, seed)
+    if len(drawn) < 2:
+        raise InputError(f"{_images(len(drawn))} cannot be parted into training and validation; give at least two.")
+    return _parted(drawn, drawn[: validation_count(len(drawn), validation_share)])
+
+
+def validation_count(files: int, validation_share: float = VALIDATION_SHARE) -> int:
+    """Return how many of `files` (at least two) validate: the share rounded, one at least, all but one at most."""
+    return min(max(1, int(files * validation_share + 0.5)), files - 1)
+
+
+def folds(names: Iterable[str], k: int, seed: int = 0) -> list[Split]:
+    """Part files into training and validation `k` times, each file once in validation.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Each once, in any order.
+    k : int
+        Number of folds, from 2 to the number of files. Their validation sets differ by one file at most.
+    seed : int
+        Another number draws others.
+
+    Returns
+    -------
+    list of (training, validation)
+
+    Raises
+    ------
+    InputError
+        If a name comes twice, or `k` is out of range.
+    """
+    drawn = _drawn(names, seed)
+    if not 2 <= k <= len(drawn):
+        raise InputError(
+            f"{k} folds of {_images(len(drawn))} are not possible; give at least 2 and at most as many as images."
+        )
+    return [_parted(drawn, drawn[fold::k]) for fold in range(k)]
+
+
+def _drawn(names: Iterable[str], seed: int) -> list[str]:
+    """Shuffle the names, the same on every computer and with every version of NumPy."""
+    names = sorted(names)
+    for first, second in itertools.pairwise(names):
+        if first == second:
+            raise InputError(f"The image '{first}' is named twice; name each once.")
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
+
+
+def _parted(names: list[str], validation: list[str]) -> Split:
+    chosen = set(validation)
+    ordered = sorted(names, key=lambda name: natural_key(Path(name)))
+    return [name for name in ordered if name not in chosen], [name for name in ordered if name in chosen]
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"

@@ -315,6 +315,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, act):
     assert last.startswith("Stopped")
     assert shlex.split(last.partition("go on with: ")[2]) == ["blunet", *arguments, "--resume"]
     assert (tmp_path / "run" / "saved").exists() == (act == "trains")
+    assert (tmp_path / "run" / "tidied").exists() == (act == "trains")
     assert not lives(int((tmp_path / "run" / "pid").read_text()))
 
 
@@ -374,6 +375,7 @@ def test_a_real_compression_is_stopped_by_ctrl_c_and_resumed_to_a_model(tiny):
     again = shlex.split(err.splitlines()[-1].partition("go on with: ")[2])
     assert again == ["blunet", *arguments, "--resume"]
     assert not (tiny / "run" / "model.blunet").exists()
+    assert not (tiny / "run" / "lock").exists()
     process = subprocess.run([*command, "--resume"], cwd=tiny, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     assert "Going on: 3 images to train on, 1 to choose" in process.stderr
@@ -398,6 +400,7 @@ def test_a_backend_that_is_missing_is_named(tiny, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "nonesuch")
     result = CliRunner().invoke(app, ["compress", "--data", str(tiny / "data"), "--out", str(tiny / "never")])
     assert (result.exit_code, result.stdout) == (2, "")
+    assert "cannot be imported" in result.stderr
     assert "nonesuch" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 

@@ -71,7 +71,7 @@ def _pipeline() -> Pipeline:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         from blunet.compression.pipeline import compress
-    except ImportError as e:
+    except (ImportError, ValueError) as e:  # Keras raises ValueError for a backend it does not know
         backend = os.environ["KERAS_BACKEND"]
         raise InputError(
             f"Compressing needs Keras on '{backend}', and it cannot be imported ({_first_line(e)}); install it, or "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,8 @@ GRACE = 60.0
 POLL = 0.1
 #: Lines of the child's log that an error quotes.
 LAST_LINES = 8
+#: What TensorFlow always says, and what never is the reason of an end.
+CHATTER = re.compile(r"I\d{4} |WARNING: All log messages before absl|\s*$")
 #: Events that end a run.
 ENDS = (RunDone, RunStopped, RunFailed)
 
@@ -89,7 +92,7 @@ def compress(
                 ended = ended or isinstance(event, ENDS)
                 yield event
         except BaseException:
-            if not child.cancelled:
+            if ended or not child.cancelled:  # a child that has told its end still tidies up
                 child.cancel()
                 child.wait(grace)
             raise
@@ -201,7 +204,7 @@ def _kept(log: IO[bytes], run: Path) -> tuple[str, ...]:
     if run.is_dir():
         with contextlib.suppress(OSError), (run / LOG).open("a", encoding="utf-8") as kept:
             kept.write(text)
-    return tuple(line[:200] for line in text.splitlines() if line.strip())[-LAST_LINES:]
+    return tuple(line[:200] for line in text.splitlines() if not CHATTER.match(line))[-LAST_LINES:]
 
 
 def _death(code: int, last_lines: tuple[str, ...]) -> ChildError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from blunet.compression.settings import (
     read_settings,
     settings_from_dict,
 )
+from blunet.compression.time_left import TimeLeft
 from blunet.errors import InputError
 from blunet.images.normalise import Normalisation
 from blunet.images.simulate import DicSettings, simulate_dic
@@ -86,6 +88,27 @@ def test_the_report_scores_every_stage_on_the_same_files(finished):
         assert stage["seconds"] > 0
     gains = report["losses"][-1]
     assert gains["iou"] == pytest.approx(100 * (report["models"][3]["iou"] - report["models"][2]["iou"]), abs=0.01)
+
+
+def test_the_page_shows_figures_curves_and_masks(finished):
+    run, events = finished
+    page = (run / "report.html").read_text()
+    report = json.loads((run / "report.json").read_text())
+    for stage in report["models"]:
+        assert f"<td>{stage['name']}</td><td>{stage['iou']:.3f}</td>" in page
+    assert page.count("data:image/png;base64,") == 4
+    assert page.count("<circle") == 4 + 6
+    ElementTree.fromstring(page.split("</h2>")[2].split("<h2>")[0].strip().split("\n")[0])
+
+
+def test_the_time_left_is_told_once_there_is_a_pace():
+    left = TimeLeft(TINY, STEPS)
+    batch = BatchDone("transfer", 1, 2, 1, 4, 0.5)
+    assert left.seconds(batch) is None
+    left._began -= 10
+    later = left.seconds(replace(batch, batch=3))
+    costs = sum(left.costs[s] for s in STEPS[2:])
+    assert later == pytest.approx(40 * 5 / 8 + 40 * costs / left.costs["transfer"], rel=0.05)
 
 
 def test_the_folder_holds_what_happened_and_no_more_than_was_said(finished):

@@ -38,18 +38,20 @@ def multiply_adds(settings: NetworkSettings, side: int) -> tuple[float, float]:
     return macs, values
 
 
+def step_seconds(settings: CompressionSettings, name: str) -> float:
+    """Estimate the seconds of one step on two CPU cores."""
+    step, kind = settings.step(name), NETWORK_OF[name]
+    macs, values = multiply_adds(settings.network(kind), step.crop)
+    seconds = 3 * macs / TRAINED_MACS + values * ELEMENT_SECONDS[kind]
+    if name.startswith("hint"):
+        teacher, more = multiply_adds(settings.network("unet"), step.crop)
+        seconds += teacher / TRAINED_MACS + more * ELEMENT_SECONDS["unet"]
+    return STEP_SECONDS + seconds * step.batch * step.batches * step.epochs
+
+
 def duration(settings: CompressionSettings, steps: Sequence[str]) -> float:
     """Estimate the seconds of a run on two CPU cores; right within a factor of two or so."""
-    total = 0.0
-    for name in steps:
-        step, kind = settings.step(name), NETWORK_OF[name]
-        macs, values = multiply_adds(settings.network(kind), step.crop)
-        seconds = 3 * macs / TRAINED_MACS + values * ELEMENT_SECONDS[kind]
-        if name.startswith("hint"):
-            teacher, more = multiply_adds(settings.network("unet"), step.crop)
-            seconds += teacher / TRAINED_MACS + more * ELEMENT_SECONDS["unet"]
-        total += STEP_SECONDS + seconds * step.batch * step.batches * step.epochs
-    return total
+    return sum(step_seconds(settings, name) for name in steps)
 
 
 def disk_bytes(settings: CompressionSettings, steps: Sequence[str]) -> int:

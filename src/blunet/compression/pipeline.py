@@ -16,8 +16,9 @@ from blunet.architecture import census
 from blunet.compression.binarise import binarise
 from blunet.compression.dataset import DatasetReport, check_dataset, listing
 from blunet.compression.estimate import disk_bytes, duration
-from blunet.compression.events import Event, Note, RunDone, RunStarted, RunStopped, StepDone
+from blunet.compression.events import BatchDone, Event, Note, RunDone, RunStarted, RunStopped, StepDone, read_events
 from blunet.compression.hints import Part, hint_task
+from blunet.compression.page import report_page
 from blunet.compression.report import Stage, best_threshold, losses_between, score_stage
 from blunet.compression.request import Request
 from blunet.compression.run_directory import RunDirectory
@@ -25,6 +26,7 @@ from blunet.compression.samples import Crops, Field, centre, parted, read_field,
 from blunet.compression.settings import STEPS, CompressionSettings, StepSettings
 from blunet.compression.splits import folds, split
 from blunet.compression.teacher import load_teacher, rebuilt
+from blunet.compression.time_left import TimeLeft
 from blunet.compression.training import States, Task, segmentation_task, train
 from blunet.images.pairs import Pair, find_pairs
 from blunet.networks.build import build_network
@@ -76,7 +78,7 @@ def compress(request: Request, cancelled: Callable[[], bool] = lambda: False) ->
     run = RunDirectory(request.run)
     with run.opened(request, listing(data.report)) as resumed:
         for event in _Run(request, run, data, teacher, resumed, cancelled).events():
-            if type(event).__name__ != "BatchDone":
+            if not isinstance(event, BatchDone):
                 run.tell(event)
             yield event
 
@@ -110,7 +112,7 @@ class _Run:
         self.request, self.run, self.data, self.teacher = request, run, data, teacher
         self.settings: CompressionSettings = request.settings
         self.resumed, self.cancelled = resumed, cancelled
-        self.began = time.monotonic()
+        self.began, self.time_left = time.monotonic(), TimeLeft(request.settings, self._steps())
         normalisation = teacher.info.normalisation if teacher else self.settings.normalisation
         card = ModelCard(
             name=f"BLU-Net of {Path(request.data).resolve().name}",
@@ -193,6 +195,8 @@ class _Run:
             raise Stopped
         crops = self._crops(step, groups or self._groups(), settings.batch)
         for event in train(step, task, crops, settings, states, self.cancelled):
+            if isinstance(event, BatchDone):
+                event = replace(event, seconds_left=self.time_left.seconds(event))
             yield event
             if isinstance(event, RunStopped):
                 raise Stopped
@@ -271,5 +275,5 @@ class _Run:
             "seconds": seconds,
             "stored_bits": census(settings.network("blunet")).bits,
         }
-        self.run.write_report(report)
+        self.run.write_report(report, report_page(report, read_events(self.run.events)))
         yield RunDone(str(self.run.model), str(self.run.report), seconds)

@@ -97,9 +97,11 @@ class RunDirectory:
             file.write(event.to_json() + "\n")
         return event
 
-    def write_report(self, report: dict[str, Any]) -> None:
-        """Write `report.json`."""
+    def write_report(self, report: dict[str, Any], page: str) -> None:
+        """Write `report.json` and `report.html`."""
         self._write(self.report, report)
+        with replacing(self.page) as temporary:
+            temporary.write_text(page, encoding="utf-8")
 
     def _check(self, request: Request, listing: dict[str, Any]) -> None:
         try:

@@ -1,0 +1,136 @@
+"""The report as one page that any browser shows: figures, curves, example masks. No Keras here."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from blunet.compression.events import EpochDone, Event
+
+WIDTH, HEIGHT, MARGIN = 720, 180, 44
+COLOURS = ("#0072b2", "#e69f00")
+BANDS = ("#f2f5f9", "#ffffff")
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 780px; margin: 40px auto; padding: 0 20px }
+h1 { font-size: 24px; margin-bottom: 0 } h2 { font-size: 17px; margin-top: 32px }
+table { border-collapse: collapse; width: 100% } td, th { padding: 6px 10px; text-align: right }
+td:first-child, th:first-child { text-align: left } th { border-bottom: 2px solid #888; font-weight: 600 }
+tr:last-child td { font-weight: 600 } td { border-bottom: 1px solid #ddd }
+.masks { display: flex; flex-wrap: wrap; gap: 12px } figure { margin: 0 } figcaption { font-size: 13px; color: #555 }
+img { width: 170px; image-rendering: pixelated; border: 1px solid #bbb } p.small { color: #555; font-size: 13px }
+"""
+
+
+def report_page(report: dict[str, Any], events: Iterable[Event]) -> str:
+    """Write the report as HTML.
+
+    Parameters
+    ----------
+    report : dict
+        As in `report.json`.
+    events : iterable of Event
+        Of the run, for the curves and the latest mask of every step.
+
+    Returns
+    -------
+    str
+        A page that needs no other file.
+    """
+    epochs = [e for e in events if isinstance(e, EpochDone)]
+    scored = "test files" if report["test"] else "validation files"
+    names = report["test"] or report["validation"]
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>BLU-Net compression</title><style>{STYLE}</style></head><body>
+<h1>From a U-Net to BLU-Net</h1>
+<p class="small">{len(report["training"])} images to learn from, {len(report["validation"])} to choose by
+({escape(", ".join(report["validation"]))}); {report["seconds"] / 60:.0f} minutes.</p>
+<h2>What each stage reaches</h2>
+{_table(report["models"])}
+<p class="small">Means over the {len(names)} {scored}. IoU and F1 of the foreground, AP of the objects at IoU 0.5;
+time per image on this computer. {_sentence(report["losses"])}</p>
+<h2>How it learnt</h2>
+{_curves(epochs, "val_iou", "validation IoU")}
+{_curves(epochs, "loss", "training loss (blue), validation loss (orange)", "val_loss")}
+<h2>The first validation image, as each step's last weights see it</h2>
+<div class="masks">{_masks(epochs)}</div>
+</body></html>
+"""
+
+
+def _table(models: Sequence[dict[str, Any]]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(m['name'])}</td><td>{m['iou']:.3f}</td><td>{m['f1']:.3f}</td><td>{m['ap50']:.3f}</td>"
+        f"<td>{m['parameters']:,}</td><td>{m['size_mib']:.3f}</td><td>{m['seconds']:.2f}</td></tr>"
+        for m in models
+    )
+    head = "<tr><th>stage</th><th>IoU</th><th>F1</th><th>AP</th><th>parameters</th><th>MiB</th><th>s / image</th></tr>"
+    return f"<table>{head}{rows}</table>"
+
+
+def _sentence(losses: Sequence[dict[str, Any]]) -> str:
+    steps = [f"{escape(part['from'])} to {escape(part['to'])} {part['iou']:+.1f}" for part in losses]
+    return f"Points of IoU gained or lost: {'; '.join(steps)}." if steps else ""
+
+
+def _curves(epochs: Sequence[EpochDone], first: str, title: str, second: str | None = None) -> str:
+    """Draw one or two figures of the epochs over the whole run, a band for each step, a ring at each best epoch."""
+    keys = [key for key in (first, second) if key]
+    shown = [e for e in epochs if all(getattr(e, key) is not None for key in keys)]
+    if not shown:
+        return ""
+    values = [getattr(e, key) for e in shown for key in keys]
+    low, high = min(0.0, *values), max(values) or 1.0
+
+    def x(i: float) -> float:
+        return MARGIN + (WIDTH - MARGIN) * (i + 0.5) / len(shown)
+
+    def y(value: float) -> float:
+        return HEIGHT - 20 - (HEIGHT - 44) * (value - low) / (high - low)
+
+    parts = [_bands(shown, x)]
+    for key, colour in zip(keys, COLOURS, strict=False):
+        for a, b in pairwise(range(len(shown))):
+            if shown[a].step == shown[b].step:
+                start, end = (f"{y(getattr(shown[i], key)):.1f}" for i in (a, b))
+                ends = f'x1="{x(a):.1f}" y1="{start}" x2="{x(b):.1f}" y2="{end}"'
+                parts.append(f'<line {ends} stroke="{colour}" stroke-width="2"/>')
+    best = {e.step: i for i, e in enumerate(shown) if e.best}
+    for i in best.values():
+        middle = f'cx="{x(i):.1f}" cy="{y(getattr(shown[i], keys[-1])):.1f}"'
+        parts.append(f'<circle {middle} r="4" fill="white" stroke="#222"/>')
+    for value in (low, high):
+        parts.append(f'<text x="{MARGIN - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.2f}</text>')
+    parts.append(f'<text x="{MARGIN}" y="{HEIGHT - 2}" fill="#555">{escape(title)}; rings: best epochs</text>')
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" font-size="11">{"".join(parts)}</svg>'
+
+
+def _bands(shown: Sequence[EpochDone], x: Any) -> str:
+    parts: list[str] = []
+    start = 0
+    for i in range(1, len(shown) + 1):
+        if i == len(shown) or shown[i].step != shown[start].step:
+            left, right = x(start - 0.5), x(i - 0.5)
+            colour = BANDS[len(parts) % 2]
+            name = escape(shown[start].step.replace("_", " "))
+            parts.append(
+                f'<rect x="{left:.1f}" y="0" width="{right - left:.1f}" height="{HEIGHT - 16}" fill="{colour}"/>'
+                f'<text x="{left + 4:.1f}" y="12" fill="#555">{name}</text>'
+            )
+            start = i
+    return "".join(parts)
+
+
+def _masks(epochs: Sequence[EpochDone]) -> str:
+    latest = {e.step: e for e in epochs if e.preview and Path(e.preview).exists()}
+    parts = []
+    for step, event in latest.items():
+        picture = base64.b64encode(Path(str(event.preview)).read_bytes()).decode()
+        caption = f"{escape(step.replace('_', ' '))}, IoU of all {event.val_iou or 0:.3f}"
+        parts.append(
+            f'<figure><img alt="" src="data:image/png;base64,{picture}"><figcaption>{caption}</figcaption></figure>'
+        )
+    return "".join(parts)

@@ -12,17 +12,22 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors and warnings, not w
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # the same rounding on every processor
 os.environ.setdefault("NAPARI_ASYNC", "0")
 
-WINDOWS = {"make_napari_viewer", "make_napari_viewer_proxy", "qapp", "qtbot"}
-"""Fixtures that load Qt."""
-
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import either the tests that open a window or the rest, never both: see `markers` in pyproject.toml."""
+    if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+        return None
+    wanted = config.option.markexpr == "window"
+    return True if (collection_path.parent.name == "window") != wanted else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that open a window: they run apart from the rest, see `markers` in pyproject.toml."""
+    """Mark the tests in the folder `window`."""
     for item in items:
-        if WINDOWS.intersection(getattr(item, "fixturenames", ())):
+        if item.path.parent.name == "window":
             item.add_marker("window")
 
 

@@ -91,7 +91,7 @@ def test_the_report_scores_every_stage_on_the_same_files(finished):
 
 
 def test_the_page_shows_figures_curves_and_masks(finished):
-    run, events = finished
+    run, _ = finished
     page = (run / "report.html").read_text()
     report = json.loads((run / "report.json").read_text())
     for stage in report["models"]:

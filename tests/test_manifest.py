@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from napari import Viewer
 from npe2 import PluginManager, PluginManifest
 
 import blunet
@@ -49,12 +47,6 @@ def test_every_sample_opens_as_layers(plugin: PluginManager) -> None:
             layer = Layer.create(*data)
             assert layer.data.size > 0
             assert layer.name == data[1]["name"]
-
-
-def test_sample_opens_from_the_menu_of_a_viewer(make_napari_viewer: Callable[[], Viewer]) -> None:
-    viewer = make_napari_viewer()
-    viewer.open_sample("napari-blunet", "simulated_field")
-    assert [(layer.name, layer.ndim) for layer in viewer.layers] == [("Simulated DIC", 2), ("True cells", 2)]
 
 
 def test_simulated_field_has_its_true_cells(plugin: PluginManager) -> None:

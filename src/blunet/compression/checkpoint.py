@@ -75,7 +75,7 @@ def load_state(path: Path, model: keras.Model, optimizer: keras.optimizers.Optim
         If the file is cut short, or belongs to another network.
     """
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             weights = [held[f"w{i}"] for i in range(len(model.get_weights()))]
             variables = [] if optimizer is None else optimizer.variables
             states = [held[f"o{i}"] for i in range(len(variables))]

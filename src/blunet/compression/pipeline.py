@@ -216,7 +216,7 @@ class _Run:
             return False
         import numpy as np
 
-        with np.load(self.run.last(step), allow_pickle=False) as held:
+        with self.run.last(step).open("rb") as file, np.load(file, allow_pickle=False) as held:
             return f'"epoch": {settings.epochs},' not in str(held["progress"])
 
     def _groups(self) -> list[list[Field]]:

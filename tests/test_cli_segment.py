@@ -155,8 +155,8 @@ def test_an_image_of_a_few_pixels_and_a_constant_one_are_segmented(folder):
 
 
 def test_an_older_result_is_replaced(folder):
-    Path("out").mkdir()
-    Path("out/a_labels.tif").write_text("old")
+    assert run("a.tif", "--objects", "mask").exit_code == 0
+    assert tifffile.imread("out/a_labels.tif").max() == 1
     assert run("a.tif").exit_code == 0
     assert tifffile.imread("out/a_labels.tif").max() == 2
 
@@ -176,3 +176,14 @@ def test_a_cancelled_job_leaves_whole_files_only(folder):
         follow()
     assert [event.image.name for event in seen if isinstance(event, Segmented)] == ["a.tif"]
     assert names(folder / "out") == ["a_labels.tif"]
+
+
+def test_labels_of_somebody_else_are_not_overwritten(folder):
+    (folder / "out").mkdir()
+    theirs = folder / "out" / "a_labels.tif"
+    tifffile.imwrite(theirs, np.ones((4, 4), np.uint8))
+    before = theirs.read_bytes()
+    result = run("a.tif")
+    assert result.exit_code == 2
+    assert "was not made by BLU-Net" in result.stderr
+    assert theirs.read_bytes() == before

@@ -308,3 +308,17 @@ def test_the_shared_images(shared_data):
     file = open_image(shared_data / "dic-adherent" / "images" / "dic02_left.tif")
     assert (file.axes, file.shape, file.dtype) == ("YX", (1024, 832), np.uint16)
     assert file.frame().max() > 255
+
+
+def test_a_tiff_whose_zero_is_white_is_read_as_it_is_shown(tmp_path):
+    image = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    tifffile.imwrite(tmp_path / "white.tif", 255 - image, photometric="miniswhite")
+    np.testing.assert_array_equal(read_image(tmp_path / "white.tif"), image)
+
+
+def test_damaged_metadata_do_not_spoil_a_sound_image(tmp_path):
+    image = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    path = tmp_path / "sound.ome.tif"
+    tifffile.imwrite(path, image, metadata={"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "pixel", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"})  # fmt: skip  # noqa: E501
+    np.testing.assert_array_equal(read_image(path), image)
+    assert open_image(path).pixel_size is None

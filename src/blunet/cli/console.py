@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -50,7 +51,7 @@ def fail(text: str) -> None:
 
 def print_json(content: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout."""
-    say(json.dumps(content, indent=2, ensure_ascii=False))
+    say(json.dumps(content, indent=2, ensure_ascii=True))
 
 
 def ends_well(command: Callable[P, None]) -> Callable[P, None]:
@@ -58,6 +59,9 @@ def ends_well(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        # Our own sentence says what is wrong; libraries would say it too, at more length.
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
             with _warnings_as_notes():
                 command(*args, **kwargs)

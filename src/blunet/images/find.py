@@ -46,7 +46,7 @@ def _chosen(paths: Iterable[Path], *, made: bool = False) -> list[Path]:
         for path in paths
         if path.suffix.lower() in ENDINGS
         and not path.name.startswith(".")
-        and (made or not stem_of(path).endswith(MADE))
+        and (made or not stem_of(path).casefold().endswith(MADE))
         and path.is_file()
     ]
     return sorted(chosen, key=natural_key)
@@ -67,6 +67,8 @@ def images_of(source: str | Path) -> list[Path]:
         If there is no such file, or no image in the folder or under the pattern.
     """
     path = Path(source).expanduser()
+    if not str(source).strip():
+        raise InputError("The name of an input is empty; give image files, folders or patterns.")
     if path.is_dir():
         images = images_in(path)
         if not images:
@@ -74,8 +76,10 @@ def images_of(source: str | Path) -> list[Path]:
                 f"The folder '{source}' holds no images; give one with {', '.join(ENDINGS)} files."
             )
         return images
-    if path.exists():
+    if path.is_file():
         return [path]
+    if path.exists():
+        raise InputError(f"'{source}' is not a regular file; give image files, folders or patterns.")
     if not glob.has_magic(str(source)):
         raise InputError(f"There is no file or folder '{source}'; check the name.")
     images = _chosen(Path(found) for found in glob.glob(str(path), recursive=True))

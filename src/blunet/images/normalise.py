@@ -261,5 +261,7 @@ def _without_shading(image: NDArray[Any], sigma: float | None) -> NDArray[np.flo
     if sigma is None:
         return values
     lifted: NDArray[np.floating[Any]] = (values - values.min()).astype(np.float32, copy=False)
+    if not np.isfinite(lifted.max()):
+        raise InputError(f"The image's values reach {float(image.max()):.3g}, beyond 32-bit floats; rescale them.")
     lifted -= slow_background(lifted, sigma)
     return lifted

@@ -112,6 +112,8 @@ def _page(series: tifffile.TiffPageSeries, index: int, path: Path) -> NDArray[An
     if page.dtype != series.dtype:
         raise InputError(f"'{path}' is damaged: its frame {index + 1} is of another type; export it again.")
     pixels: NDArray[Any] = page.asarray()
+    if series.keyframe.photometric == PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
+        pixels = np.iinfo(pixels.dtype).max - pixels
     return pixels
 
 
@@ -129,9 +131,7 @@ def _check_chain(tif: tifffile.TiffFile, path: Path) -> None:
         file.seek(last + form.tagnosize + tags * form.tagsize)
         (following,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
     if following != 0:
-        raise InputError(
-            f"'{path}' is cut off after {len(tif.pages)} of its TIFF pages; copy or export it again."
-        )
+        raise InputError(f"'{path}' is cut off after {len(tif.pages)} of its TIFF pages; copy or export it again.")
 
 
 def _only_series(tif: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
@@ -160,8 +160,7 @@ def _check_samples(series: tifffile.TiffPageSeries, path: Path) -> None:
     alphas = sum(extra in (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA) for extra in page.extrasamples)
     if samples not in (colours, colours + max(alphas, colours == 3)):
         raise InputError(
-            f"'{path}' holds {samples} channels (shape {series.shape}, axes {series.axes}); "
-            "export one of them."
+            f"'{path}' holds {samples} channels (shape {series.shape}, axes {series.axes}); export one of them."
         )
 
 
@@ -185,12 +184,16 @@ def _pixel_size(tif: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str
 
 
 def _ome_pixel_size(xml: str) -> tuple[tuple[float, float] | None, str | None]:
-    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    """Return what the metadata say; nothing where they are damaged or in no unit of length, the image is sound."""
+    try:
+        pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    except ElementTree.ParseError:
+        return None, None
     if pixels is None:
         return None, None
     y, x = (pixels.get(f"PhysicalSize{axis}") for axis in "YX")
     unit_y, unit_x = (_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "YX")
-    if y is None or x is None:
+    if y is None or x is None or (unit_y != unit_x and not {unit_y, unit_x} <= set(MICROMETRES)):
         return None, None
     per_x = 1.0 if unit_y == unit_x else MICROMETRES[unit_y] / MICROMETRES[unit_x]
     return (float(y) * per_x, float(x)), unit_x

@@ -63,9 +63,7 @@ def demo(out: str | Path, model: Predictor) -> Demonstrated:
     files = (folder / "labels.tif", folder / "probability.tif", folder / "overlay.png")
     description = describe(model, settings)
     write_labels(files[0], labels, pixel_size=sample.pixel_size, unit=sample.unit, description=description)
-    write_probability(
-        files[1], found, pixel_size=sample.pixel_size, unit=sample.unit, description=description
-    )
+    write_probability(files[1], found, pixel_size=sample.pixel_size, unit=sample.unit, description=description)
     write_overlay(files[2], draw_overlay(image, labels, scale=2))
     truth = read_mask(SAMPLE_MASK, (image.shape[0], image.shape[1]))
     return Demonstrated(score(found, truth, settings.threshold), int(labels.max()), files)

@@ -37,9 +37,9 @@ def import_weights(path: str | Path, network: Network, out: str | Path) -> Path:
     """
     out, ending = Path(out), ".blunet" if network == "blunet" else ".keras"
     if out.suffix != ending:
-        raise InputError(
-            f"A '{network}' network is written to a {ending} file, not to '{out}'; change its ending."
-        )
+        raise InputError(f"A '{network}' network is written to a {ending} file, not to '{out}'; change its ending.")
+    if out.exists() and Path(path).exists() and out.samefile(path):
+        raise InputError(f"'{out}' is the checkpoint itself and would be overwritten; give another name.")
     info = ModelInfo(card=ModelCard(name=Path(path).stem, data=f"Imported from '{Path(path).name}'."))
     if network == "blunet":
         model = PackedModel(binarise_weights(*read_published(path, network)), info)
@@ -51,8 +51,7 @@ def import_weights(path: str | Path, network: Network, out: str | Path) -> Path:
         from blunet.networks.published import import_published
     except ImportError as e:
         raise InputError(
-            f"A '{network}' network needs Keras, and Keras or its backend cannot be imported ({e}); "
-            "install TensorFlow."
+            f"A '{network}' network needs Keras, and Keras or its backend cannot be imported ({e}); install TensorFlow."
         ) from e
     built, settings = import_published(path, network)
     output_folder(out.parent)

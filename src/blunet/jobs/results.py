@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -83,6 +84,13 @@ class Results:
 
     def write(self, folder: Path, stem: str, description: Mapping[str, Any]) -> Path:
         """Write the files, the labels last, and return the path of the labels."""
+        with tempfile.TemporaryDirectory(prefix=f".{stem}.", dir=folder) as temporary:
+            made = self._write_all(Path(temporary), stem, description)
+            for path in made:
+                os.replace(path, folder / path.name)
+        return folder / made[-1].name
+
+    def _write_all(self, folder: Path, stem: str, description: Mapping[str, Any]) -> list[Path]:
         paths = {file: folder / f"{stem}_{file}" for file in self.files}
         place: dict[str, Any] = {"pixel_size": self.image.pixel_size, "unit": self.image.unit}
         single = self.image.axes == "YX"
@@ -94,7 +102,7 @@ class Results:
             write_probability(paths[PROBABILITY], maps, frames=frames, **place, description=description)
         found = next(iter(self._labels)) if single else iter(self._labels)
         write_labels(paths[LABELS], found, **place, description=description)
-        return paths[LABELS]
+        return [path for file, path in paths.items() if file != LABELS] + [paths[LABELS]]
 
 
 class _Spool:

@@ -15,6 +15,7 @@ from blunet.files import output_folder
 from blunet.images.find import images_of, stem_of, without_repeats
 from blunet.images.normalise import Limits
 from blunet.images.read import open_image
+from blunet.images.write import read_description
 from blunet.jobs.events import CancelToken, FrameDone, Segmented, Skipped, Started, Warned
 from blunet.jobs.results import LABELS, OBJECTS, PROBABILITY, Results
 from blunet.segmentation.objects import MIN_SIZE, Objects, check_settings, label_objects
@@ -186,9 +187,23 @@ def _check_outputs(images: Iterable[Path], out: Path, files: Sequence[str]) -> N
         for file in files:
             if (output := out / f"{name}_{file}").resolve() in inputs:
                 raise InputError(
-                    f"The result of '{path}' would overwrite the input '{output}'; "
-                    "choose another output folder."
+                    f"The result of '{path}' would overwrite the input '{output}'; choose another output folder."
                 )
+            if output.is_dir():
+                raise InputError(f"The result '{output}' cannot be written: a folder stands in its place.")
+        labels = out / f"{name}_{LABELS}"
+        if labels.exists() and not _made_here(labels):
+            raise InputError(
+                f"'{labels}' was not made by BLU-Net and would be overwritten; choose another output folder."
+            )
+
+
+def _made_here(labels: Path) -> bool:
+    """Whether a label image says that this program wrote it."""
+    try:
+        return "model" in read_description(labels)
+    except InputError:
+        return False
 
 
 def _naming(path: Path, reason: str) -> str:

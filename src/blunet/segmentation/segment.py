@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from blunet.segmentation.predictor import Predictor
 
 def segment(
     image: NDArray[Any],
-    model: Predictor | None = None,
+    model: Predictor | str | Path | None = None,
     *,
     threshold: float | None = None,
     min_size: int = MIN_SIZE,
@@ -27,8 +28,8 @@ def segment(
     ----------
     image : ndarray of shape (Y, X)
         Grey values as the microscope gave them, of any size and numeric type.
-    model : Predictor, optional
-        From `blunet.load_model`. None: the model that comes with the package.
+    model : Predictor, str or Path, optional
+        From `blunet.load_model`, or the `.blunet` file. None: the model that comes with the package.
     threshold : float, optional
         Foreground is where the probability is greater, 0 to 1. None: the model's own.
     min_size : int
@@ -54,10 +55,10 @@ def segment(
     >>> import blunet                                        # doctest: +SKIP
     >>> labels = blunet.segment(image)                       # doctest: +SKIP
     """
-    if model is None:
+    if model is None or isinstance(model, str | Path):
         from blunet.packed.model import load_model
 
-        model = load_model()
+        model = load_model(model)
     if threshold is None:
         threshold = model.info.threshold
     check_settings(threshold, objects, min_size)

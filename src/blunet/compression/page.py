@@ -104,7 +104,7 @@ def _curves(epochs: Sequence[EpochDone], first: str, title: str, second: str | N
         parts.append(f'<circle {middle} r="4" fill="white" stroke="#222"/>')
     for value in (low, high):
         parts.append(f'<text x="{MARGIN - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.2f}</text>')
-    parts.append(f'<text x="{MARGIN}" y="{HEIGHT - 2}" fill="#555">{escape(title)}; rings: best epochs</text>')
+    parts.append(f'<text x="{MARGIN}" y="{HEIGHT - 5}" fill="#555">{escape(title)}; rings: best epochs</text>')
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" font-size="11">{"".join(parts)}</svg>'
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from blunet.errors import InputError
 from blunet.files import replacing
+
+#: What reading a file that is cut short, or of something else, raises.
+UNREADABLE = (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass
@@ -79,13 +84,36 @@ def load_state(path: Path, model: keras.Model, optimizer: keras.optimizers.Optim
             weights = [held[f"w{i}"] for i in range(len(model.get_weights()))]
             variables = [] if optimizer is None else optimizer.variables
             states = [held[f"o{i}"] for i in range(len(variables))]
-            progress = Progress(**json.loads(str(held["progress"])))
+            progress = _progress(held)
         model.set_weights(weights)
         for variable, state in zip(variables, states, strict=True):
             variable.assign(state)
-    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as e:
-        raise InputError(
-            f"The checkpoint '{path}' cannot be read: it is cut short or of another network; "
-            "delete it to start this step again."
-        ) from e
+    except UNREADABLE as e:
+        raise _unreadable(path) from e
     return progress
+
+
+def read_progress(path: Path) -> Progress:
+    """Read only where a saved step stands.
+
+    Raises
+    ------
+    InputError
+        If the file is cut short.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
+            return _progress(held)
+    except UNREADABLE as e:
+        raise _unreadable(path) from e
+
+
+def _progress(held: Mapping[str, Any]) -> Progress:
+    return Progress(**json.loads(str(held["progress"])))
+
+
+def _unreadable(path: Path) -> InputError:
+    return InputError(
+        f"The checkpoint '{path}' cannot be read: it is cut short or of another network; "
+        "delete it to start this step again."
+    )

@@ -14,6 +14,7 @@ import keras
 
 from blunet.architecture import census
 from blunet.compression.binarise import binarise
+from blunet.compression.checkpoint import read_progress
 from blunet.compression.dataset import DatasetReport, check_dataset, listing
 from blunet.compression.estimate import disk_bytes, duration
 from blunet.compression.events import BatchDone, Event, Note, RunDone, RunStarted, RunStopped, StepDone, read_events
@@ -112,6 +113,7 @@ class _Run:
         self.request, self.run, self.data, self.teacher = request, run, data, teacher
         self.settings: CompressionSettings = request.settings
         self.resumed, self.cancelled = resumed, cancelled
+        self.made: dict[int, list[Field]] = {}
         self.began, self.time_left = time.monotonic(), TimeLeft(request.settings, self._steps())
         normalisation = teacher.info.normalisation if teacher else self.settings.normalisation
         card = ModelCard(
@@ -214,10 +216,7 @@ class _Run:
         """Whether a finished step has been given more epochs than it was trained for."""
         if step != "binarise" or not self.run.last(step).exists():
             return False
-        import numpy as np
-
-        with self.run.last(step).open("rb") as file, np.load(file, allow_pickle=False) as held:
-            return f'"epoch": {settings.epochs},' not in str(held["progress"])
+        return read_progress(self.run.last(step)).epoch != settings.epochs
 
     def _groups(self) -> list[list[Field]]:
         return [self.real, self._simulated(self.settings.simulated)] if self.settings.simulated else [self.real]
@@ -225,14 +224,13 @@ class _Run:
     def _simulated(self, count: int) -> list[Field]:
         """Simulated fields for mixing in (`count`), or for pretraining (0), made once."""
         number = count or self.settings.pretraining_fields
-        made: dict[int, list[Field]] = self.__dict__.setdefault("_made", {})
-        if number not in made:
+        if number not in self.made:
             diameter = self.data.report.object_diameter or SIMULATED_DIAMETER
             fields = simulated_fields(
                 number, self.info.normalisation, object_diameter=diameter, seed=self.settings.seed
             )
-            made[number] = [parted(field) for field in fields]
-        return made[number]
+            self.made[number] = [parted(field) for field in fields]
+        return self.made[number]
 
     def _crops(self, step: str, groups: list[list[Field]], batch: int) -> Crops:
         settings = self.settings.step(step)

@@ -12,6 +12,7 @@ import numpy as np
 
 from blunet.architecture import Network, NetworkSettings, census
 from blunet.evaluation.evaluate import Scores, mean_scores, score
+from blunet.evaluation.scores import iou
 from blunet.images.masks import read_mask
 from blunet.images.pairs import Pair
 from blunet.images.read import read_image
@@ -92,9 +93,7 @@ def best_threshold(model: Predictor, validation: Sequence[Pair]) -> float:
         truth = read_mask(pair.mask, (image.shape[0], image.shape[1])) > 0
         probability = model.predict(image)
         for threshold, found in ious.items():
-            both = np.logical_and(probability > threshold, truth).sum()
-            either = np.logical_or(probability > threshold, truth).sum()
-            found.append(float(both / either) if either else 1.0)
+            found.append(iou(truth, probability > threshold))
     return max(THRESHOLDS, key=lambda t: (round(float(np.mean(ious[t])), 4), -abs(t - 0.5)))
 
 

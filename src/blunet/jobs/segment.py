@@ -71,7 +71,7 @@ def segment_files(
     save_probability, save_measurements : bool
         Whether to write these files too.
     cancel : CancelToken, optional
-        Looked at between frames.
+        Looked at before every layer of the network.
 
     Yields
     ------
@@ -147,7 +147,7 @@ def _segment_frames(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
-                found = probability(frame, model, diameter=settings.diameter, limits=limits)
+                found = probability(frame, model, diameter=settings.diameter, limits=limits, check=cancel.check)
             except InputError as e:
                 raise InputError(f"{place}{e}") from e
         for warning in caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,14 @@ class KerasModel:
     info: ModelInfo
     path: Path | None = None
 
-    def predict(self, image: NDArray[Any], *, limits: Limits | None = None) -> NDArray[np.float32]:
+    def predict(
+        self, image: NDArray[Any], *, limits: Limits | None = None, check: Callable[[], None] | None = None
+    ) -> NDArray[np.float32]:
         """Return the probability of foreground (Y, X) of a raw image (Y, X); see `PackedModel.predict`."""
         image = np.asarray(image)
         scaled = normalise(image, self.info.normalisation, limits)
+        if check is not None:
+            check()
         return self.run(scaled)
 
     def run(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:

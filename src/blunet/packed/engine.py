@@ -43,13 +43,15 @@ class Engine:
                 key = layer.name, weight.name
                 self._weights[key] = weights.decoded(*key) if weight.residual_levels else weights.floats[key]
 
-    def run(self, image: Map) -> Map:
+    def run(self, image: Map, check: Callable[[], None] | None = None) -> Map:
         """Return the probability of foreground.
 
         Parameters
         ----------
         image : ndarray of float32, shape (H, W)
             In [0, 1]; H and W multiples of ``settings.multiple``.
+        check : callable, optional
+            Called before every layer; what it raises ends the run.
 
         Returns
         -------
@@ -62,6 +64,8 @@ class Engine:
         maps: dict[str, Map] = {}
         current = np.asarray(image, np.float32)[..., np.newaxis]
         for layer in self.layers:
+            if check is not None:
+                check()
             skip = maps.pop(layer.skip) if layer.skip else None
             current = self._activated(layer, *_source(layer, current, skip))
             if layer.name in kept:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,7 +53,12 @@ class PackedModel:
         return Engine(self.weights)
 
     def predict(
-        self, image: NDArray[Any], *, limits: Limits | None = None, tile: int = TILE
+        self,
+        image: NDArray[Any],
+        *,
+        limits: Limits | None = None,
+        tile: int = TILE,
+        check: Callable[[], None] | None = None,
     ) -> NDArray[np.float32]:
         """Return the probability of foreground in a raw image.
 
@@ -65,6 +71,8 @@ class PackedModel:
             Grey values that become 0 and 1, estimated once for the frames of a stack. None: this image's own.
         tile : int
             Images with a longer side are run in tiles of about this many pixels, with the same result.
+        check : callable, optional
+            Called before every layer of every tile; what it raises ends the work.
 
         Returns
         -------
@@ -84,7 +92,7 @@ class PackedModel:
         padded = pad_to_multiple(scaled, self.settings.multiple)
         probability = np.empty_like(padded)
         for part in tiles(padded.shape, tile, self.settings):
-            probability[part.core] = self.engine.run(padded[part.window])[part.inside]
+            probability[part.core] = self.engine.run(padded[part.window], check)[part.inside]
         return np.ascontiguousarray(crop_back(probability, image.shape))
 
     def save(self, path: str | Path) -> None:

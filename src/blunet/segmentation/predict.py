@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ def probability(
     *,
     diameter: float | None = None,
     limits: Limits | None = None,
+    check: Callable[[], None] | None = None,
 ) -> NDArray[np.float32]:
     """Return the probability that a pixel is foreground.
 
@@ -32,6 +33,8 @@ def probability(
         model was trained at, and the probability back. None: no resampling.
     limits : Limits, optional
         From `shared_limits`, for the frames of a stack. None: this image's own.
+    check : callable, optional
+        Called again and again while the network runs; what it raises, `Cancelled` for instance, ends the work.
 
     Returns
     -------
@@ -45,7 +48,7 @@ def probability(
     """
     check_image(image)
     scaled = rescale(image, scale_factor(model.info, diameter))
-    found = model.predict(scaled, limits=limits)
+    found = model.predict(scaled, limits=limits, check=check)
     height, width = image.shape
     return found if found.shape == image.shape else resize(found, (height, width), cubic=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +26,9 @@ class Predictor(Protocol):
         """Normalisation, recommended threshold and card."""
         ...
 
-    def predict(self, image: NDArray[Any], *, limits: Limits | None = None) -> NDArray[np.float32]:
+    def predict(
+        self, image: NDArray[Any], *, limits: Limits | None = None, check: Callable[[], None] | None = None
+    ) -> NDArray[np.float32]:
         """Return the probability of foreground (Y, X), 0 to 1, of a raw image (Y, X).
 
         Parameters
@@ -34,5 +37,7 @@ class Predictor(Protocol):
             Grey values as the microscope gave them, at the scale of the model.
         limits : Limits, optional
             Shared by the frames of a stack. None: this image's own.
+        check : callable, optional
+            Called many times a second where the network allows; what it raises ends the work.
         """
         ...

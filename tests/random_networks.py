@@ -18,9 +18,7 @@ NETWORKS = [
 
 def names(settings: NetworkSettings) -> str:
     r = settings.residual_levels
-    return (
-        f"{settings.levels}-{settings.base_filters}-{r.activation}{r.convolution}{r.depthwise}{r.pointwise}"
-    )
+    return f"{settings.levels}-{settings.base_filters}-{r.activation}{r.convolution}{r.depthwise}{r.pointwise}"
 
 
 def latent_weights(settings: NetworkSettings, seed: int, exact: bool = False) -> dict:

@@ -47,9 +47,7 @@ def test_one_seed_gives_one_crop_and_another_seed_another(settings: AugmentSetti
 
 @pytest.mark.parametrize("settings", PRESETS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shapes_types_ranges_and_instance_numbers_stay(
-    settings: AugmentSettings, shape: tuple[int, int]
-) -> None:
+def test_shapes_types_ranges_and_instance_numbers_stay(settings: AugmentSettings, shape: tuple[int, int]) -> None:
     image, labels = noise_image(shape), discs(shape)
     weights = np.full(shape, 3, np.float32)
     before = image.copy(), labels.copy()
@@ -179,8 +177,7 @@ def test_noise_has_the_published_deviation() -> None:
     assert noise.std() == pytest.approx(1 / 255, rel=0.02)
     assert abs(noise.mean()) < 1e-4
     drawn = [
-        augment(image, discs((300, 300)), replace(settings, noise_range=3), rng(s))[0].std() * 255
-        for s in range(40)
+        augment(image, discs((300, 300)), replace(settings, noise_range=3), rng(s))[0].std() * 255 for s in range(40)
     ]
     assert max(drawn) < 3.05
     assert np.mean(drawn) == pytest.approx(1.5, abs=0.4)

@@ -164,13 +164,9 @@ def test_evaluate_prints_a_table(data):
 
 
 def test_evaluate_takes_threshold_and_diameter(data):
-    result = json.loads(
-        run("evaluate", "model.blunet", "--data", "data", "--threshold", "0.9", "--json").stdout
-    )
+    result = json.loads(run("evaluate", "model.blunet", "--data", "data", "--threshold", "0.9", "--json").stdout)
     assert (result["threshold"], result["iou"]) == (0.9, 0)
-    scaled = json.loads(
-        run("evaluate", "model.blunet", "--data", "data", "--diameter", "45", "--json").stdout
-    )
+    scaled = json.loads(run("evaluate", "model.blunet", "--data", "data", "--diameter", "45", "--json").stdout)
     assert 0.8 < scaled["images"][0]["iou"] < 1
 
 

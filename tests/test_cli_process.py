@@ -104,9 +104,7 @@ def test_help_loads_no_library():
 
 def test_bad_input_in_a_process_of_its_own(folder):
     command = [sys.executable, "-m", "blunet", "segment", "nowhere.tif", "--model", "model.blunet"]
-    process = subprocess.run(
-        [*command, "--out", "out"], cwd=folder, capture_output=True, text=True, check=False
-    )
+    process = subprocess.run([*command, "--out", "out"], cwd=folder, capture_output=True, text=True, check=False)
     assert (process.returncode, process.stdout) == (2, "")
     assert process.stderr == "Error: There is no file or folder 'nowhere.tif'; check the name.\n"
 
@@ -118,9 +116,7 @@ def test_interrupting_leaves_whole_files_only(folder):
     tifffile.imwrite(folder / "z.tif", frames, imagej=True, metadata={"axes": "TYX"})
     arguments = ["segment", "a.tif", "z.tif", "--model", "model.blunet", "--out", "out", "--probability"]
     command = [sys.executable, "-c", WITH_INTERRUPT, *arguments]
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not (folder / "out" / "a_labels.tif").exists() and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)

@@ -96,9 +96,7 @@ def test_options_reach_the_objects(folder):
 
 
 def test_pixel_size_model_and_settings_stay_with_the_labels(folder):
-    tifffile.imwrite(
-        "m.tif", squares(), imagej=True, resolution=(4, 2), metadata={"unit": "um", "axes": "YX"}
-    )
+    tifffile.imwrite("m.tif", squares(), imagej=True, resolution=(4, 2), metadata={"unit": "um", "axes": "YX"})
     assert run("m.tif", "--measure", "--threshold", "0.4").exit_code == 0
     written = open_image("out/m_labels.tif")
     assert (written.axes, written.unit) == ("YX", "µm")
@@ -124,9 +122,7 @@ def test_a_stack_frame_by_frame(folder):
     assert np.array_equal(labels > 0, (moved > 100) & (labels > 0))
     assert [int(frame.max()) for frame in labels] == [2, 0, 2]
     assert np.array_equal(labels[2], np.roll(labels[0], 5, axis=1))
-    np.testing.assert_allclose(
-        tifffile.imread("out/s_probability.tif"), np.where(moved > 100, BRIGHT, DARK), atol=1e-5
-    )
+    np.testing.assert_allclose(tifffile.imread("out/s_probability.tif"), np.where(moved > 100, BRIGHT, DARK), atol=1e-5)
     with open("out/s_objects.csv", newline="", encoding="utf-8") as file:
         assert [row["frame"] for row in csv.DictReader(file)] == ["0", "0", "2", "2"]
 

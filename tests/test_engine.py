@@ -191,9 +191,7 @@ def test_predict_applies_the_models_own_normalisation_to_the_whole_frame():
     assert np.array_equal(model.predict(image), wanted)
     assert np.allclose(model.predict(image, tile=8), wanted, atol=1e-6)
     shared = Limits(800.0, 1500.0)
-    assert np.array_equal(
-        model.predict(image, limits=shared), model.engine.run(normalise(image, own, shared))
-    )
+    assert np.array_equal(model.predict(image, limits=shared), model.engine.run(normalise(image, own, shared)))
     assert not np.array_equal(model.predict(image, limits=shared), wanted)
 
 

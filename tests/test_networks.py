@@ -99,9 +99,7 @@ def test_a_fresh_blunet_does_not_answer_a_constant(levels):
 
 def test_two_files_hold_all_that_belongs_to_a_model(tmp_path):
     settings = NetworkSettings("blunet", 3, 8)
-    info = ModelInfo(
-        Normalisation("percentile", 1, 99, 20.0), 0.4, ModelCard("tiny", "noise", 31.5, "2026-01-02")
-    )
+    info = ModelInfo(Normalisation("percentile", 1, 99, 20.0), 0.4, ModelCard("tiny", "noise", 31.5, "2026-01-02"))
     model = KerasModel(random_network(settings), settings, info)
     model.save(tmp_path / "tiny.keras")
     again = load_keras(tmp_path / "tiny.keras")

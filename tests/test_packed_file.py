@@ -90,9 +90,7 @@ def test_what_is_written_is_read_back(settings, tmp_path):
 
 
 def test_equal_models_give_equal_bytes(weights, content, tmp_path):
-    turned = BinaryWeights(
-        SETTINGS, dict(reversed(weights.planes.items())), dict(reversed(weights.floats.items()))
-    )
+    turned = BinaryWeights(SETTINGS, dict(reversed(weights.planes.items())), dict(reversed(weights.floats.items())))
     card = INFO.card.to_dict()
     card = ModelCard.from_dict({**card, "settings": dict(reversed(card["settings"].items()))})
     assert to_bytes(turned, ModelInfo(INFO.normalisation, 0.4, card)) == content
@@ -217,9 +215,7 @@ def test_a_safetensors_file_of_something_else(tmp_path):
         refuse(path, "without the entry 'blunet'")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[1]", "7", "null", "{}", "[" * 100_000, '{"format_version": true}']
-)
+@pytest.mark.parametrize("text", ["", "{", "[1]", "7", "null", "{}", "[" * 100_000, '{"format_version": true}'])
 def test_a_header_that_cannot_be_understood(text, tmp_path):
     path = tmp_path / "m.blunet"
     path.write_bytes(save({"x": np.zeros(3, np.float32)}, metadata={"blunet": text}))

@@ -51,8 +51,7 @@ def gradient_of(function, values):
     class Held(keras.layers.Layer):
         def build(self, shape):
             self.held = [
-                self.add_weight(shape=v.shape, name=f"v{i}", initializer="zeros")
-                for i, v in enumerate(values)
+                self.add_weight(shape=v.shape, name=f"v{i}", initializer="zeros") for i, v in enumerate(values)
             ]
 
         def call(self, inputs):
@@ -72,9 +71,7 @@ def test_forward_and_gradient_follow_the_definition(levels, window):
     x = rng.normal(0, 0.8, (5, 7)).astype(np.float32)
     gamma = (rng.uniform(0.1, 0.6, levels) * rng.choice([-1, 1], levels)).astype(np.float32)
     upstream = rng.normal(size=x.shape).astype(np.float32)
-    code = ops.convert_to_numpy(
-        residual_binarise(ops.convert_to_tensor(x), ops.convert_to_tensor(gamma), window)
-    )
+    code = ops.convert_to_numpy(residual_binarise(ops.convert_to_tensor(x), ops.convert_to_tensor(gamma), window))
     np.testing.assert_allclose(code, forward(x, gamma), atol=1e-6)
     to_x, to_gamma = gradient_of(lambda a, g: ops.sum(upstream * residual_binarise(a, g, window)), [x, gamma])
     wanted_x, wanted_gamma = gradients(x, gamma, upstream, window)

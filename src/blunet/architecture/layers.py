@@ -148,9 +148,7 @@ def _layer(
     )
 
 
-def _weights(
-    s: NetworkSettings, plain: bool, size: int, inputs: int, filters: int, output: bool
-) -> Iterator[Weight]:
+def _weights(s: NetworkSettings, plain: bool, size: int, inputs: int, filters: int, output: bool) -> Iterator[Weight]:
     r = s.residual_levels
     if plain:
         kernels = [("kernel", "kernel_gamma", (size, size, inputs, filters), r.convolution)]

@@ -101,9 +101,7 @@ class NetworkSettings:
         """
         known = {f.name for f in fields(cls)}
         if not isinstance(data, dict) or set(data) - known:
-            raise InputError(
-                f"Network settings hold {data!r:.200}; known keys are {', '.join(sorted(known))}."
-            )
+            raise InputError(f"Network settings hold {data!r:.200}; known keys are {', '.join(sorted(known))}.")
         levels = data.get("residual_levels", {})
         try:
             return cls(**{**data, "residual_levels": ResidualLevels(**levels)})

@@ -13,9 +13,7 @@ from blunet.cli.progress import Bar
 
 @ends_well
 def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results; made if needed.")] = Path(
-        "demo"
-    ),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results; made if needed.")] = Path("demo"),
 ) -> None:
     """Segment the bundled sample image and draw the outlines."""
     from blunet.jobs import demo as job

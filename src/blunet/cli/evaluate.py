@@ -23,9 +23,7 @@ def evaluate(
     ],
     threshold: Annotated[
         float | None,
-        typer.Option(
-            metavar="T", help="Foreground has a greater probability, 0 to 1; without it, the model's own."
-        ),
+        typer.Option(metavar="T", help="Foreground has a greater probability, 0 to 1; without it, the model's own."),
     ] = None,
     diameter: Annotated[
         float | None,

@@ -16,9 +16,7 @@ def import_weights(
     network: Annotated[
         Literal["unet", "lightweight", "blunet"], typer.Option(help="The network that the checkpoint holds.")
     ],
-    out: Annotated[
-        Path, typer.Option(metavar="FILE", help="A .blunet file for a blunet, else a .keras file.")
-    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A .blunet file for a blunet, else a .keras file.")],
 ) -> None:
     """Turn a published checkpoint into a model file."""
     from blunet.jobs import import_weights as job

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 def segment(
     images: Annotated[
         list[str],
-        typer.Argument(
-            metavar="IMAGE", help="Files, folders (their images) or patterns such as 'plate/*.tif'."
-        ),
+        typer.Argument(metavar="IMAGE", help="Files, folders (their images) or patterns such as 'plate/*.tif'."),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results; made if needed.")],
     model: Annotated[
@@ -42,9 +40,7 @@ def segment(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(
-            metavar="T", help="Foreground has a greater probability, 0 to 1; without it, the model's own."
-        ),
+        typer.Option(metavar="T", help="Foreground has a greater probability, 0 to 1; without it, the model's own."),
     ] = None,
     min_size: Annotated[int, typer.Option(metavar="PX", help="Smallest object that stays, in pixels.")] = 20,
     objects: Annotated[
@@ -57,9 +53,7 @@ def segment(
     ] = None,
     probability: Annotated[bool, typer.Option("--probability", help="Also write x_probability.tif.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="Also write x_objects.csv.")] = False,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="Processor threads; without it, all.")
-    ] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", help="Processor threads; without it, all.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Find the cells in images and write them as label images."""

@@ -71,9 +71,7 @@ def check_pairs(pairs: Iterable[Pair]) -> None:
     for pair in pairs:
         image = open_image(pair.image)
         if image.axes != "YX":
-            raise InputError(
-                f"'{pair.image}' is a stack of {image.frames} frames; give single images with masks."
-            )
+            raise InputError(f"'{pair.image}' is a stack of {image.frames} frames; give single images with masks.")
         read_mask(pair.mask, (image.shape[0], image.shape[1]))
 
 

@@ -42,9 +42,7 @@ def f1(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
     return 2 * both / (first + second) if first + second else 1.0
 
 
-def average_precision(
-    truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], iou: float = 0.5
-) -> float:
+def average_precision(truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], iou: float = 0.5) -> float:
     """Average precision of objects as in the Data Science Bowl 2018 and Cellpose: TP / (TP + FP + FN).
 
     Parameters

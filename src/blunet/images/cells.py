@@ -191,9 +191,7 @@ def _grow(settings: DicSettings, rng: np.random.Generator, y: float, x: float, a
     )  # fmt: skip
 
 
-def _outline(
-    rng: np.random.Generator, raggedness: float, protrusions: int, slender: float
-) -> NDArray[np.float32]:
+def _outline(rng: np.random.Generator, raggedness: float, protrusions: int, slender: float) -> NDArray[np.float32]:
     """Relative radius by direction: low harmonics, corners and processes; the area is that of a circle."""
     direction = np.arange(_DIRECTIONS) * (2 * np.pi / _DIRECTIONS)
     radius = np.ones(_DIRECTIONS)

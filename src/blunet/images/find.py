@@ -72,9 +72,7 @@ def images_of(source: str | Path) -> list[Path]:
     if path.is_dir():
         images = images_in(path)
         if not images:
-            raise InputError(
-                f"The folder '{source}' holds no images; give one with {', '.join(ENDINGS)} files."
-            )
+            raise InputError(f"The folder '{source}' holds no images; give one with {', '.join(ENDINGS)} files.")
         return images
     if path.is_file():
         return [path]

@@ -58,8 +58,7 @@ class Normalisation:
                 raise InputError(f"Normalisation '{name}' is {value!r}; give a number.")
         if not 0 <= self.low < self.high <= 100:
             raise InputError(
-                f"Normalisation percentiles are low {self.low:g} and high {self.high:g}; "
-                "give 0 <= low < high <= 100."
+                f"Normalisation percentiles are low {self.low:g} and high {self.high:g}; give 0 <= low < high <= 100."
             )
         if self.shading is None:
             return
@@ -134,9 +133,7 @@ def estimate(frames: Iterable[NDArray[Any]], settings: Normalisation) -> Limits:
     return Limits(float(low), float(high)) if low < high else Limits(lowest, highest)
 
 
-def normalise(
-    image: NDArray[Any], settings: Normalisation, limits: Limits | None = None
-) -> NDArray[np.float32]:
+def normalise(image: NDArray[Any], settings: Normalisation, limits: Limits | None = None) -> NDArray[np.float32]:
     """Bring a raw image to [0, 1].
 
     Parameters

@@ -71,9 +71,7 @@ def _by_stem(paths: Iterable[Path]) -> dict[str, Path]:
     for path in paths:
         stem = stem_of(path).removesuffix(MASK)
         if stem in stems:
-            raise InputError(
-                f"'{stems[stem]}' and '{path.name}' share the stem '{stem}'; keep only one of them."
-            )
+            raise InputError(f"'{stems[stem]}' and '{path.name}' share the stem '{stem}'; keep only one of them.")
         stems[stem] = path
     return stems
 
@@ -97,8 +95,7 @@ def _nothing_pairs(folder: Path, images: list[str], masks: list[str]) -> str:
     if not masks:
         return f"The folder '{folder}' holds images without masks ({_listed(images)}); {LAYOUT}."
     return (
-        f"No image in '{folder}' has a mask of its stem (images: {_listed(images)}; "
-        f"masks: {_listed(masks)}); {LAYOUT}."
+        f"No image in '{folder}' has a mask of its stem (images: {_listed(images)}; masks: {_listed(masks)}); {LAYOUT}."
     )
 
 

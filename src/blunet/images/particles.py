@@ -18,9 +18,7 @@ Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
 
-def add_vesicles(
-    phase: Floats, depth: Floats, cells: Sequence[Cell], labels: Labels, settings: DicSettings
-) -> None:
+def add_vesicles(phase: Floats, depth: Floats, cells: Sequence[Cell], labels: Labels, settings: DicSettings) -> None:
     """Add vesicles and granules, crowded around the nucleus, in and out of focus."""
     drawn = [_vesicles_of(cell, index + 1) for index, cell in enumerate(cells)]
     y, x, label, strength, focus, kind = (np.concatenate(column) for column in zip(*drawn, strict=True))
@@ -73,9 +71,7 @@ def _stamp(
             plane += ndimage.gaussian_filter(points, sigma, truncate=3.5) * np.float32(2 * np.pi * sigma**2)
 
 
-def add_debris(
-    phase: Floats, depth: Floats, labels: Labels, settings: DicSettings, rng: np.random.Generator
-) -> None:
+def add_debris(phase: Floats, depth: Floats, labels: Labels, settings: DicSettings, rng: np.random.Generator) -> None:
     """Add particles and small flakes of several particles to the background."""
     area = labels.size / (10 * settings.object_diameter) ** 2
     count = int(rng.poisson(settings.debris * area))

@@ -160,9 +160,7 @@ def dic_intensity(
     half = 0.5 * shear * np.array([np.sin(direction), np.cos(direction)])
 
     def ahead(plane: NDArray[np.floating], sign: float) -> NDArray[np.float32]:
-        moved: NDArray[np.float32] = ndimage.shift(
-            plane, -sign * half, output=np.float32, order=1, mode="nearest"
-        )
+        moved: NDArray[np.float32] = ndimage.shift(plane, -sign * half, output=np.float32, order=1, mode="nearest")
         return moved
 
     wave: NDArray[np.float32] = np.cos(ahead(phase, 1) - ahead(phase, -1) + np.float32(bias))
@@ -203,9 +201,7 @@ def _illumination(settings: DicSettings) -> NDArray[np.float32]:
     return lit.astype(np.float32, copy=False)
 
 
-def _moving(
-    cells: list[Cell], frames: int, diameter: float, rng: np.random.Generator
-) -> Iterator[list[Cell]]:
+def _moving(cells: list[Cell], frames: int, diameter: float, rng: np.random.Generator) -> Iterator[list[Cell]]:
     """Yield the cells frame by frame: each drifts its way, turns, stretches and changes its outline."""
     drift = rng.normal(0, 0.02 * diameter, (len(cells), 2))
     turn = rng.normal(0, 0.015, len(cells))

@@ -93,9 +93,7 @@ def _class_weights(background: NDArray[np.bool_], largest_ratio: float) -> NDArr
     return np.where(background, np.float32(unit), np.float32(unit * ratio))
 
 
-def _two_nearest(
-    labels: NDArray[np.integer[Any]], reach: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _two_nearest(labels: NDArray[np.integer[Any]], reach: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the distances (Y, X) to the nearest and second nearest instance, infinite beyond `reach`.
 
     Each instance is measured within its own bounding box and `reach` around it: 100 cells cost little more

@@ -68,9 +68,7 @@ class KerasModel:
             If the network is not binary.
         """
         if not self.settings.binary:
-            raise InputError(
-                f"Only a BLU-Net can be packed, and this is a '{self.settings.network}' network."
-            )
+            raise InputError(f"Only a BLU-Net can be packed, and this is a '{self.settings.network}' network.")
         weights = binarise_weights(self.settings, get_weights(self.network, self.settings))
         return PackedModel(weights, self.info)
 
@@ -113,7 +111,5 @@ def load_keras(path: str | Path) -> KerasModel:
     try:
         network.load_weights(path)
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as e:
-        raise InputError(
-            f"The weights in '{path}' cannot be read; the file may be cut short: copy it again."
-        ) from e
+        raise InputError(f"The weights in '{path}' cannot be read; the file may be cut short: copy it again.") from e
     return KerasModel(network, settings, info, path)

@@ -41,9 +41,7 @@ class ResidualSign(keras.layers.Layer):
         Of the straight-through gradient.
     """
 
-    def __init__(
-        self, levels: int, start: ActivationStart = "halving", window: float = WINDOW, **kwargs: Any
-    ) -> None:
+    def __init__(self, levels: int, start: ActivationStart = "halving", window: float = WINDOW, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.levels, self.start, self.window = levels, start, window
 
@@ -67,16 +65,12 @@ class ResidualSign(keras.layers.Layer):
 class _Binary(keras.layers.Layer):
     """What binary convolutions share: kernels with a vector of gammas each, and a bias."""
 
-    def __init__(
-        self, filters: int, kernel_size: int, start: WeightStart, window: float, **kwargs: Any
-    ) -> None:
+    def __init__(self, filters: int, kernel_size: int, start: WeightStart, window: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, kernel_size
         self.start, self.window = start, window
 
-    def _add_kernel(
-        self, name: str, shape: tuple[int, ...], initializer: Any, levels: int
-    ) -> tuple[Any, Any]:
+    def _add_kernel(self, name: str, shape: tuple[int, ...], initializer: Any, levels: int) -> tuple[Any, Any]:
         kernel = self.add_weight(name=name, shape=shape, initializer=initializer)
 
         def gammas(*_: Any, **__: Any) -> Tensor:

@@ -16,14 +16,10 @@ FloatWeights = dict[tuple[str, str], NDArray[np.float32]]
 
 def get_weights(model: keras.Model, settings: NetworkSettings) -> FloatWeights:
     """Copy the weights out of a network: (layer, weight) -> float32; of a binary one the latent kernels."""
-    return {
-        key: np.asarray(keras.ops.convert_to_numpy(v), np.float32) for key, v in _variables(model, settings)
-    }
+    return {key: np.asarray(keras.ops.convert_to_numpy(v), np.float32) for key, v in _variables(model, settings)}
 
 
-def set_weights(
-    model: keras.Model, settings: NetworkSettings, weights: Mapping[tuple[str, str], Any]
-) -> None:
+def set_weights(model: keras.Model, settings: NetworkSettings, weights: Mapping[tuple[str, str], Any]) -> None:
     """Put weights into a network.
 
     Parameters

@@ -45,16 +45,12 @@ def to_bytes(weights: BinaryWeights, info: ModelInfo) -> bytes:
     header = {"format_version": FORMAT_VERSION, "network": weights.settings.to_dict(), **info.to_dict()}
     text = json.dumps(header, sort_keys=True, allow_nan=False)
     if len(text) > MAX_METADATA_BYTES:
-        raise InputError(
-            f"The model's card takes {len(text):,} bytes, more than {MAX_METADATA_BYTES:,}; shorten it."
-        )
+        raise InputError(f"The model's card takes {len(text):,} bytes, more than {MAX_METADATA_BYTES:,}; shorten it.")
     arrays = {**weights.planes, **weights.floats}
     tensors = {"/".join(key): np.ascontiguousarray(arrays[key]) for key in sorted(arrays)}
     content = save(tensors, metadata={METADATA_KEY: text})
     if len(content) > MAX_FILE_BYTES:
-        raise InputError(
-            f"The model takes {len(content):,} bytes, more than {MAX_FILE_BYTES:,}; use fewer filters."
-        )
+        raise InputError(f"The model takes {len(content):,} bytes, more than {MAX_FILE_BYTES:,}; use fewer filters.")
     return content
 
 
@@ -71,9 +67,7 @@ def write_file(path: str | Path, weights: BinaryWeights, info: ModelInfo) -> Non
         with replacing(path) as temporary:
             temporary.write_bytes(content)
     except OSError as e:
-        raise InputError(
-            f"The model cannot be written to '{path}': {e.strerror}; choose another place."
-        ) from e
+        raise InputError(f"The model cannot be written to '{path}': {e.strerror}; choose another place.") from e
 
 
 def read_file(path: str | Path) -> tuple[BinaryWeights, ModelInfo]:
@@ -88,9 +82,7 @@ def read_file(path: str | Path) -> tuple[BinaryWeights, ModelInfo]:
     try:
         tensors: dict[str, dict[str, Any]] = dict(deserialize(content))  # type: ignore[no-untyped-call]
     except SafetensorError as e:
-        raise InputError(
-            f"'{path}' is not a BLU-Net model, or is damaged ({e}); give a whole .blunet file."
-        ) from e
+        raise InputError(f"'{path}' is not a BLU-Net model, or is damaged ({e}); give a whole .blunet file.") from e
     settings, description = _header(content, path)
     try:
         _check_tensors(tensors, settings)
@@ -139,9 +131,7 @@ def _header(content: bytes, path: str | Path) -> tuple[NetworkSettings, dict[str
             f"'{path}' is damaged: its entry '{METADATA_KEY}' cannot be understood; make or fetch it again."
         ) from e
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise InputError(
-            f"'{path}' is damaged: its format version is {version!r:.200}; make or fetch it again."
-        )
+        raise InputError(f"'{path}' is damaged: its format version is {version!r:.200}; make or fetch it again.")
     if version > FORMAT_VERSION:
         raise InputError(
             f"'{path}' was made by a newer version of napari-blunet (file format {version}, this one reads "

@@ -124,9 +124,7 @@ def load_model(path: str | Path | None = None) -> PackedModel:
         If there is no such file, or it is not a sound ``.blunet`` file.
     """
     if path is None and not BUNDLED.exists():
-        raise InputError(
-            f"The bundled model '{BUNDLED}' is missing; install napari-blunet again or give a model file."
-        )
+        raise InputError(f"The bundled model '{BUNDLED}' is missing; install napari-blunet again or give a model file.")
     file = BUNDLED if path is None else Path(path)
     weights, info = read_file(file)
     return PackedModel(weights, info, file)

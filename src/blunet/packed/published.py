@@ -58,9 +58,7 @@ def read_published(
                 for weight, (group, dataset) in published_weights(layer, network).items()
             }
     except (OSError, KeyError, RuntimeError) as e:
-        raise InputError(
-            f"'{path}' cannot be read as HDF5 ({e}); the file may be cut short: copy it again."
-        ) from e
+        raise InputError(f"'{path}' cannot be read as HDF5 ({e}); the file may be cut short: copy it again.") from e
 
 
 def _check_signature(path: Path) -> None:
@@ -80,9 +78,7 @@ def _settings(file: h5py.File, path: Path, network: Network) -> NetworkSettings:
     if held is None:
         raise InputError(f"'{path}' holds no layer of the published networks (no group 'Level0_...').")
     if held != network:
-        raise InputError(
-            f"'{path}' holds the network '{held}', not '{network}'; import it with --network {held}."
-        )
+        raise InputError(f"'{path}' holds the network '{held}', not '{network}'; import it with --network {held}.")
     found = [int(m[1]) for name in file if (m := re.match(r"Level(\d+)_", name))]
     first = layer_table(NetworkSettings(network, levels=1, base_filters=1))[0]
     filters = _dataset(file, path, *published_weights(first, network)["bias"]).size
@@ -110,9 +106,7 @@ def _network_in(groups: set[str]) -> Network | None:
     return "lightweight" if lightweight else "unet"
 
 
-def _read(
-    file: h5py.File, path: Path, layer: Layer, weight: str, group: str, dataset: str
-) -> NDArray[np.float32]:
+def _read(file: h5py.File, path: Path, layer: Layer, weight: str, group: str, dataset: str) -> NDArray[np.float32]:
     stored = _dataset(file, path, group, dataset)
     shape = layer.weight(weight).shape
     if stored.shape != shape:

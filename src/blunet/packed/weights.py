@@ -129,8 +129,7 @@ def _check(key: Key, array: NDArray[Any] | None, shape: tuple[int, ...], dtype: 
         raise InputError(f"The weight '{name}' is missing.")
     if array.shape != shape or array.dtype != dtype:
         raise InputError(
-            f"The weight '{name}' is {array.dtype} of shape {array.shape}, "
-            f"and has to be {dtype} of shape {shape}."
+            f"The weight '{name}' is {array.dtype} of shape {array.shape}, and has to be {dtype} of shape {shape}."
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"The weight '{name}' holds NaN or infinite values.")

@@ -66,9 +66,7 @@ def measure(
     `skimage.measure.regionprops`, for which a pixel is a point: what is one pixel thin has a minor axis of 0.
     """
     if image is not None and image.shape != labels.shape:
-        raise InputError(
-            f"The image has the shape {image.shape} and its labels {labels.shape}; give equal shapes."
-        )
+        raise InputError(f"The image has the shape {image.shape} and its labels {labels.shape}; give equal shapes.")
     if pixel_size is None or unit is None:
         pixel_size, unit = (1.0, 1.0), "px"
     unit = unit.replace("µ", "u")

@@ -28,9 +28,7 @@ HUES = (0.13, 0.57)
 ROUNDING = 0.8
 
 
-def draw_overlay(
-    image: NDArray[Any], labels: NDArray[np.integer[Any]], *, scale: int = 1
-) -> NDArray[np.uint8]:
+def draw_overlay(image: NDArray[Any], labels: NDArray[np.integer[Any]], *, scale: int = 1) -> NDArray[np.uint8]:
     """Draw the outlines of the objects, each in a colour of its own, on the image in grey.
 
     Parameters
@@ -53,9 +51,7 @@ def draw_overlay(
         If the image has another shape than the labels.
     """
     if image.shape != labels.shape:
-        raise InputError(
-            f"The image has the shape {image.shape} and its labels {labels.shape}; give equal shapes."
-        )
+        raise InputError(f"The image has the shape {image.shape} and its labels {labels.shape}; give equal shapes.")
     size = (image.shape[1] * scale, image.shape[0] * scale)
     picture = Image.fromarray(_grey(image)).convert("RGB").resize(size, Image.Resampling.BICUBIC)
     outlines = _outlines(np.asarray(labels), scale)

@@ -1,4 +1,4 @@
-"""The packed engine against a naive one, written from the method's description: float64, pixel by pixel."""
+"""The reference engine against a naive one, written from the method's description: float64, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from random_networks import NETWORKS, exact_image, latent_weights, names
 from blunet.architecture import NetworkSettings, ResidualLevels, layer_table
 from blunet.errors import InputError
 from blunet.images.normalise import Limits, Normalisation, normalise
-from blunet.packed import Engine, ModelInfo, PackedModel, binarise_weights, load_model
+from blunet.packed import ModelInfo, PackedModel, ReferenceEngine, binarise_weights, load_model
 from blunet.packed.bits import pack_bits, residual_code, residual_value, unpack_bits
-from blunet.packed.engine import sigmoid
 from blunet.packed.published import read_published
+from blunet.packed.reference import sigmoid
+from blunet.packed.tiles import crop_back, pad_to_multiple
 
 
 def naive_code(values: np.ndarray, gammas: np.ndarray) -> np.ndarray:
@@ -76,7 +77,7 @@ def test_engine_equals_the_naive_network_where_sums_are_exact(settings, seed):
     *_, (_, _, sums) = naive_run(settings, latent, image)
     assert np.ptp(sums) > 0
 
-    probability = Engine(binarise_weights(settings, latent)).run(image)
+    probability = ReferenceEngine(binarise_weights(settings, latent)).run(image)
 
     assert probability.dtype == np.float32
     np.testing.assert_allclose(probability, 1 / (1 + np.exp(-sums[..., 0])), rtol=1e-6, atol=1e-30)
@@ -85,7 +86,7 @@ def test_engine_equals_the_naive_network_where_sums_are_exact(settings, seed):
 @pytest.mark.parametrize("settings", NETWORKS, ids=names)
 def test_sums_of_every_layer_on_the_same_inputs(settings):
     latent = latent_weights(settings, seed=2)
-    engine = Engine(binarise_weights(settings, latent))
+    engine = ReferenceEngine(binarise_weights(settings, latent))
     image = np.random.default_rng(3).random((16, 12), np.float32)
     for layer, inputs, sums in naive_run(settings, latent, image):
         found = engine.layer_sums(layer, inputs.astype(np.float32))
@@ -94,18 +95,20 @@ def test_sums_of_every_layer_on_the_same_inputs(settings):
 
 def test_strips_do_not_change_the_sums(monkeypatch):
     settings = NETWORKS[2]
-    engine = Engine(binarise_weights(settings, latent_weights(settings, 4, exact=True)))
+    engine = ReferenceEngine(binarise_weights(settings, latent_weights(settings, 4, exact=True)))
     image = exact_image((32, 24), 5)
     whole = engine.run(image)
     for values in (1, 600, 1300):
-        monkeypatch.setattr("blunet.packed.engine.STRIP_VALUES", values)
+        monkeypatch.setattr("blunet.packed.reference.STRIP_VALUES", values)
         np.testing.assert_allclose(engine.run(image), whole, rtol=1e-6)
 
 
 def test_the_published_network_gives_its_published_output(legacy):
     settings, latent = read_published(legacy / "blu_net.h5", "blunet")
     expected = np.load(legacy / "expected.npz")
-    probability = PackedModel(binarise_weights(settings, latent)).predict(expected["image"])
+    model = PackedModel(binarise_weights(settings, latent))
+    image = pad_to_multiple(normalise(expected["image"], model.info.normalisation), settings.multiple)
+    probability = crop_back(ReferenceEngine(model.weights).run(image), expected["image"].shape)
     wanted = expected["blu_net"]
     assert np.mean((probability > 0.5) != (wanted > 0.5)) <= 0.0005
     assert np.mean(np.abs(probability - wanted) > 1e-3) <= 0.01
@@ -113,7 +116,7 @@ def test_the_published_network_gives_its_published_output(legacy):
 
 def test_engine_refuses_sides_that_are_no_multiples():
     settings = NETWORKS[2]
-    engine = Engine(binarise_weights(settings, latent_weights(settings, 0)))
+    engine = ReferenceEngine(binarise_weights(settings, latent_weights(settings, 0)))
     with pytest.raises(ValueError, match="multiples of 4"):
         engine.run(np.zeros((8, 10), np.float32))
 

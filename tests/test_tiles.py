@@ -7,7 +7,7 @@ import pytest
 from random_networks import exact_image, latent_weights
 
 from blunet.architecture import NetworkSettings, ResidualLevels, reach
-from blunet.packed import Engine, PackedModel, binarise_weights
+from blunet.packed import PackedModel, ReferenceEngine, binarise_weights
 from blunet.packed.tiles import crop_back, halo, pad_to_multiple, tiles
 
 
@@ -52,7 +52,7 @@ def test_an_image_within_one_tile_is_not_cut():
 def test_tiled_equals_untiled_where_sums_are_exact(levels, seed):
     """No sum is rounded here, so that every difference would be one of geometry."""
     settings = NetworkSettings("blunet", levels, 4, ResidualLevels(2, 3, 2, 3))
-    engine = Engine(binarise_weights(settings, latent_weights(settings, seed, exact=True)))
+    engine = ReferenceEngine(binarise_weights(settings, latent_weights(settings, seed, exact=True)))
     image = exact_image((96, 64), seed)
     whole = engine.run(image)
     assert np.ptp(whole) > 0

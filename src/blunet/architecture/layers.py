@@ -22,7 +22,7 @@ class Weight:
     ----------
     name : str
         ``kernel``, ``depthwise_kernel``, ``pointwise_kernel``, ``bias``, or one of the gammas: ``kernel_gamma``,
-        ``depthwise_gamma``, ``pointwise_gamma``, ``activation_gamma``.
+        ``depthwise_gamma``, ``pointwise_gamma``, ``depthwise_activation_gamma``, ``activation_gamma``.
     shape : tuple of int
         Kernels are ``(height, width, inputs, filters)``; depthwise ones ``(height, width, inputs, 1)``.
     residual_levels : int
@@ -163,6 +163,8 @@ def _weights(s: NetworkSettings, plain: bool, size: int, inputs: int, filters: i
     if s.binary:
         for _, gamma, _, levels in kernels:
             yield Weight(gamma, (levels,))
+        if s.binarize_depthwise and not plain:
+            yield Weight("depthwise_activation_gamma", (r.activation,))
         if not output:
             yield Weight("activation_gamma", (r.activation,))
 

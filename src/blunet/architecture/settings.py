@@ -54,6 +54,10 @@ class NetworkSettings:
         Filters at level 0; level l has ``base_filters * 2 ** l``.
     residual_levels : ResidualLevels
         Of the binarised tensors; without meaning for networks that are not binarised.
+    binarize_depthwise : bool
+        Whether a residual sign, with the activations' number of levels, stands between the depthwise and the
+        pointwise part of every separable convolution, so that the pointwise part multiplies bits with bits. Not in the
+        published network; without meaning for networks that are not binarised.
 
     Raises
     ------
@@ -65,12 +69,15 @@ class NetworkSettings:
     levels: int = 5
     base_filters: int = 64
     residual_levels: ResidualLevels = field(default_factory=ResidualLevels)
+    binarize_depthwise: bool = False
 
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
             raise InputError(f"There is no network '{self.network}'; choose one of {', '.join(NETWORKS)}.")
         _check_whole("levels", self.levels, 1, MAX_LEVELS)
         _check_whole("base_filters", self.base_filters, 1, MAX_BASE_FILTERS)
+        if not isinstance(self.binarize_depthwise, bool):
+            raise InputError(f"'binarize_depthwise' is {self.binarize_depthwise!r}, and has to be true or false.")
 
     @property
     def multiple(self) -> int:
@@ -88,7 +95,10 @@ class NetworkSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON types; `from_dict` reads them back."""
-        return asdict(self)
+        plain = asdict(self)
+        if not self.binarize_depthwise:  # as it was written before there was a choice
+            del plain["binarize_depthwise"]
+        return plain
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> NetworkSettings:

@@ -67,6 +67,15 @@ def residual_code(values: NDArray[np.float32], gammas: NDArray[np.float32]) -> N
     return signs
 
 
+def tie_break(gammas: NDArray[np.float32]) -> np.float32:
+    """Return what is added to depthwise sums before they are coded, a ten-thousandth of their gammas' sum.
+
+    Such a sum has few terms of few magnitudes, and is 0 often: two taps cancel. In floats it is then 0 or not as the
+    order of the additions has it; this makes it positive in every engine, like a 0 everywhere else.
+    """
+    return np.float32(1e-4) * np.abs(gammas).sum(dtype=np.float32)
+
+
 def residual_value(signs: NDArray[np.bool_], gammas: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what a code stands for: ``sum_m |g_m| b_m``, added in float32 from the first level on.
 

@@ -1,28 +1,28 @@
-"""The reference engine: a binary network in plain NumPy, layer by layer as its table states.
-
-Weights and activations are residual codes, decoded to float32 before they are multiplied; a faster engine
-is tested against this one. Every layer is computed in strips of rows, so that little memory is needed besides
-the feature maps.
-"""
+"""The packed engine: runs a compiled binary network on bit planes, with numba's kernels on threads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from blunet.architecture import Layer, layer_table
-from blunet.packed.bits import residual_code, residual_value
+from blunet.packed.kernels.bits import separable_bits
+from blunet.packed.kernels.convolve import convolve_bits, convolve_bits_to_signs, convolve_image
+from blunet.packed.kernels.geometry import Map, block_of, map_of
+from blunet.packed.kernels.output import output_probability
+from blunet.packed.kernels.separable import separable_popcount, separable_product
+from blunet.packed.program import MODES, Operation, compile_program
+from blunet.packed.threads import thread_count
 from blunet.packed.weights import BinaryWeights
 
-Map = NDArray[np.float32]
-#: Gives rows a to b of a layer's input, as an array of shape (b - a, width, inputs).
-Rows = Callable[[int, int], Map]
-
-#: Values of the input or the output in a strip: 512 KiB of float32, which a processor's cache holds.
-STRIP_VALUES = 2**17
+Words = NDArray[np.uint64]
+#: A map's words, how they lie, and the gammas of its codes.
+Source = tuple[Words, Map, NDArray[np.float32]]
+Check = Callable[[], None]
 
 
 class Engine:
@@ -31,19 +31,25 @@ class Engine:
     Parameters
     ----------
     weights : BinaryWeights
-        Decoded once, here.
+        Compiled here (see `compile_program`).
+    threads : int, optional
+        How many threads share the work, at least 1; the result does not depend on it. None: one a core.
+
+    Raises
+    ------
+    InputError
+        If `threads` is not positive.
     """
 
-    def __init__(self, weights: BinaryWeights) -> None:
+    def __init__(self, weights: BinaryWeights, threads: int | None = None) -> None:
         self.settings = weights.settings
-        self.layers = layer_table(weights.settings)
-        self._weights: dict[tuple[str, str], Map] = {}
-        for layer in self.layers:
-            for weight in layer.weights:
-                key = layer.name, weight.name
-                self._weights[key] = weights.decoded(*key) if weight.residual_levels else weights.floats[key]
+        self.threads = thread_count(threads)
+        self.program = compile_program(weights)
+        self._pool = ThreadPoolExecutor(self.threads, "blunet") if self.threads > 1 else None
+        self._room: dict[tuple[str, Map], Words] = {}
+        self._lock = threading.Lock()
 
-    def run(self, image: Map, check: Callable[[], None] | None = None) -> Map:
+    def run(self, image: NDArray[np.float32], check: Check | None = None) -> NDArray[np.float32]:
         """Return the probability of foreground.
 
         Parameters
@@ -60,136 +66,129 @@ class Engine:
         """
         if image.ndim != 2 or any(n % self.settings.multiple for n in image.shape):
             raise ValueError(f"sides of {image.shape} are not multiples of {self.settings.multiple}")
-        kept = {layer.skip for layer in self.layers}
-        maps: dict[str, Map] = {}
-        current = np.asarray(image, np.float32)[..., np.newaxis]
-        for layer in self.layers:
-            if check is not None:
-                check()
-            skip = maps.pop(layer.skip) if layer.skip else None
-            current = self._activated(layer, *_source(layer, current, skip))
-            if layer.name in kept:
-                maps[layer.name] = current
-        return current[..., 0]
+        with self._lock:  # the feature maps' memory is kept from run to run
+            return self._run(np.asarray(image, np.float32), check)[0]
 
-    def layer_sums(self, layer: Layer, inputs: Map) -> Map:
-        """Return a layer's sums, bias included, before its activation.
+    def codes(self, image: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
+        """Return the codes of every layer but the output, to compare them with another engine's.
 
         Parameters
         ----------
-        layer : Layer
-            Of this network's table.
-        inputs : ndarray of float32, shape (H, W, inputs)
-            What the convolution sees: pooled, up-sampled or concatenated already.
+        image : ndarray of float32, shape (H, W)
+            As in `run`.
 
         Returns
         -------
-        ndarray of float32, shape (H, W, filters)
+        dict of str to ndarray of bool, shape (M, H / 2^level, W / 2^level, filters)
+            By the layers' names; see `residual_code`.
         """
-        strips = self._strips(layer, lambda start, stop: inputs[start:stop], inputs.shape[0], inputs.shape[1])
-        return np.concatenate([sums for _, sums in strips])
+        with self._lock:
+            _, maps = self._run(np.asarray(image, np.float32), None)
+            return {name: unpacked(words, m) for name, (words, m, _) in maps.items()}
 
-    def _activated(self, layer: Layer, rows: Rows, height: int, width: int) -> Map:
-        outputs = np.empty((height, width, layer.filters), np.float32)
-        for start, sums in self._strips(layer, rows, height, width):
-            if layer.activation == "sigmoid":
-                values = sigmoid(sums)
+    def _run(self, image: NDArray[np.float32], check: Check | None) -> tuple[NDArray[np.float32], dict[str, Source]]:
+        maps: dict[str, Source] = {}
+        previous = ""
+        result = np.empty(image.shape, np.float32)
+        for operation in self.program:
+            if check is not None:
+                check()
+            layer = operation.layer
+            if operation.kind == "output":
+                self._output(operation, maps[previous], result)
+                break
+            o = self._map(operation, image.shape)
+            out = self._words(operation, o)
+            if operation.kind == "image":
+                self._image(operation, image, out, o)
             else:
-                gammas = self._weights[layer.name, "activation_gamma"]
-                values = residual_value(residual_code(sums, gammas), gammas)
-            outputs[start : start + len(sums)] = values
-        return outputs
+                sources = [maps[layer.skip], maps[previous]] if layer.skip else [maps[previous]]
+                self._layer(operation, sources, out, o)
+            maps[layer.name] = out, o, operation.arrays["gammas"]
+            previous = layer.name
+        return result, maps
 
-    def _strips(self, layer: Layer, rows: Rows, height: int, width: int) -> Iterator[tuple[int, Map]]:
-        """Yield the first row and the sums (rows, W, filters) of one strip after the other."""
-        k = layer.kernel_size
-        before, after = (k - 1) // 2, k // 2  # 'same' zero padding; of a 2 x 2 kernel at the bottom and right
-        step = max(1, STRIP_VALUES // (width * max(layer.inputs, layer.filters)))
-        for start in range(0, height, step):
-            stop = min(start + step, height)
-            padded = np.zeros((stop - start + k - 1, width + k - 1, layer.inputs), np.float32)
-            first, last = max(start - before, 0), min(stop + after, height)
-            offset = first - (start - before)
-            padded[offset : offset + last - first, before : before + width] = rows(first, last)
-            yield start, self._convolved(layer, padded)
+    def _map(self, operation: Operation, shape: tuple[int, ...]) -> Map:
+        layer = operation.layer
+        levels = self.settings.residual_levels.activation
+        return map_of(shape[0] >> layer.level, shape[1] >> layer.level, layer.filters, levels)
 
-    def _convolved(self, layer: Layer, padded: Map) -> Map:
-        bias = self._weights[layer.name, "bias"]
-        if layer.kind == "convolution":
-            return convolve(padded, self._weights[layer.name, "kernel"]) + bias
-        depthwise = convolve_depthwise(padded, self._weights[layer.name, "depthwise_kernel"][..., 0])
-        return convolve(depthwise, self._weights[layer.name, "pointwise_kernel"]) + bias
+    def _words(self, operation: Operation, o: Map) -> Words:
+        """Return room for a map; its border is 0 from the beginning and never written."""
+        key = operation.layer.name, o
+        if key not in self._room:
+            self._room = {k: v for k, v in self._room.items() if k[0] != key[0]}
+            self._room[key] = np.zeros(o.size, np.uint64)
+        return self._room[key]
 
+    def _image(self, operation: Operation, image: NDArray[np.float32], out: Words, o: Map) -> None:
+        a = operation.arrays
+        self._together(
+            convolve_image, np.pad(image, 1), a["weights"], a["bias"], int(a["panel"]), a["gammas"], a["valid"], out, o
+        )
 
-def convolve(padded: Map, kernel: Map) -> Map:
-    """Correlate a padded map with a kernel, as networks' convolutions do.
+    def _layer(self, operation: Operation, sources: list[Source], out: Words, o: Map) -> None:
+        a, layer = operation.arrays, operation.layer
+        first, f, first_gammas = sources[0]
+        second, s, second_gammas = sources[-1]
+        mode = MODES[layer.source]
+        if operation.kind == "bits":
+            self._together(
+                convolve_bits, first, f, window_offsets(f), a["weights"], a["factors"], a["base"], a["gammas"],
+                a["valid"], out, o,
+            )  # fmt: skip
+            return
+        if operation.kind == "bits to signs":
+            self._together(convolve_bits_to_signs, first, f, window_offsets(f), a["weights"], a["limits"], out, o)
+            return
+        if operation.kind == "signs":
+            offsets = np.arange(len(a["middle_valid"]), dtype=np.int64) * o.stride
+            self._together(
+                separable_bits, first, f, second, s, mode, a["depthwise"], a["middle_valid"], offsets, a["weights"],
+                a["limits"], out, o,
+            )  # fmt: skip
+            return
+        repeated = layer.source == "upsampled"
+        height, width = (f.height, f.width) if repeated else (o.height, o.width)
+        block = block_of(height, width, layer.inputs, repeated, self.threads)
+        shared = (first, f, first_gammas, second, s, second_gammas, mode, block, a["depthwise"])
+        if operation.kind == "product":
+            self._together(
+                separable_product, *shared, a["weights"], a["bias"], int(a["panel"]), a["gammas"], a["valid"], out, o
+            )
+            return
+        room = block.rows * block.columns * (4 if repeated else 1)
+        offsets = np.arange(len(a["middle_valid"]), dtype=np.int64) * (room + room % 2)
+        self._together(
+            separable_popcount, *shared, a["middle_gammas"], np.float32(a["middle_offset"]), a["middle_valid"], offsets,
+            a["weights"], a["factors"], a["base"], a["gammas"], a["valid"], out, o,
+        )  # fmt: skip
 
-    Parameters
-    ----------
-    padded : ndarray of float32, shape (h + k - 1, w + k - 1, inputs)
-    kernel : ndarray of float32, shape (k, k, inputs, filters)
+    def _output(self, operation: Operation, source: Source, result: NDArray[np.float32]) -> None:
+        a = operation.arrays
+        words, s, _ = source
+        self._together(output_probability, words, s, a["weights"], a["factors"], np.float32(a["base"]), result)
 
-    Returns
-    -------
-    ndarray of float32, shape (h, w, filters)
-    """
-    k, _, inputs, filters = kernel.shape
-    windows = sliding_window_view(padded, (k, k), axis=(0, 1))  # (h, w, inputs, k, k)
-    h, w = windows.shape[:2]
-    columns = windows.transpose(0, 1, 3, 4, 2).reshape(h * w, k * k * inputs)
-    return (columns @ kernel.reshape(k * k * inputs, filters)).reshape(h, w, filters)
-
-
-def convolve_depthwise(padded: Map, kernel: Map) -> Map:
-    """Correlate every channel of a padded map with its own kernel.
-
-    Parameters
-    ----------
-    padded : ndarray of float32, shape (h + k - 1, w + k - 1, channels)
-    kernel : ndarray of float32, shape (k, k, channels)
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w, channels)
-    """
-    k, _, channels = kernel.shape
-    h, w = padded.shape[0] - k + 1, padded.shape[1] - k + 1
-    rows = padded.reshape(len(padded), -1)  # one long axis of columns and channels: NumPy's loops are long
-    taps = np.tile(kernel, w)
-    total = np.zeros((h, w * channels), np.float32)
-    product = np.empty_like(total)
-    for i, j in np.ndindex(k, k):
-        columns = slice(j * channels, (j + w) * channels)
-        total += np.multiply(rows[i : i + h, columns], taps[i, j], out=product)
-    return total.reshape(h, w, channels)
-
-
-def max_pool(x: Map) -> Map:
-    """Return the largest of every 2 x 2 values: (H, W, channels) -> (H / 2, W / 2, channels)."""
-    rows = np.maximum(x[0::2], x[1::2])
-    pooled: Map = np.maximum(rows[:, 0::2], rows[:, 1::2])
-    return pooled
-
-
-def sigmoid(x: Map) -> Map:
-    """Return ``1 / (1 + exp(-x))`` without overflow."""
-    e = np.exp(-np.abs(x))
-    probability: Map = np.where(x >= 0, 1, e) / (1 + e)
-    return probability
+    def _together(self, kernel: Callable[..., None], *arguments: Any) -> None:
+        """Run a kernel in every thread; they take their work from one counter."""
+        counter = np.zeros(1, np.int64)
+        if self._pool is None:
+            kernel(*arguments, counter)
+            return
+        others = [self._pool.submit(kernel, *arguments, counter) for _ in range(self.threads - 1)]
+        kernel(*arguments, counter)
+        for other in others:
+            other.result()
 
 
-def _source(layer: Layer, previous: Map, skip: Map | None) -> tuple[Rows, int, int]:
-    """Return what gives rows of the layer's input, and that input's height and width."""
-    height, width = previous.shape[:2]
-    if layer.source == "upsampled":
+def window_offsets(s: Map) -> NDArray[np.int64]:
+    """Return where the words of a 3 x 3 window lie, tap by tap, from its upper left pixel's word of plane 0 on."""
+    row = s.levels * s.words * s.stride
+    return np.array([i * row + j + k * s.stride for i in range(3) for j in range(3) for k in range(s.words)], np.int64)
 
-        def upsampled(start: int, stop: int) -> Map:
-            rows = previous[start // 2 : (stop + 1) // 2].repeat(2, axis=0)
-            return rows[start % 2 : start % 2 + stop - start].repeat(2, axis=1)
 
-        return upsampled, 2 * height, 2 * width
-    if layer.source == "concatenated":
-        assert skip is not None
-        return lambda a, b: np.concatenate([skip[a:b], previous[a:b]], axis=-1), height, width
-    inputs = max_pool(previous) if layer.source == "pooled" else previous
-    return lambda a, b: inputs[a:b], inputs.shape[0], inputs.shape[1]
+def unpacked(words: Words, m: Map) -> NDArray[np.bool_]:
+    """Return a map's bits as booleans of shape (levels, height, width, channels)."""
+    rows = words.reshape(m.height + 2, m.levels, m.words, m.stride)[1:-1, :, :, 1 : m.width + 1]
+    octets = np.ascontiguousarray(rows.transpose(1, 0, 3, 2)).astype("<u8").view(np.uint8)
+    return np.unpackbits(octets, axis=-1, count=m.channels, bitorder="little").astype(np.bool_)

@@ -36,11 +36,14 @@ class PackedModel:
         Normalisation, recommended threshold and card.
     path : Path, optional
         The file it was read from.
+    threads : int, optional
+        How many threads share the work. None: see `thread_count`.
     """
 
     weights: BinaryWeights
     info: ModelInfo = field(default_factory=ModelInfo)
     path: Path | None = None
+    threads: int | None = None
 
     @property
     def settings(self) -> NetworkSettings:
@@ -49,8 +52,8 @@ class PackedModel:
 
     @cached_property
     def engine(self) -> Engine:
-        """What runs the network."""
-        return Engine(self.weights)
+        """What runs the network; made when it is first needed."""
+        return Engine(self.weights, self.threads)
 
     def predict(
         self,
@@ -106,13 +109,15 @@ class PackedModel:
         write_file(path, self.weights, self.info)
 
 
-def load_model(path: str | Path | None = None) -> PackedModel:
+def load_model(path: str | Path | None = None, *, threads: int | None = None) -> PackedModel:
     """Read a packed model.
 
     Parameters
     ----------
     path : str or Path, optional
         A ``.blunet`` file. None: the model that comes with the package.
+    threads : int, optional
+        How many threads share the work, at least 1. None: one for each processor.
 
     Returns
     -------
@@ -127,4 +132,4 @@ def load_model(path: str | Path | None = None) -> PackedModel:
         raise InputError(f"The bundled model '{BUNDLED}' is missing; install napari-blunet again or give a model file.")
     file = BUNDLED if path is None else Path(path)
     weights, info = read_file(file)
-    return PackedModel(weights, info, file)
+    return PackedModel(weights, info, file, threads)

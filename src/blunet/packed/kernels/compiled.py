@@ -1,0 +1,167 @@
+"""Compiling kernels, and keeping what was compiled from run to run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from numba import njit
+from numba.core import caching
+
+from blunet.packed.kernels.target import TARGET
+
+#: No interpreter lock, no exceptions; a multiply and an add may be one instruction, nothing else is reordered.
+OPTIONS: Any = {"nogil": True, "boundscheck": False, "error_model": "numpy", "fastmath": {"contract"}}
+#: Names a folder for the compiled kernels, instead of the user's cache folder.
+VARIABLE = "BLUNET_KERNEL_CACHE"
+
+log = logging.getLogger(__name__)
+#: Called before the first compilation of a process, for instance to tell the user why it takes seconds.
+listeners: list[Callable[[], None]] = []
+_told: list[bool] = []
+
+#: Compiles a function that kernels are made of.
+part: Any = njit(**OPTIONS)
+
+
+def kernel(function: Callable[..., None]) -> Any:
+    """Compile a function when it is first called, or take what an earlier process compiled."""
+    dispatcher = njit(**OPTIONS)(function)
+    try:
+        dispatcher._cache = _KernelCache(function)
+    except Exception as e:  # numba's caching is not a public interface: without it every process compiles
+        log.warning("Compiled kernels cannot be kept: %s", e)
+    return dispatcher
+
+
+@cache
+def folder() -> Path | None:
+    """Return the folder of compiled kernels, None if no place is writable.
+
+    Its name is a hash of the kernels' sources, the versions of what compiles them and the kind of processor, so that
+    nothing stale is ever found. It is one that the user alone can write: what lies there is run.
+    """
+    name = f"kernels-{_fingerprint()}"
+    for parent in _parents():
+        place = parent / name
+        try:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_own(place):
+                continue
+            with tempfile.TemporaryFile(dir=place):
+                pass
+        except OSError:
+            continue
+        _drop_older(place)
+        return place
+    return None
+
+
+def _parents() -> Iterator[Path]:
+    if named := os.environ.get(VARIABLE):
+        yield Path(named)
+    with contextlib.suppress(RuntimeError):  # no home folder
+        yield Path(platformdirs.user_cache_dir("napari-blunet", appauthor=False))
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    yield Path(tempfile.gettempdir()) / f"napari-blunet-{user}"
+
+
+def _is_own(place: Path) -> bool:
+    if not hasattr(os, "getuid"):
+        return True
+    status = place.stat()
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022
+
+
+def _drop_older(place: Path) -> None:
+    """Remove the kernels of other versions that have not been used for a month or more."""
+    used = place.stat().st_mtime
+    for other in place.parent.glob("kernels-*"):
+        with contextlib.suppress(OSError):
+            if other != place and other.stat().st_mtime < used - 30 * 24 * 3600:
+                shutil.rmtree(other)
+
+
+@cache
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    digest.update(f"{version('numba')} {version('llvmlite')} {version('numpy')} {TARGET}".encode())
+    return digest.hexdigest()[:16]
+
+
+class _Locator:
+    """Tells numba where a kernel's machine code lies."""
+
+    def __init__(self, name: str, place: Path) -> None:
+        self._name, self._place = name, place
+
+    @classmethod
+    def from_function(cls, function: Any, file: str) -> _Locator | None:
+        place = folder()
+        return None if place is None else cls(f"{function.__module__}.{function.__qualname__}", place)
+
+    def ensure_cache_path(self) -> None:
+        self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def get_cache_path(self) -> str:
+        return str(self._place)
+
+    def get_source_stamp(self) -> str:
+        return _fingerprint()
+
+    def get_disambiguator(self) -> str:
+        return self._name
+
+    @classmethod
+    def get_suitable_cache_subpath(cls, file: str) -> str:
+        return ""
+
+
+_CompileResultCacheImpl: Any = caching.CompileResultCacheImpl
+_FunctionCache: Any = caching.FunctionCache
+
+
+class _Implementation(_CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # noqa: RUF012
+
+
+class _KernelCache(_FunctionCache):
+    """Numba's cache of a function, that survives files which are cut short, foreign or cannot be written."""
+
+    _impl_class = _Implementation
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception as e:
+            log.info("Compiled kernels are dropped, which cannot be read: %s", e)
+            self._drop()
+            found = None
+        if found is None and not _told:
+            _told.append(True)
+            for listener in listeners:
+                listener()
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except Exception as e:
+            log.info("Compiled kernels cannot be kept: %s", e)
+
+    def _drop(self) -> None:
+        for file in Path(self.cache_path).glob(f"{self._impl.filename_base}.*"):
+            with contextlib.suppress(OSError):
+                file.unlink()

@@ -1,0 +1,211 @@
+"""Separable layers on real depthwise sums: decoded from bit planes tile by tile, never stored as a whole."""
+
+# mypy: ignore-errors
+# (numba compiles this, in its own dialect of Python)
+from __future__ import annotations
+
+import numpy as np
+
+from blunet.packed.kernels.compiled import kernel, part
+from blunet.packed.kernels.finish import popcount_pixels, product_pixels, sign_pixel
+from blunet.packed.kernels.vector import (
+    depthwise_line,
+    fetch_add,
+    first_value,
+    next_value,
+    raise_values,
+    sign_step,
+    upsampled_pixel,
+)
+
+PREVIOUS, POOLED, UPSAMPLED, CONCATENATED = range(4)
+
+
+@part
+def decode_pixel(source, s, gammas, y, x, values, at):
+    """Write the values that the codes of a pixel stand for, 16 channels at a time."""
+    plane = s.words * s.stride
+    position = (y + 1) * s.levels * plane + x + 1
+    for c in range(0, s.channels, 16):
+        word = position + (c // 64) * s.stride
+        shift = np.uint64(c % 64)
+        first_value(source[word] >> shift, gammas[0], values, at + c)
+        for m in range(1, s.levels):
+            next_value(source[word + m * plane] >> shift, gammas[m], values, at + c)
+
+
+@part
+def decode_block(first, f, first_gammas, second, s, second_gammas, mode, y0, x0, rows, columns, pitch, step, values):
+    """Decode the window of a block: what a layer sees, `columns` of `pitch` pixels a row, zeros outside the map."""
+    height, width = f.height, f.width
+    if mode == POOLED:
+        height, width = height // 2, width // 2
+    other = np.empty(f.channels + 16, np.float32)
+    for i in range(rows):
+        y = y0 + i
+        for j in range(columns):
+            x = x0 + j
+            at = (i * pitch + j) * step
+            if y < 0 or y >= height or x < 0 or x >= width:
+                for c in range(step):
+                    values[at + c] = 0
+            elif mode == POOLED:
+                decode_pixel(first, f, first_gammas, 2 * y, 2 * x, values, at)
+                for q in range(1, 4):
+                    decode_pixel(first, f, first_gammas, 2 * y + q // 2, 2 * x + q % 2, other, 0)
+                    for c in range(0, f.channels, 16):
+                        raise_values(other, c, values, at + c)
+            else:
+                decode_pixel(first, f, first_gammas, y, x, values, at)
+                if mode == CONCATENATED:
+                    decode_pixel(second, s, second_gammas, y, x, values, at + f.channels)
+
+
+@part
+def depthwise_block(values, block, mode, channels, weights, rows, columns, d):
+    """Correlate a decoded block with the depthwise kernels: `rows` x `columns` pixels, four each if repeated."""
+    pitch = block.columns + 2
+    size = block.channels
+    for c in range(0, channels, 16):
+        for i in range(rows):
+            if mode == UPSAMPLED:
+                for j in range(columns):
+                    upsampled_pixel(
+                        values, (i * pitch + j) * size + c, pitch * size, size, weights, c, size,
+                        d, 4 * (i * columns + j) * block.step + c, block.step,
+                    )  # fmt: skip
+            else:
+                depthwise_line(
+                    values, i * pitch * size + c, pitch * size, size, weights, c, size,
+                    d, i * columns * block.step + c, block.step, columns,
+                )  # fmt: skip
+
+
+@part
+def place_pixels(mode, y0, x0, rows, columns, o, positions):
+    """Find where the pixels of a block lie in the output map; return their number."""
+    row = o.levels * o.words * o.stride
+    p = 0
+    for i in range(rows):
+        for j in range(columns):
+            if mode == UPSAMPLED:
+                for q in range(4):
+                    positions[p + q] = (2 * (y0 + i) + q // 2 + 1) * row + 2 * (x0 + j) + q % 2 + 1
+                p += 4
+            else:
+                positions[p] = (y0 + i + 1) * row + x0 + j + 1
+                p += 1
+    return p
+
+
+@part
+def depthwise_of_block(
+    first, f, first_gammas, second, s, second_gammas, mode, block, depthwise, o, number, values, d, positions
+):
+    """Do the depthwise part of the block `number`; return its number of pixels, 0 behind the last block."""
+    repeated = mode == UPSAMPLED
+    height, width = (f.height, f.width) if repeated else (o.height, o.width)
+    across = (width + block.columns - 1) // block.columns
+    y0, x0 = number // across * block.rows, number % across * block.columns
+    if y0 >= height:
+        return 0
+    rows, columns = min(block.rows, height - y0), min(block.columns, width - x0)
+    channels = f.channels + (s.channels if mode == CONCATENATED else 0)
+    before, more = (0, 1) if repeated else (1, 2)
+    decode_block(
+        first, f, first_gammas, second, s, second_gammas, mode, y0 - before, x0 - before,
+        rows + more, columns + more, block.columns + 2, block.channels, values,
+    )  # fmt: skip
+    depthwise_block(values, block, mode, channels, depthwise, rows, columns, d)
+    return place_pixels(mode, y0, x0, rows, columns, o, positions)
+
+
+@kernel
+def separable_product(
+    first, f, first_gammas, second, s, second_gammas, mode, block, depthwise,
+    pointwise, bias, panel, gammas, valid, out, o, counter,
+):  # fmt: skip
+    """Run a separable layer whose depthwise results are real numbers.
+
+    Parameters
+    ----------
+    first, f, first_gammas : uint64, Map, float32
+        The source; of a concatenation its first part, and `second`, `s`, `second_gammas` the other one.
+    mode : int
+        PREVIOUS, POOLED, UPSAMPLED or CONCATENATED.
+    block : Block
+    depthwise : float32, (9, block.channels)
+        Taps row by row; of a repeated source the sums of taps that `upsampled_pixel` names.
+    pointwise : float32, (filters / panel, channels, panel)
+    bias, panel, gammas, valid, out, o
+        As in `product_pixels`.
+    counter : int64, (1,)
+        Blocks that are taken.
+    """
+    most = block.rows * block.columns * (4 if mode == UPSAMPLED else 1)
+    values = np.empty(((block.rows + 2) * (block.columns + 2) + 2) * block.channels, np.float32)
+    d = np.empty((most + 16) * block.step, np.float32)
+    positions = np.empty(most, np.int64)
+    sums = np.empty(16 * 64, np.float32)
+    depth = f.channels + (s.channels if mode == CONCATENATED else 0)
+    while True:
+        count = depthwise_of_block(
+            first, f, first_gammas, second, s, second_gammas, mode, block, depthwise, o,
+            fetch_add(counter, 1), values, d, positions,
+        )  # fmt: skip
+        if count == 0:
+            break
+        product_pixels(d, block.step, depth, count, pointwise, bias, panel, gammas, valid, out, positions, o, sums)
+
+
+@kernel
+def separable_popcount(
+    first, f, first_gammas, second, s, second_gammas, mode, block, depthwise,
+    middle_gammas, middle_offset, middle_valid, offsets, pointwise, factors, base, gammas, valid, out, o, counter,
+):  # fmt: skip
+    """Run a separable layer whose depthwise results are coded before the pointwise part counts their bits.
+
+    Parameters
+    ----------
+    middle_gammas : float32, (middle levels,)
+        Of the residual sign between the two parts.
+    middle_offset : float
+        Added to the depthwise results before.
+    middle_valid : uint64, (K,)
+        The bits of channels that exist.
+    offsets : int64, (K,)
+        Where the words of a pixel lie in the block's own planes: k times its pixels, rounded up to even.
+    pointwise, factors, base : as `weights`, `factors` and `base` in `popcount_pixels`
+    others : as in `separable_product`
+    """
+    most = block.rows * block.columns * (4 if mode == UPSAMPLED else 1)
+    room = most + most % 2
+    values = np.empty(((block.rows + 2) * (block.columns + 2) + 2) * block.channels, np.float32)
+    d = np.empty((most + 16) * block.step, np.float32)
+    positions = np.empty(most, np.int64)
+    sums = np.empty(16 * 64, np.float32)
+    words = len(offsets)
+    levels = len(middle_gammas)
+    planes = np.empty(levels * words * room + 2, np.uint64)
+    while True:
+        count = depthwise_of_block(
+            first, f, first_gammas, second, s, second_gammas, mode, block, depthwise, o,
+            fetch_add(counter, 1), values, d, positions,
+        )  # fmt: skip
+        if count == 0:
+            break
+        for p in range(count):
+            for i in range(p * block.step, p * block.step + words * 64):
+                d[i] += middle_offset
+            for k in range(words):
+                for m in range(levels):
+                    word = sign_step(d, p * block.step + 64 * k, middle_gammas[m])
+                    planes[(m * words + k) * room + p] = word & middle_valid[k]
+        for word in range(o.words):
+            for p in range(0, count, 2):
+                pixels = min(2, count - p)
+                popcount_pixels(
+                    planes, p, words * room, offsets, pointwise, word, factors, levels, base, 64 * word, sums, pixels
+                )
+                for q in range(pixels):
+                    sign_pixel(sums, 64 * q, gammas, valid[word], out, positions[p + q] + word * o.stride, o)

@@ -1,0 +1,240 @@
+"""The packed engine's kernels against the reference engine: the same codes in every layer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from random_networks import NETWORKS, exact_image, latent_weights, names
+
+from blunet.architecture import NetworkSettings, ResidualLevels
+from blunet.errors import InputError
+from blunet.packed import Engine, PackedModel, ReferenceEngine, binarise_weights
+from blunet.packed.bits import residual_value, tie_break
+from blunet.packed.reference import convolve_depthwise
+
+MORE = [
+    NetworkSettings("blunet", 3, 32),
+    NetworkSettings("blunet", 2, 64, ResidualLevels(2, 2, 2, 2)),
+    NetworkSettings("blunet", 3, 64, ResidualLevels(1, 1, 1, 1)),
+    NetworkSettings("blunet", 2, 40, ResidualLevels(1, 1, 1, 1)),
+    NetworkSettings("blunet", 2, 24, ResidualLevels(4, 2, 3, 4)),
+    NetworkSettings("blunet", 5, 8, ResidualLevels(1, 3, 1, 1)),
+]
+CODED = [replace(settings, binarize_depthwise=True) for settings in NETWORKS + MORE]
+ALL = [*NETWORKS, *MORE, *CODED]
+
+
+def label(settings: NetworkSettings) -> str:
+    return names(settings) + "-coded" * settings.binarize_depthwise
+
+
+def compare_layers(engine: Engine, reference: ReferenceEngine, image: np.ndarray) -> float:
+    """Check every layer's codes, on the same inputs; return the part of values that lay too near to 0 to tell."""
+    codes = engine.codes(image)
+    kept = {name: residual_value(code, gammas(reference, name)) for name, code in codes.items()}
+    near = total = 0
+    previous = ""
+    for layer in reference.layers:
+        if layer.activation == "sigmoid":
+            sums = reference.layer_sums(layer, kept[previous])[..., 0]
+            probability = engine.run(image)
+            np.testing.assert_allclose(probability, 1 / (1 + np.exp(-sums)), atol=1e-5)
+            break
+        inputs = reference.layer_input(layer, kept.get(previous, image[..., None]), kept.get(layer.skip))
+        sums = reference.layer_sums(layer, inputs)
+        unsure, residual = np.zeros(sums.shape, bool), sums.copy()
+        unsure |= middle_unsure(reference, layer, inputs)[..., None]
+        for level, gamma in enumerate(gammas(reference, layer.name)):
+            unsure |= np.abs(residual) < 1e-4 * max(1.0, np.abs(sums).max() / 10)
+            sign = residual >= 0
+            wrong = (sign != codes[layer.name][level]) & ~unsure
+            assert not wrong.any(), f"{layer.name}, level {level}: {wrong.sum()} of {wrong.size} codes"
+            residual = residual - np.where(sign, gamma, -gamma)
+        near, total, previous = near + unsure.sum(), total + unsure.size, layer.name
+    return near / total
+
+
+def middle_unsure(reference: ReferenceEngine, layer, inputs: np.ndarray) -> np.ndarray:
+    """Pixels where a depthwise sum that is coded lies too near to 0 to tell."""
+    key = layer.name, "depthwise_activation_gamma"
+    if key not in reference.weights.floats:
+        return np.zeros(inputs.shape[:2], bool)
+    k = layer.kernel_size
+    padded = np.pad(inputs, (((k - 1) // 2, k // 2),) * 2 + ((0, 0),))
+    kernel = reference.weights.decoded(layer.name, "depthwise_kernel")[..., 0]
+    levels = np.abs(reference.weights.floats[key])
+    residual = convolve_depthwise(padded, kernel) + tie_break(levels)
+    unsure = np.zeros(residual.shape, bool)
+    for gamma in levels:
+        unsure |= np.abs(residual) < 1e-6 * np.abs(padded).max() * np.abs(kernel).max()
+        residual = residual - np.where(residual >= 0, gamma, -gamma)
+    return unsure.any(-1)
+
+
+def gammas(reference: ReferenceEngine, name: str) -> np.ndarray:
+    return np.abs(reference.weights.floats[name, "activation_gamma"])
+
+
+@pytest.mark.parametrize("settings", ALL, ids=label)
+@pytest.mark.parametrize("shape", [(16, 32), (48, 16), (80, 112)])
+def test_every_code_is_the_references_where_sums_are_exact(settings, shape):
+    weights = binarise_weights(settings, latent_weights(settings, 1, exact=True))
+    image = exact_image(shape, 2)
+    reference = ReferenceEngine(weights).run(image)
+    assert np.ptp(reference) > 0
+    for threads in (1, 2):
+        np.testing.assert_allclose(Engine(weights, threads).run(image), reference, rtol=1e-5, atol=1e-12)
+
+
+@pytest.mark.parametrize("settings", ALL, ids=label)
+def test_every_layer_on_the_same_inputs(settings):
+    weights = binarise_weights(settings, latent_weights(settings, 5))
+    image = np.random.default_rng(3).random((64, 80), np.float32)
+    assert compare_layers(Engine(weights), ReferenceEngine(weights), image) < 0.01
+
+
+@pytest.mark.parametrize("settings", [MORE[0], MORE[2], CODED[-6], CODED[-4]], ids=label)
+def test_threads_and_repetition_change_no_bit(settings):
+    weights = binarise_weights(settings, latent_weights(settings, 7))
+    image = np.random.default_rng(4).random((96, 80), np.float32)
+    first = Engine(weights, 1).run(image)
+    engine = Engine(weights, 2)
+    for _ in range(3):
+        assert np.array_equal(engine.run(image), first)
+        engine.run(image[:32, :48].copy())  # another size in between
+
+
+@pytest.mark.parametrize("settings", [MORE[0], CODED[-4]], ids=label)
+def test_tiles_change_nothing(settings):
+    model = PackedModel(binarise_weights(settings, latent_weights(settings, 8)))
+    image = np.random.default_rng(5).random((203, 181), np.float32)
+    whole = model.predict(image)
+    assert np.mean(np.abs(model.predict(image, tile=64) - whole) > 1e-5) <= 0.001
+
+
+def test_one_level_everywhere_is_the_same_in_any_tiling():
+    settings = replace(MORE[2], binarize_depthwise=True)
+    model = PackedModel(binarise_weights(settings, latent_weights(settings, 8)))
+    assert {o.kind for o in model.engine.program} == {"image", "bits to signs", "signs", "output"}
+    image = np.random.default_rng(5).random((203, 181), np.float32)
+    assert np.array_equal(model.predict(image, tile=64), model.predict(image))
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_gammas_that_are_zero_or_negative(coded):
+    settings = NetworkSettings("blunet", 2, 8, ResidualLevels(1, 1, 1, 1), binarize_depthwise=coded)
+    for sign in (0, -1):
+        latent = latent_weights(settings, 9, exact=True)
+        for key in latent:
+            if key[1].endswith("gamma"):
+                latent[key] = sign * np.abs(latent[key])
+        weights = binarise_weights(settings, latent)
+        image = exact_image((16, 24), 1)
+        np.testing.assert_allclose(Engine(weights).run(image), ReferenceEngine(weights).run(image), rtol=1e-6)
+
+
+def test_check_ends_a_run_and_the_engine_goes_on():
+    settings = MORE[0]
+    engine = Engine(binarise_weights(settings, latent_weights(settings, 1)))
+    image = np.random.default_rng(1).random((32, 32), np.float32)
+    whole = engine.run(image)
+    calls = []
+
+    def stop():
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(image, stop)
+    assert len(calls) == 4
+    assert np.array_equal(engine.run(image), whole)
+
+
+def test_sides_that_are_no_multiples():
+    settings = MORE[0]
+    with pytest.raises(ValueError, match="multiples of 4"):
+        Engine(binarise_weights(settings, latent_weights(settings, 0))).run(np.zeros((8, 10), np.float32))
+
+
+def test_threads_have_to_be_positive(monkeypatch):
+    weights = binarise_weights(NETWORKS[0], latent_weights(NETWORKS[0], 0))
+    with pytest.raises(InputError, match="threads is 0"):
+        Engine(weights, 0)
+    assert Engine(weights, 10_000).threads <= os.cpu_count()
+    monkeypatch.setenv("BLUNET_THREADS", "1")
+    assert Engine(weights).threads == 1
+    monkeypatch.setenv("BLUNET_THREADS", "many")
+    with pytest.raises(InputError, match="BLUNET_THREADS is 'many'"):
+        Engine(weights)
+
+
+RUN = """
+import sys
+import numpy as np
+from blunet.packed import load_model
+probability = load_model().predict(np.load(sys.argv[1]))
+np.save(sys.argv[2], probability)
+"""
+
+
+def run_apart(image, out, **environment):
+    """Segment in a process of its own; return the probability and what it logged."""
+    ended = subprocess.run(
+        [sys.executable, "-c", RUN, image, out],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return np.load(out)
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "image.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 4000, (96, 96)).astype(np.uint16))
+    return path
+
+
+@pytest.mark.parametrize("processor", ["x86-64", "haswell"])
+def test_older_processors_give_the_same(processor, image, tmp_path):
+    import platform
+
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("these names are of x86 processors")
+    here = run_apart(image, tmp_path / "here.npy")
+    features = {"NUMBA_CPU_FEATURES": ""} if processor == "x86-64" else {"NUMBA_CPU_FEATURES": "+avx2,+fma,+popcnt"}
+    old = run_apart(image, tmp_path / "old.npy", NUMBA_CPU_NAME=processor, **features)
+    assert np.mean(np.abs(old - here) > 1e-3) <= 0.01
+
+
+def test_compiled_kernels_are_found_again_and_damaged_ones_replaced(image, tmp_path):
+    cache = tmp_path / "cache"
+    first = run_apart(image, tmp_path / "1.npy", BLUNET_KERNEL_CACHE=str(cache))
+    (folder,) = cache.iterdir()
+    files = {f.name: f.stat().st_mtime_ns for f in folder.iterdir()}
+    assert len(files) >= 4
+    run_apart(image, tmp_path / "2.npy", BLUNET_KERNEL_CACHE=str(cache))
+    assert {f.name: f.stat().st_mtime_ns for f in folder.iterdir()} == files
+    for file in folder.iterdir():  # cut short, or foreign
+        file.write_bytes(file.read_bytes()[:100] if file.suffix == ".nbc" else b"something else")
+    third = run_apart(image, tmp_path / "3.npy", BLUNET_KERNEL_CACHE=str(cache))
+    assert np.array_equal(first, third)
+    assert all(f.stat().st_size > 500 for f in folder.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_passed_over(image, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    home = tmp_path / "home"
+    run_apart(
+        image, tmp_path / "1.npy", BLUNET_KERNEL_CACHE=str(blocked / "x"), XDG_CACHE_HOME=str(home), HOME=str(home)
+    )
+    assert list(home.rglob("*.nbc"))

@@ -4,9 +4,11 @@
 # (numba compiles this, in its own dialect of Python)
 from __future__ import annotations
 
+import numpy as np
+
 from blunet.packed.kernels.compiled import part
 from blunet.packed.kernels.target import TARGET
-from blunet.packed.kernels.vector import multiply_block, popcount_block, sign_step
+from blunet.packed.kernels.vector import code_word, multiply_block, popcount_block
 
 WIDE = TARGET.floats == 16
 LANES, WORDS = TARGET.floats, TARGET.words
@@ -19,10 +21,23 @@ POPCOUNT_VECTORS = POPCOUNT_PANEL // WORDS
 
 
 @part
+def code_values(values, at, offset, gammas, mask, out, oat, ostep):
+    """Code 64 floats: see `code_word`."""
+    levels = len(gammas)
+    if levels == 1:
+        code_word(values, at, offset, gammas, mask, out, oat, ostep, 1)
+    elif levels == 2:
+        code_word(values, at, offset, gammas, mask, out, oat, ostep, 2)
+    elif levels == 3:
+        code_word(values, at, offset, gammas, mask, out, oat, ostep, 3)
+    else:
+        code_word(values, at, offset, gammas, mask, out, oat, ostep, 4)
+
+
+@part
 def sign_pixel(sums, at, gammas, valid, out, position, o):
     """Code 64 sums of a pixel: one word of every plane."""
-    for m in range(o.levels):
-        out[position + m * o.words * o.stride] = sign_step(sums, at, gammas[m]) & valid
+    code_values(sums, at, np.float32(0), gammas, valid, out, position, o.words * o.stride)
 
 
 if WIDE:

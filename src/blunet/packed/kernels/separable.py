@@ -7,14 +7,11 @@ from __future__ import annotations
 import numpy as np
 
 from blunet.packed.kernels.compiled import kernel, part
-from blunet.packed.kernels.finish import popcount_pixels, product_pixels, sign_pixel
+from blunet.packed.kernels.finish import code_values, popcount_pixels, product_pixels, sign_pixel
 from blunet.packed.kernels.vector import (
+    decode_chunk,
     depthwise_line,
     fetch_add,
-    first_value,
-    next_value,
-    raise_values,
-    sign_step,
     upsampled_pixel,
 )
 
@@ -27,11 +24,33 @@ def decode_pixel(source, s, gammas, y, x, values, at):
     plane = s.words * s.stride
     position = (y + 1) * s.levels * plane + x + 1
     for c in range(0, s.channels, 16):
-        word = position + (c // 64) * s.stride
-        shift = np.uint64(c % 64)
-        first_value(source[word] >> shift, gammas[0], values, at + c)
-        for m in range(1, s.levels):
-            next_value(source[word + m * plane] >> shift, gammas[m], values, at + c)
+        word, sixteen = position + c // 64 * s.stride, c % 64 // 16
+        if s.levels == 1:
+            decode_chunk(source, word, plane, sixteen, gammas, values, at + c, 1, 0, 0)
+        elif s.levels == 2:
+            decode_chunk(source, word, plane, sixteen, gammas, values, at + c, 2, 0, 0)
+        elif s.levels == 3:
+            decode_chunk(source, word, plane, sixteen, gammas, values, at + c, 3, 0, 0)
+        else:
+            decode_chunk(source, word, plane, sixteen, gammas, values, at + c, 4, 0, 0)
+
+
+@part
+def decode_pooled(source, s, gammas, y, x, values, at):
+    """Write the largest of the values that the codes of 2 x 2 pixels stand for, the upper left one at (y, x)."""
+    plane = s.words * s.stride
+    below = s.levels * plane
+    position = (y + 1) * below + x + 1
+    for c in range(0, s.channels, 16):
+        word, sixteen = position + c // 64 * s.stride, c % 64 // 16
+        if s.levels == 1:
+            decode_chunk(source, word, plane, sixteen, gammas, values, at + c, 1, 1, below)
+        elif s.levels == 2:
+            decode_chunk(source, word, plane, sixteen, gammas, values, at + c, 2, 1, below)
+        elif s.levels == 3:
+            decode_chunk(source, word, plane, sixteen, gammas, values, at + c, 3, 1, below)
+        else:
+            decode_chunk(source, word, plane, sixteen, gammas, values, at + c, 4, 1, below)
 
 
 @part
@@ -40,7 +59,6 @@ def decode_block(first, f, first_gammas, second, s, second_gammas, mode, y0, x0,
     height, width = f.height, f.width
     if mode == POOLED:
         height, width = height // 2, width // 2
-    other = np.empty(f.channels + 16, np.float32)
     for i in range(rows):
         y = y0 + i
         for j in range(columns):
@@ -50,11 +68,7 @@ def decode_block(first, f, first_gammas, second, s, second_gammas, mode, y0, x0,
                 for c in range(step):
                     values[at + c] = 0
             elif mode == POOLED:
-                decode_pixel(first, f, first_gammas, 2 * y, 2 * x, values, at)
-                for q in range(1, 4):
-                    decode_pixel(first, f, first_gammas, 2 * y + q // 2, 2 * x + q % 2, other, 0)
-                    for c in range(0, f.channels, 16):
-                        raise_values(other, c, values, at + c)
+                decode_pooled(first, f, first_gammas, 2 * y, 2 * x, values, at)
             else:
                 decode_pixel(first, f, first_gammas, y, x, values, at)
                 if mode == CONCATENATED:
@@ -195,12 +209,11 @@ def separable_popcount(
         if count == 0:
             break
         for p in range(count):
-            for i in range(p * block.step, p * block.step + words * 64):
-                d[i] += middle_offset
             for k in range(words):
-                for m in range(levels):
-                    word = sign_step(d, p * block.step + 64 * k, middle_gammas[m])
-                    planes[(m * words + k) * room + p] = word & middle_valid[k]
+                code_values(
+                    d, p * block.step + 64 * k, middle_offset, middle_gammas, middle_valid[k],
+                    planes, k * room + p, words * room,
+                )  # fmt: skip
         for word in range(o.words):
             for p in range(0, count, 2):
                 pixels = min(2, count - p)

@@ -104,21 +104,19 @@ def popcount_block(
     def generate(context, builder, signature, arguments):
         x, t = dict(zip(names, arguments, strict=False)), dict(zip(names, signature.args, strict=False))
         counts = _counts(context, builder, x, t, p_count, v_count, m_count, n_count)
-        floats, ints = ir.VectorType(F32, WORDS), ir.VectorType(I32, WORDS)
-        for v in range(v_count):
-            start = _load(context, builder, t["base"], x["base"], _plus(builder, x["bat"], v * WORDS), floats)
-            totals = [start] * p_count
-            for m in range(m_count):
-                for n in range(n_count):
-                    factor = _load(context, builder, t["factors"], x["factors"], I64(m * n_count + n), F32)
-                    factor = _splat(builder, factor, WORDS)
-                    for p in range(p_count):
-                        count = builder.trunc(builder.load(counts[m][n][p][v]), ints)
-                        product = builder.fmul(builder.sitofp(count, floats), factor, flags=FUSED)
-                        totals[p] = builder.fadd(totals[p], product, flags=FUSED)
-            for p in range(p_count):
-                place = _plus(builder, x["sat"], 64 * p + v * WORDS)
-                _store(context, builder, t["sums"], x["sums"], place, totals[p])
+        filters = v_count * WORDS
+        floats = ir.VectorType(F32, filters)
+        totals = [_load(context, builder, t["base"], x["base"], x["bat"], floats)] * p_count
+        for m in range(m_count):
+            for n in range(n_count):
+                factor = _load(context, builder, t["factors"], x["factors"], I64(m * n_count + n), F32)
+                factor = _splat(builder, factor, filters)
+                for p in range(p_count):
+                    count = _narrowed(builder, [builder.load(place) for place in counts[m][n][p]])
+                    product = builder.fmul(builder.sitofp(count, floats), factor, flags=FUSED)
+                    totals[p] = builder.fadd(totals[p], product, flags=FUSED)
+        for p in range(p_count):
+            _store(context, builder, t["sums"], x["sums"], _plus(builder, x["sat"], 64 * p), totals[p])
         return context.get_dummy_value()
 
     kinds = (a, "i", "i", offsets, "i", w, "i", "i", factors, base, "i", sums, "i", pixels, vectors, ms, ns)
@@ -158,54 +156,78 @@ def popcount_sign_block(typingctx, a, at, offsets, depth, w, wat, limits, lat, o
     return _void(typingctx, a, w, limits, out, kinds), generate
 
 
-@intrinsic
-def sign_step(typingctx, values, at, gamma):
-    """One residual sign of 64 floats: returns the word of ``b = (v >= 0)``, and does ``v -= b ? gamma : -gamma``."""
+@intrinsic(prefer_literal=True)
+def code_word(typingctx, values, at, offset, gammas, mask, out, oat, ostep, levels):
+    """Code 64 floats as residual signs: the word of plane m goes to ``oat + m * ostep``.
+
+    ::
+
+        r = values + offset;   for every m:  b = (r >= 0), r -= b ? gammas[m] : -gammas[m]
+
+    Bits that `mask` lacks become 0.
+    """
+    count = levels.literal_value
 
     def generate(context, builder, signature, arguments):
-        array, position, step = arguments
+        names = ("values", "at", "offset", "gammas", "mask", "out", "oat", "ostep")
+        x, t = dict(zip(names, arguments, strict=False)), dict(zip(names, signature.args, strict=False))
         vector = ir.VectorType(F32, 64)
-        value = _load(context, builder, signature.args[0], array, position, vector)
-        positive = builder.fcmp_ordered(">=", value, ir.Constant(vector, [0.0] * 64))
-        down, up = _splat(builder, step, 64), _splat(builder, builder.fneg(step), 64)
-        rest = builder.fsub(value, builder.select(positive, down, up))
-        _store(context, builder, signature.args[0], array, position, rest)
-        return builder.bitcast(positive, I64)
-
-    return types.uint64(values, types.int64, types.float32), generate
-
-
-@intrinsic
-def first_value(typingctx, word, gamma, values, at):
-    """Write 16 floats: ``bit c ? gamma : -gamma`` of the 16 lowest bits of `word`."""
-    return types.void(types.uint64, types.float32, values, types.int64), _value_writer(False)
-
-
-@intrinsic
-def next_value(typingctx, word, gamma, values, at):
-    """Add to 16 floats: ``bit c ? gamma : -gamma`` of the 16 lowest bits of `word`."""
-    return types.void(types.uint64, types.float32, values, types.int64), _value_writer(True)
-
-
-@intrinsic
-def raise_values(typingctx, other, oat, values, at):
-    """``values = max(values, other)``, 16 floats of each."""
-
-    def generate(context, builder, signature, arguments):
-        vector = ir.VectorType(F32, 16)
-        a = _load(context, builder, signature.args[0], arguments[0], arguments[1], vector)
-        b = _load(context, builder, signature.args[2], arguments[2], arguments[3], vector)
-        _store(
-            context,
-            builder,
-            signature.args[2],
-            arguments[2],
-            arguments[3],
-            builder.select(builder.fcmp_ordered(">", a, b), a, b),
-        )
+        value = _load(context, builder, t["values"], x["values"], x["at"], vector)
+        value = builder.fadd(value, _splat(builder, x["offset"], 64))
+        for m in range(count):
+            positive = builder.fcmp_ordered(">=", value, ir.Constant(vector, [0.0] * 64))
+            place = builder.add(x["oat"], builder.mul(x["ostep"], I64(m)))
+            word = builder.and_(builder.bitcast(positive, I64), x["mask"])
+            _store(context, builder, t["out"], x["out"], place, word)
+            if m + 1 < count:
+                gamma = _load(context, builder, t["gammas"], x["gammas"], I64(m), F32)
+                down, up = _splat(builder, gamma, 64), _splat(builder, builder.fneg(gamma), 64)
+                value = builder.fsub(value, builder.select(positive, down, up))
         return context.get_dummy_value()
 
-    return types.void(other, types.int64, values, types.int64), generate
+    i = types.int64
+    kinds = (values, i, types.float32, gammas, types.uint64, out, i, i, levels)
+    return types.void(*kinds), generate
+
+
+@intrinsic(prefer_literal=True)
+def decode_chunk(typingctx, source, word, plane, part, gammas, values, at, levels, pooled, below):
+    """Write what the codes of 16 channels stand for: ``sum_m (bit ? gammas[m] : -gammas[m])``.
+
+    The bits are the `part`-th 16 (0 to 3) of the words at ``word + m * plane``. Where `pooled` is 1 the largest value
+    of four pixels is written: of these words, those behind them, and those `below` words further of both.
+    """
+    count, largest = levels.literal_value, pooled.literal_value
+
+    def generate(context, builder, signature, arguments):
+        names = ("source", "word", "plane", "part", "gammas", "values", "at", "levels", "pooled", "below")
+        x, t = dict(zip(names, arguments, strict=True)), dict(zip(names, signature.args, strict=True))
+        data = context.make_array(t["source"])(context, builder, x["source"]).data
+        octets = builder.bitcast(data, I16.as_pointer())  # the lowest bits come first in memory
+
+        def value(word):
+            total = None
+            for m in range(count):
+                place = builder.add(word, builder.mul(x["plane"], I64(m)))
+                place = builder.add(builder.mul(place, I64(4)), x["part"])
+                bits = builder.load(builder.gep(octets, [place]))
+                mask = builder.bitcast(bits, ir.VectorType(ir.IntType(1), 16))
+                gamma = _load(context, builder, t["gammas"], x["gammas"], I64(m), F32)
+                signed = builder.select(mask, _splat(builder, gamma, 16), _splat(builder, builder.fneg(gamma), 16))
+                total = signed if total is None else builder.fadd(total, signed)
+            return total
+
+        result = value(x["word"])
+        if largest:
+            lower = builder.add(x["word"], x["below"])
+            for word in (builder.add(x["word"], I64(1)), lower, builder.add(lower, I64(1))):
+                other = value(word)
+                result = builder.select(builder.fcmp_ordered(">", other, result), other, result)
+        _store(context, builder, t["values"], x["values"], x["at"], result)
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(source, i, i, i, gammas, values, i, levels, pooled, i), generate
 
 
 @intrinsic
@@ -336,21 +358,6 @@ def _counts(context, builder, x, t, p_count, v_count, m_count, n_count):
     return counts
 
 
-def _value_writer(add):
-    def generate(context, builder, signature, arguments):
-        word, gamma, array, position = arguments
-        vector = ir.VectorType(F32, 16)
-        mask = builder.bitcast(builder.trunc(word, I16), ir.VectorType(ir.IntType(1), 16))
-        up, down = _splat(builder, gamma, 16), _splat(builder, builder.fneg(gamma), 16)
-        value = builder.select(mask, up, down)
-        if add:
-            value = builder.fadd(_load(context, builder, signature.args[2], array, position, vector), value)
-        _store(context, builder, signature.args[2], array, position, value)
-        return context.get_dummy_value()
-
-    return generate
-
-
 def _void(typingctx, a, w, base, sums, kinds):
     return types.void(*(types.int64 if kind == "i" else kind for kind in kinds))
 
@@ -394,6 +401,16 @@ def _joined(builder, vectors):
         order = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
         vectors = [builder.shuffle_vector(a, b, order) for a, b in zip(vectors[::2], vectors[1::2], strict=True)]
     return vectors[0]
+
+
+def _narrowed(builder, vectors):
+    """Concatenate vectors of 64-bit numbers below 2^31, a power of two of them, as 32-bit ones."""
+    halves = [builder.bitcast(v, ir.VectorType(I32, 2 * v.type.count)) for v in vectors]
+    pairs = []
+    for a, b in zip(halves[::2], halves[1::2], strict=True):
+        order = ir.Constant(ir.VectorType(I32, a.type.count), list(range(0, 2 * a.type.count, 2)))
+        pairs.append(builder.shuffle_vector(a, b, order))
+    return _joined(builder, pairs)
 
 
 def _population_count(builder, kind):

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from blunet.cli.benchmark import benchmark
 from blunet.cli.compress import compress
 from blunet.cli.demo import demo
 from blunet.cli.evaluate import evaluate
@@ -52,6 +53,7 @@ app.command()(info)
 app.command("import-weights")(import_weights)
 app.command()(evaluate)
 app.command()(compress)
+app.command()(benchmark)
 
 
 def main() -> None:

@@ -62,6 +62,9 @@ def ends_well(command: Callable[P, None]) -> Callable[P, None]:
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         # Our own sentence says what is wrong; libraries would say it too, at more length.
         logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+        compiling = logging.getLogger("blunet.packed.kernels.compiled")
+        compiling.setLevel(logging.INFO)
+        compiling.addHandler(_Notes())
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
             with _warnings_as_notes():
@@ -74,6 +77,13 @@ def ends_well(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(INTERRUPTED) from e
 
     return run
+
+
+class _Notes(logging.Handler):
+    """Prints what is logged as lines about the work."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(record.getMessage())
 
 
 @contextmanager

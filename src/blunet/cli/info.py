@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from blunet.cli.console import ends_well, print_json, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from blunet.jobs.models import ModelFile
+    from blunet.jobs.models import ModelFile, ProgramStep
 
 NAMES = {"unet": "U-Net", "lightweight": "Lightweight U-Net", "blunet": "BLU-Net"}
 
@@ -20,12 +21,22 @@ NAMES = {"unet": "U-Net", "lightweight": "Lightweight U-Net", "blunet": "BLU-Net
 @ends_well
 def info(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .blunet or .keras file.")],
+    program: Annotated[
+        bool, typer.Option("--program", help="Also time every operation of a packed network, at 512 x 512.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the description as JSON.")] = False,
 ) -> None:
     """Tell what is in a model file."""
-    from blunet.jobs.models import inspect_model
+    from blunet.jobs.models import inspect_model, measure_program
 
     found = inspect_model(model)
+    if program:
+        steps = measure_program(model)
+        if as_json:
+            print_json({**found.to_dict(), "program": [asdict(step) for step in steps]})
+        else:
+            _program(steps)
+        return
     if as_json:
         print_json(found.to_dict())
         return
@@ -33,6 +44,16 @@ def info(
     wide = max(len(name) for name, _ in rows)
     for name, value in rows:
         say(f"{name:<{wide}}  {value}" if name else "")
+
+
+def _program(steps: list[ProgramStep]) -> None:
+    """Print the operations with their costs."""
+    say(f"{'layer':<22}{'kernel':<15}{'source':<14}{'pairs':>6}{'weights':>12}{'float':>12}{'binary':>12}{'time':>12}")
+    for s in steps:
+        products = "".join(f"{n / 1e6:>8,.0f} Mac" if n else f"{'':>12}" for n in (s.float_products, s.bit_products))
+        place = f"{s.layer:<22}{s.kernel:<15}{s.source:<14}{s.pairs or '':>6}{s.weight_bytes / 1024:>8,.0f} KiB"
+        say(f"{place}{products}{1000 * s.seconds:>9.2f} ms")
+    say(f"{'all, 512 x 512':<22}{1000 * sum(s.seconds for s in steps):>80.2f} ms")
 
 
 def _rows(found: ModelFile) -> Iterator[tuple[str, str]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from blunet.architecture import NetworkSettings, census, compression_ratio
 from blunet.errors import InputError
@@ -88,6 +91,73 @@ def inspect_model(path: str | Path) -> ModelFile:
         return ModelFile(path, *read_description(path))
     weights, info = read_file(path)
     return ModelFile(path, weights.settings, info)
+
+
+@dataclass(frozen=True)
+class ProgramStep:
+    """One operation of a packed network's program, with its cost on an image.
+
+    Attributes
+    ----------
+    layer, kernel, source : str
+        The layer's name, the kernel that runs it and what it sees (see `blunet.packed.program.Operation`).
+    pairs : int
+        Pairs of bit planes that are counted.
+    weight_bytes : int
+        Memory of its weights as the kernel wants them.
+    float_products, bit_products : int
+        Multiply-adds of floats, and of signs.
+    seconds : float
+        Measured here, the fastest of three runs.
+    """
+
+    layer: str
+    kernel: str
+    source: str
+    pairs: int
+    weight_bytes: int
+    float_products: int
+    bit_products: int
+    seconds: float
+
+
+def measure_program(path: str | Path | None, size: int = 512, threads: int | None = None) -> list[ProgramStep]:
+    """Compile a packed model and time every operation of its program on a square image.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A `.blunet` file. None: the bundled model.
+    size : int
+        Side of the image in pixels; rounded up to what the network takes.
+    threads : int, optional
+        None: one for each processor.
+
+    Raises
+    ------
+    InputError
+        If the file is not a sound `.blunet` file, or `threads` is not positive.
+    """
+    model = load_model(path, threads=threads)
+    side = -(-size // model.settings.multiple) * model.settings.multiple
+    image = np.random.default_rng(0).random((side, side), np.float32)
+    model.engine.run(image)
+    runs = []
+    for _ in range(3):
+        stamps: list[float] = []
+        model.engine.run(image, lambda stamps=stamps: stamps.append(time.perf_counter()))  # type: ignore[misc]
+        runs.append(np.diff([*stamps, time.perf_counter()]))
+    fastest = np.min(runs, axis=0)
+    steps = []
+    for operation, seconds in zip(model.engine.program, fastest, strict=True):
+        floats, bits = operation.multiplications(side, side)
+        layer = operation.layer
+        pairs = operation.pairs if bits else 0
+        size_of = operation.weight_bytes
+        steps.append(
+            ProgramStep(layer.name, operation.kind, layer.source, pairs, size_of, floats, bits, float(seconds))
+        )
+    return steps
 
 
 def _is_keras(path: Path) -> bool:

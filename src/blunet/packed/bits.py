@@ -73,7 +73,7 @@ def tie_break(gammas: NDArray[np.float32]) -> np.float32:
     Such a sum has few terms of few magnitudes, and is 0 often: two taps cancel. In floats it is then 0 or not as the
     order of the additions has it; this makes it positive in every engine, like a 0 everywhere else.
     """
-    return np.float32(1e-4) * np.abs(gammas).sum(dtype=np.float32)
+    return np.float32(1e-4 * np.abs(gammas).sum(dtype=np.float32))
 
 
 def residual_value(signs: NDArray[np.bool_], gammas: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -26,8 +26,8 @@ OPTIONS: Any = {"nogil": True, "boundscheck": False, "error_model": "numpy", "fa
 VARIABLE = "BLUNET_KERNEL_CACHE"
 
 log = logging.getLogger(__name__)
-#: Called before the first compilation of a process, for instance to tell the user why it takes seconds.
-listeners: list[Callable[[], None]] = []
+#: Told (at level INFO) before the first compilation of a process, which takes seconds.
+COMPILING = "Compiling kernels, once for this computer: up to 20 seconds."
 _told: list[bool] = []
 
 #: Compiles a function that kernels are made of.
@@ -146,20 +146,19 @@ class _KernelCache(_FunctionCache):
         try:
             found = super().load_overload(sig, target_context)
         except Exception as e:
-            log.info("Compiled kernels are dropped, which cannot be read: %s", e)
+            log.debug("Compiled kernels are dropped, which cannot be read: %s", e)
             self._drop()
             found = None
         if found is None and not _told:
             _told.append(True)
-            for listener in listeners:
-                listener()
+            log.info(COMPILING)
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
         except Exception as e:
-            log.info("Compiled kernels cannot be kept: %s", e)
+            log.debug("Compiled kernels cannot be kept: %s", e)
 
     def _drop(self) -> None:
         for file in Path(self.cache_path).glob(f"{self._impl.filename_base}.*"):

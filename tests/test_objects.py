@@ -147,3 +147,12 @@ def test_real_cells_in_contact_are_parted(shared_data):
 def test_settings_out_of_range(changes, words):
     with pytest.raises(InputError, match=words):
         label_objects(**{"probability": np.zeros((4, 4)), "threshold": 0.5, **changes})
+
+
+@pytest.mark.parametrize("pixels", [1, 70, 500, 10**9])
+def test_small_parts_are_dropped_in_bands_as_in_the_whole(monkeypatch, pixels):
+    monkeypatch.setattr("blunet.segmentation.objects.PIXELS_PER_BAND", pixels)
+    noise = np.random.default_rng(3).random((61, 35)) > 0.45  # parts that wind through many bands
+    for min_size in (0, 1, 2, 9, 60):
+        whole = label_objects(noise.astype(float), 0.5, "components", min_size) > 0
+        assert np.array_equal(label_objects(noise.astype(float), 0.5, "mask", min_size), whole)

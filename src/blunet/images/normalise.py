@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: At most about this many pixels of one frame are looked at for its percentiles (a regular grid of them).
 PIXELS_PER_FRAME = 2**18
+#: Images are looked at in bands of whole rows, of about so many pixels.
+PIXELS_PER_BAND = 2**21
 #: The background is blurred on means of blocks, so many to a sigma: no visible difference, far less work.
 BLOCKS_PER_SIGMA = 4
 
@@ -123,10 +125,10 @@ def estimate(frames: Iterable[NDArray[Any]], settings: Normalisation) -> Limits:
         check_image(frame)
         if settings.method == "range":
             return type_limits(frame.dtype)
-        values = _without_shading(frame, settings.shading)
-        lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
-        step = math.ceil(math.sqrt(values.size / PIXELS_PER_FRAME))
-        samples.append(values[::step, ::step].ravel())
+        step = math.ceil(math.sqrt(frame.size / PIXELS_PER_FRAME))
+        for rows, values in _Lifted(frame, settings.shading).bands():
+            lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
+            samples.append(values[-rows.start % step :: step, ::step].ravel())
     if not samples:
         raise InputError("There is no frame to normalise; give at least one.")
     low, high = np.percentile(np.concatenate(samples), [settings.low, settings.high])
@@ -160,20 +162,39 @@ def normalise(image: NDArray[Any], settings: Normalisation, limits: Limits | Non
     UserWarning
         If all pixels have one value.
     """
-    check_image(image)
-    if image.min() == image.max():
-        warnings.warn(
-            f"The image is constant (every pixel is {image.flat[0]}): no object can be seen in it.",
-            UserWarning,
-            stacklevel=2,
-        )
-    low, high = limits if limits is not None else estimate([image], settings)
-    values = _without_shading(image, settings.shading)
-    if not low < high:
-        return np.zeros(image.shape, np.float32)
-    scaled = values - values.dtype.type(low)
-    scaled *= 1 / (high - low)
-    return np.clip(scaled, 0, 1, out=scaled).astype(np.float32, copy=False)
+    return Normaliser(image, settings, limits).part(slice(None), slice(None))
+
+
+class Normaliser:
+    """Brings any part of one raw image to [0, 1], as `normalise` does with the whole, in the memory of that part.
+
+    Parameters
+    ----------
+    image, settings, limits
+        As in `normalise`, which says what is raised and warned of.
+    """
+
+    def __init__(self, image: NDArray[Any], settings: Normalisation, limits: Limits | None = None) -> None:
+        check_image(image)
+        if image.min() == image.max():
+            warnings.warn(
+                f"The image is constant (every pixel is {image.flat[0]}): no object can be seen in it.",
+                UserWarning,
+                stacklevel=3,
+            )
+        self.shape: tuple[int, int] = (image.shape[0], image.shape[1])
+        self._limits = limits if limits is not None else estimate([image], settings)
+        self._lifted = _Lifted(image, settings.shading)
+
+    def part(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Return the part of the image between these rows and columns as float32 in [0, 1]."""
+        values = self._lifted.part(rows, columns)
+        low, high = self._limits
+        if not low < high:
+            return np.zeros(values.shape, np.float32)
+        values -= values.dtype.type(low)
+        values *= 1 / (high - low)
+        return np.clip(values, 0, 1, out=values).astype(np.float32, copy=False)
 
 
 def type_limits(dtype: np.dtype[Any]) -> Limits:
@@ -210,19 +231,40 @@ def slow_background(image: NDArray[np.floating[Any]], sigma: float) -> NDArray[n
     ndarray of shape (Y, X), float32
         The blurred block means, interpolated linearly between the blocks' centres.
     """
-    from scipy.ndimage import gaussian_filter
-
-    height, width = image.shape
-    rows, columns = (math.ceil(size / max(1, int(sigma / BLOCKS_PER_SIGMA))) for size in image.shape)
-    means = _along_both(_averaging(height, rows), image, _averaging(width, columns))
-    blurred = gaussian_filter(means, (sigma * rows / height, sigma * columns / width), mode="reflect")
-    return _along_both(_interpolation(height, rows), blurred, _interpolation(width, columns))
+    everything = slice(None)
+    return _Background(image.shape, sigma, [(slice(0, len(image)), image)]).part(everything, everything)
 
 
-def _along_both(down: csr_array, image: NDArray[np.floating[Any]], across: csr_array) -> NDArray[np.float32]:
-    """Multiply the image's columns by `down` and its rows by `across`."""
-    halfway = np.ascontiguousarray((down @ image).T)
-    return np.ascontiguousarray((across @ halfway).T, np.float32)
+class _Background:
+    """A slow background: blurred means of blocks, from which any part is interpolated.
+
+    Parameters
+    ----------
+    shape : (Y, X)
+    sigma : float
+        Standard deviation of the Gaussian in pixels.
+    bands : iterable of (slice, ndarray)
+        The image, some rows after the other.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], sigma: float, bands: Iterable[tuple[slice, NDArray[np.floating[Any]]]]
+    ) -> None:
+        from scipy.ndimage import gaussian_filter
+
+        height, width = shape
+        rows, columns = (math.ceil(size / max(1, int(sigma / BLOCKS_PER_SIGMA))) for size in shape)
+        down, across = _averaging(height, rows), _averaging(width, columns)
+        halfway = np.zeros((rows, width), np.float32)
+        for where, values in bands:
+            halfway += (down[:, where] @ values).astype(np.float32, copy=False)
+        means = np.ascontiguousarray((across @ np.ascontiguousarray(halfway.T)).T, np.float32)
+        self._blurred = gaussian_filter(means, (sigma * rows / height, sigma * columns / width), mode="reflect")
+        self._down, self._across = _interpolation(height, rows), _interpolation(width, columns)
+
+    def part(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        halfway = np.ascontiguousarray((self._down[rows] @ self._blurred).T)
+        return np.ascontiguousarray((self._across[columns] @ halfway).T, np.float32)
 
 
 def _averaging(size: int, blocks: int) -> csr_array:
@@ -250,15 +292,40 @@ def _interpolation(size: int, blocks: int) -> csr_array:
     )
 
 
-def _without_shading(image: NDArray[Any], sigma: float | None) -> NDArray[np.floating[Any]]:
-    """Return the image as floats, less its slow background; exactly 0 where the image is constant."""
-    # float32 holds integers of 16 bits exactly; wider types may carry a large offset.
-    wide = image.dtype.itemsize > (4 if image.dtype.kind == "f" else 2)
-    values: NDArray[np.floating[Any]] = image.astype(np.float64 if wide else np.float32)
-    if sigma is None:
+class _Lifted:
+    """An image as floats, less its slow background where one is to be removed; made part by part."""
+
+    def __init__(self, image: NDArray[Any], sigma: float | None) -> None:
+        self._image = image
+        # float32 holds integers of 16 bits exactly; wider types may carry a large offset.
+        self._wide = image.dtype.itemsize > (4 if image.dtype.kind == "f" else 2)
+        self._ground: _Background | None = None
+        self._lowest = None
+        if sigma is not None:
+            self._lowest = image.min()
+            if not np.isfinite(self._raised(image.max()[np.newaxis])).all():
+                raise InputError(
+                    f"The image's values reach {float(image.max()):.3g}, beyond 32-bit floats; rescale them."
+                )
+            self._ground = _Background(image.shape, sigma, self.bands())
+
+    def bands(self) -> Iterator[tuple[slice, NDArray[np.floating[Any]]]]:
+        """Yield the image's rows in bands of about `PIXELS_PER_BAND`."""
+        height, width = self._image.shape
+        step = max(1, PIXELS_PER_BAND // width)
+        for start in range(0, height, step):
+            rows = slice(start, min(start + step, height))
+            yield rows, self.part(rows, slice(0, width))
+
+    def part(self, rows: slice, columns: slice) -> NDArray[np.floating[Any]]:
+        """Return a part as an array of its own; exactly 0 where the image is constant and its shading removed."""
+        values = self._raised(self._image[rows, columns])
+        if self._ground is not None:
+            values -= self._ground.part(rows, columns)
         return values
-    lifted: NDArray[np.floating[Any]] = (values - values.min()).astype(np.float32, copy=False)
-    if not np.isfinite(lifted.max()):
-        raise InputError(f"The image's values reach {float(image.max()):.3g}, beyond 32-bit floats; rescale them.")
-    lifted -= slow_background(lifted, sigma)
-    return lifted
+
+    def _raised(self, part: NDArray[Any]) -> NDArray[np.floating[Any]]:
+        values: NDArray[np.floating[Any]] = part.astype(np.float64 if self._wide else np.float32)
+        if self._lowest is None:
+            return values
+        return (values - values.dtype.type(self._lowest)).astype(np.float32, copy=False)

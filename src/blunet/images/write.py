@@ -55,6 +55,11 @@ def write_labels(
     """
     stack = not isinstance(labels, np.ndarray) or labels.ndim == 3
     packed, largest, shape = [], 0, (0, 0)
+    if isinstance(labels, np.ndarray) and labels.ndim == 2 and labels.dtype.kind in "bui":
+        kind = _label_type(int(labels.max(initial=0)))
+        single = (frame.astype(kind, copy=False) for frame in [labels])
+        _write(path, single, labels.shape, kind, pixel_size, unit, description)
+        return
     for frame in labels if stack else [labels]:
         values = np.asarray(frame)
         if values.dtype.kind not in "bui":
@@ -63,9 +68,13 @@ def write_labels(
         packed.append(zlib.compress(values.astype(np.uint32).tobytes(), 1))
     if not packed:
         raise InputError(f"There are no labels to write to '{path}'; give at least one frame.")
-    dtype = np.dtype(np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32)
+    dtype = _label_type(largest)
     frames = (np.frombuffer(zlib.decompress(data), np.uint32).reshape(shape).astype(dtype) for data in packed)
     _write(path, frames, (len(packed), *shape)[not stack :], dtype, pixel_size, unit, description)
+
+
+def _label_type(largest: int) -> np.dtype[Any]:
+    return np.dtype(np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32)
 
 
 def write_probability(

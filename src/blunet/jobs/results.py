@@ -60,21 +60,33 @@ class Results:
     def add(
         self,
         frame: NDArray[Any],
-        probability: NDArray[np.float32],
-        labels: NDArray[np.int32],
-        threshold: float,
+        labels: NDArray[Any],
+        foreground: float,
+        probability: NDArray[np.float32] | None = None,
     ) -> None:
-        """Take the next frame (Y, X) and what was found in it."""
+        """Take the next frame (Y, X) and what was found in it.
+
+        Parameters
+        ----------
+        frame : ndarray of shape (Y, X)
+        labels : ndarray of shape (Y, X)
+            Numbered from 1 without gaps, or a mask of booleans.
+        foreground : float
+            Part of the pixels whose probability is above the threshold.
+        probability : ndarray of shape (Y, X), optional
+            Needed if it will be written.
+        """
         number = len(self._foreground)
-        self.objects += int(np.unique(labels).size - np.any(labels == 0))
-        self._foreground.append(float(np.mean(probability > threshold)))
+        self.objects += int(labels.max())
+        self._foreground.append(foreground)
         self._labels.add(labels)
         if PROBABILITY in self.files:
+            assert probability is not None
             self._probability.add(probability)
         if OBJECTS in self.files:
             self._tables.append(
                 measure(
-                    labels,
+                    labels.astype(np.int32, copy=False),
                     frame,
                     pixel_size=self.image.pixel_size,
                     unit=self.image.unit,
@@ -97,25 +109,40 @@ class Results:
         if OBJECTS in paths:
             write_measurements(paths[OBJECTS], self._tables)
         if PROBABILITY in paths:
-            maps = next(iter(self._probability)) if single else iter(self._probability)
+            maps = self._probability.single() if single else iter(self._probability)
             frames = None if single else self.image.frames
             write_probability(paths[PROBABILITY], maps, frames=frames, **place, description=description)
-        found = next(iter(self._labels)) if single else iter(self._labels)
+        found = self._labels.single() if single else iter(self._labels)
         write_labels(paths[LABELS], found, **place, description=description)
         return [path for file, path in paths.items() if file != LABELS] + [paths[LABELS]]
 
 
 class _Spool:
-    """Frames of one shape and type, one behind the other."""
+    """Frames of one shape and type, one behind the other; a single one stays as it is."""
 
     def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         self.dtype, self.shape = dtype, shape
+        self._first: NDArray[Any] | None = None
         self._file = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - closed by its owner
 
     def add(self, frame: NDArray[Any]) -> None:
+        if self._first is None and not self._file.tell():
+            self._first = frame
+            return
+        if self._first is not None:
+            self._file.write(np.ascontiguousarray(self._first, self.dtype).tobytes())
+            self._first = None
         self._file.write(np.ascontiguousarray(frame, self.dtype).tobytes())
 
+    def single(self) -> NDArray[Any]:
+        """Return the only frame, which was added last."""
+        assert self._first is not None
+        return self._first
+
     def __iter__(self) -> Iterator[NDArray[Any]]:
+        if self._first is not None:
+            yield self._first
+            return
         self._file.seek(0)
         size = self.dtype.itemsize * int(np.prod(self.shape))
         while data := self._file.read(size):

@@ -18,8 +18,8 @@ from blunet.images.read import open_image
 from blunet.images.write import read_description
 from blunet.jobs.events import CancelToken, FrameDone, Segmented, Skipped, Started, Warned
 from blunet.jobs.results import LABELS, OBJECTS, PROBABILITY, Results
-from blunet.segmentation.objects import MIN_SIZE, Objects, check_settings, label_objects
-from blunet.segmentation.predict import probability, shared_limits
+from blunet.segmentation.objects import MIN_SIZE, Objects, check_settings, label_foreground
+from blunet.segmentation.predict import foreground, probability, shared_limits
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.scale import scale_factor
 
@@ -147,13 +147,20 @@ def _segment_frames(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
-                found = probability(frame, model, diameter=settings.diameter, limits=limits, check=cancel.check)
+                found = None
+                if PROBABILITY in results.files:
+                    found = probability(frame, model, diameter=settings.diameter, limits=limits, check=cancel.check)
+                    inside = found > threshold
+                else:
+                    inside = foreground(
+                        frame, model, threshold, diameter=settings.diameter, limits=limits, check=cancel.check
+                    )
             except InputError as e:
                 raise InputError(f"{place}{e}") from e
         for warning in caught:
             yield Warned(image.path, f"{place}{warning.message}")
-        labels = label_objects(found, threshold, settings.objects, settings.min_size)
-        results.add(frame, found, labels, threshold)
+        labels = label_foreground(inside, settings.objects, settings.min_size)
+        results.add(frame, labels, float(inside.mean()), found)
         if stack:
             yield FrameDone(image.path, number, image.frames)
     cancel.check()

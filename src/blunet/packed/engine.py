@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -45,8 +45,14 @@ class Engine:
         self.settings = weights.settings
         self.threads = thread_count(threads)
         self.program = compile_program(weights)
+        self._inputs = inputs_of(self.program)
+        self._last_seen: dict[str, list[str]] = {}
+        for name in self._inputs:
+            if seen := [layer for layer, inputs in self._inputs.items() if name in inputs]:
+                self._last_seen.setdefault(seen[-1], []).append(name)
+        self._shape: tuple[int, ...] = ()
         self._pool = ThreadPoolExecutor(self.threads, "blunet") if self.threads > 1 else None
-        self._room: dict[tuple[str, Map], Words] = {}
+        self._free: dict[Map, list[Words]] = {}
         self._lock = threading.Lock()
 
     def run(self, image: NDArray[np.float32], check: Check | None = None) -> NDArray[np.float32]:
@@ -67,7 +73,7 @@ class Engine:
         if image.ndim != 2 or any(n % self.settings.multiple for n in image.shape):
             raise ValueError(f"sides of {image.shape} are not multiples of {self.settings.multiple}")
         with self._lock:  # the feature maps' memory is kept from run to run
-            return self._run(np.asarray(image, np.float32), check)[0]
+            return self._run(np.asarray(image, np.float32), check)
 
     def codes(self, image: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
         """Return the codes of every layer but the output, to compare them with another engine's.
@@ -82,44 +88,63 @@ class Engine:
         dict of str to ndarray of bool, shape (M, H / 2^level, W / 2^level, filters)
             By the layers' names; see `residual_code`.
         """
+        codes: dict[str, NDArray[np.bool_]] = {}
         with self._lock:
-            _, maps = self._run(np.asarray(image, np.float32), None)
-            return {name: unpacked(words, m) for name, (words, m, _) in maps.items()}
+            self._run(np.asarray(image, np.float32), None, codes)
+        return codes
 
-    def _run(self, image: NDArray[np.float32], check: Check | None) -> tuple[NDArray[np.float32], dict[str, Source]]:
-        maps: dict[str, Source] = {}
-        previous = ""
+    def _run(
+        self, image: NDArray[np.float32], check: Check | None, codes: dict[str, NDArray[np.bool_]] | None = None
+    ) -> NDArray[np.float32]:
         result = np.empty(image.shape, np.float32)
-        for operation in self.program:
-            if check is not None:
-                check()
-            layer = operation.layer
-            if operation.kind == "output":
-                self._output(operation, maps[previous], result)
-                break
-            o = self._map(operation, image.shape)
-            out = self._words(operation, o)
-            if operation.kind == "image":
-                self._image(operation, image, out, o)
-            else:
-                sources = [maps[layer.skip], maps[previous]] if layer.skip else [maps[previous]]
-                self._layer(operation, sources, out, o)
-            maps[layer.name] = out, o, operation.arrays["gammas"]
-            previous = layer.name
-        return result, maps
+        maps: dict[str, Source] = {}
+        if self._shape != image.shape:
+            self._shape = image.shape
+            self._free.clear()
+        try:
+            for operation in self.program:
+                if check is not None:
+                    check()
+                self._step(operation, image, maps, result)
+                layer = operation.layer
+                if codes is not None and layer.name in maps:
+                    codes[layer.name] = unpacked(*maps[layer.name][:2])
+                for name in self._last_seen.get(layer.name, ()):
+                    self._release(maps.pop(name))
+        finally:
+            for source in maps.values():
+                self._release(source)
+        return result
+
+    def _step(
+        self, operation: Operation, image: NDArray[np.float32], maps: dict[str, Source], result: NDArray[np.float32]
+    ) -> None:
+        """Run one operation."""
+        layer = operation.layer
+        if operation.kind == "output":
+            self._output(operation, maps[self._inputs[layer.name][-1]], result)
+            return
+        o = self._map(operation, image.shape)
+        out = self._room(o)
+        maps[layer.name] = out, o, operation.arrays["gammas"]
+        if operation.kind == "image":
+            self._image(operation, image, out, o)
+        else:
+            self._layer(operation, [maps[name] for name in self._inputs[layer.name]], out, o)
 
     def _map(self, operation: Operation, shape: tuple[int, ...]) -> Map:
         layer = operation.layer
         levels = self.settings.residual_levels.activation
         return map_of(shape[0] >> layer.level, shape[1] >> layer.level, layer.filters, levels)
 
-    def _words(self, operation: Operation, o: Map) -> Words:
+    def _room(self, o: Map) -> Words:
         """Return room for a map; its border is 0 from the beginning and never written."""
-        key = operation.layer.name, o
-        if key not in self._room:
-            self._room = {k: v for k, v in self._room.items() if k[0] != key[0]}
-            self._room[key] = np.zeros(o.size, np.uint64)
-        return self._room[key]
+        free = self._free.get(o)
+        return free.pop() if free else np.zeros(o.size, np.uint64)
+
+    def _release(self, source: Source) -> None:
+        words, m, _ = source
+        self._free.setdefault(m, []).append(words)
 
     def _image(self, operation: Operation, image: NDArray[np.float32], out: Words, o: Map) -> None:
         a = operation.arrays
@@ -185,6 +210,17 @@ def window_offsets(s: Map) -> NDArray[np.int64]:
     """Return where the words of a 3 x 3 window lie, tap by tap, from its upper left pixel's word of plane 0 on."""
     row = s.levels * s.words * s.stride
     return np.array([i * row + j + k * s.stride for i in range(3) for j in range(3) for k in range(s.words)], np.int64)
+
+
+def inputs_of(program: Sequence[Operation]) -> dict[str, tuple[str, ...]]:
+    """Return the names of the layers that each layer sees, by its name."""
+    result: dict[str, tuple[str, ...]] = {}
+    before: tuple[str, ...] = ()
+    for operation in program:
+        layer = operation.layer
+        result[layer.name] = ((layer.skip,) if layer.skip else ()) + before
+        before = (layer.name,)
+    return result
 
 
 def unpacked(words: Words, m: Map) -> NDArray[np.bool_]:

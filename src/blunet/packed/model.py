@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from blunet.architecture import NetworkSettings
 from blunet.errors import InputError
-from blunet.images.normalise import Limits, normalise
+from blunet.images.normalise import Limits, Normaliser, check_image
 from blunet.packed.card import ModelInfo
 from blunet.packed.engine import Engine
 from blunet.packed.file import read_file, write_file
-from blunet.packed.tiles import crop_back, pad_to_multiple, tiles
+from blunet.packed.tiles import Window, cropped, padded_part, padded_shape, tiles
 from blunet.packed.weights import BinaryWeights
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "bundled.blunet"
@@ -88,15 +88,44 @@ class PackedModel:
             If the image is not two-dimensional, is empty, or holds NaN or infinite values, or `tile` is not
             positive.
         """
+        image = np.asarray(image)
+        check_image(image)
+        probability = np.empty(image.shape, np.float32)
+        for window, part in self.predict_parts(image, limits=limits, tile=tile, check=check):
+            probability[window] = part
+        return probability
+
+    def predict_parts(
+        self,
+        image: NDArray[Any],
+        *,
+        limits: Limits | None = None,
+        tile: int = TILE,
+        check: Callable[[], None] | None = None,
+    ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+        """Yield the probability of foreground part by part, in memory that does not grow with the image.
+
+        Parameters
+        ----------
+        image, limits, tile, check
+            As in `predict`, and as there for what is raised.
+
+        Yields
+        ------
+        window : (slice, slice)
+            Rows and columns of the image; the windows cover it without overlap.
+        probability : ndarray of float32
+            Of that window.
+        """
         if tile < 1:
             raise InputError(f"The tile's side is {tile} pixels; give a positive number.")
         image = np.asarray(image)
-        scaled = normalise(image, self.info.normalisation, limits)
-        padded = pad_to_multiple(scaled, self.settings.multiple)
-        probability = np.empty_like(padded)
-        for part in tiles(padded.shape, tile, self.settings):
-            probability[part.core] = self.engine.run(padded[part.window], check)[part.inside]
-        return np.ascontiguousarray(crop_back(probability, image.shape))
+        scaled = Normaliser(image, self.info.normalisation, limits)
+        for part in tiles(padded_shape(scaled.shape, self.settings.multiple), tile, self.settings):
+            result = self.engine.run(padded_part(scaled, part.window), check)[part.inside]
+            window = cropped(part.core, scaled.shape)
+            if all(w.stop > w.start for w in window):
+                yield window, result[: window[0].stop - window[0].start, : window[1].stop - window[1].start]
 
     def save(self, path: str | Path) -> None:
         """Write the model to a ``.blunet`` file, replacing it in one step.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,47 @@ def pad_to_multiple(image: NDArray[np.float32], multiple: int) -> NDArray[np.flo
     """
     down, right = (-n % multiple for n in image.shape)
     return np.pad(image, ((0, down), (0, right)), mode="reflect")
+
+
+class Parts(Protocol):
+    """An image that gives parts of itself."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        ...
+
+    def part(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Return the pixels between these rows and columns."""
+        ...
+
+
+def padded_shape(shape: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """Return the shape that `pad_to_multiple` pads an image of `shape` to."""
+    return _round_up(shape[0], multiple), _round_up(shape[1], multiple)
+
+
+def padded_part(image: Parts, window: Window) -> NDArray[np.float32]:
+    """Return what `pad_to_multiple` would show in a window, reading no more of the image than that takes."""
+    rows, columns = (_reflected(size, w) for size, w in zip(image.shape, window, strict=True))
+    first, left = int(rows.min()), int(columns.min())
+    part = image.part(slice(first, int(rows.max()) + 1), slice(left, int(columns.max()) + 1))
+    if part.shape == (rows.size, columns.size):
+        return part
+    return np.ascontiguousarray(part[np.ix_(rows - first, columns - left)])
+
+
+def cropped(window: Window, shape: tuple[int, int]) -> Window:
+    """Return the part of a window that lies in an image of `shape`."""
+    rows, columns = (slice(min(w.start, n), min(w.stop, n)) for w, n in zip(window, shape, strict=True))
+    return rows, columns
+
+
+def _reflected(size: int, window: slice) -> NDArray[np.int64]:
+    """Return which pixels of an axis a padded window shows."""
+    period = max(2 * size - 2, 1)
+    places = np.arange(window.start, window.stop) % period
+    return np.minimum(places, period - places) if size > 1 else np.zeros(places.size, np.int64)
 
 
 def crop_back(result: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:

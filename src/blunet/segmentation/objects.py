@@ -14,6 +14,8 @@ OBJECTS: tuple[Objects, ...] = get_args(Objects)
 
 #: Smallest object (pixels) that stays where nothing else is said.
 MIN_SIZE = 20
+#: Masks are looked at in bands of whole rows, of about so many pixels.
+PIXELS_PER_BAND = 2**21
 #: Two bulges are one object unless the neck between them is narrower than this part of the smaller one.
 NECK = 0.4
 #: Standard deviation (pixels) of the Gaussian that smooths the distance map.
@@ -59,10 +61,15 @@ def label_objects(
     check_settings(threshold, objects, min_size)
     if probability.ndim != 2:
         raise InputError(f"The probability map has the shape {probability.shape}; give one of shape (Y, X).")
-    foreground = probability > threshold
+    return label_foreground(probability > threshold, objects, min_size).astype(np.int32, copy=False)
+
+
+def label_foreground(foreground: NDArray[np.bool_], objects: Objects, min_size: int) -> NDArray[Any]:
+    """Turn foreground (Y, X) into labelled objects, int32, or into a mask without small parts, bool."""
+    if objects == "mask":
+        return without_small_parts(foreground, min_size)
     labels = split_touching(foreground) if objects == "watershed" else connected_parts(foreground)
-    labels = without_small(labels, min_size)
-    return np.minimum(labels, 1) if objects == "mask" else labels
+    return without_small(labels, min_size)
 
 
 def check_settings(threshold: float, objects: str, min_size: int) -> None:
@@ -101,6 +108,59 @@ def without_small(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]
     keep = np.bincount(labels.ravel(), minlength=1) >= max(min_size, 1)
     keep[0] = False
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
+
+
+def without_small_parts(foreground: NDArray[np.bool_], min_size: int) -> NDArray[np.bool_]:
+    """Drop the 4-connected parts of fewer than `min_size` pixels, in bands of rows: labels of one band in memory.
+
+    Parameters
+    ----------
+    foreground : ndarray of shape (Y, X), bool
+    min_size : int
+        In pixels.
+
+    Returns
+    -------
+    ndarray of shape (Y, X), bool
+    """
+    if min_size <= 1:
+        return foreground
+    height, width = foreground.shape
+    step = max(1, PIXELS_PER_BAND // max(width, 1))
+    bands = [slice(start, min(start + step, height)) for start in range(0, height, step)]
+    sizes, pairs, above, first = [np.zeros(1, np.int64)], [], None, 1
+    for rows in bands:  # parts of a band are numbered from `first` on
+        parts = connected_parts(foreground[rows])
+        counts = np.bincount(parts.ravel())[1:]
+        if above is not None:
+            touching = (above > 0) & (parts[0] > 0)
+            pairs.append(np.stack([above[touching], parts[0][touching] + (first - 1)]))
+        above = np.where(parts[-1] > 0, parts[-1].astype(np.int64) + (first - 1), 0)
+        sizes.append(counts)
+        first += len(counts)
+    keep = _joined_sizes(np.concatenate(sizes), pairs) >= min_size
+    keep[0] = False
+    result = np.empty_like(foreground)
+    first = 1
+    for rows, counts in zip(bands, sizes[1:], strict=True):
+        parts = connected_parts(foreground[rows])
+        result[rows] = np.concatenate([[False], keep[first : first + len(counts)]])[parts]
+        first += len(counts)
+    return result
+
+
+def _joined_sizes(sizes: NDArray[np.int64], pairs: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return for every part the size of all parts that it hangs together with."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not pairs:
+        return sizes
+    a, b = np.concatenate(pairs, axis=1)
+    graph = coo_array((np.ones(a.size, np.bool_), (a, b)), shape=(sizes.size, sizes.size))
+    _, whole = connected_components(graph, directed=False)
+    joined: NDArray[np.int64] = np.bincount(whole, weights=sizes)[whole].astype(np.int64)
+    return joined
 
 
 def split_touching(foreground: NDArray[np.bool_], neck: float = NECK) -> NDArray[np.int32]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.images.normalise import Limits, check_image, estimate
+from blunet.packed.model import PackedModel
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.scale import rescale, resize, scale_factor
 
@@ -51,6 +52,28 @@ def probability(
     found = model.predict(scaled, limits=limits, check=check)
     height, width = image.shape
     return found if found.shape == image.shape else resize(found, (height, width), cubic=False)
+
+
+def foreground(
+    image: NDArray[Any],
+    model: Predictor,
+    threshold: float,
+    *,
+    diameter: float | None = None,
+    limits: Limits | None = None,
+    check: Callable[[], None] | None = None,
+) -> NDArray[np.bool_]:
+    """Return where the probability is greater than `threshold`, (Y, X).
+
+    A packed model's probability is never there as a whole, unless the image is resampled; else as `probability`.
+    """
+    if not isinstance(model, PackedModel) or scale_factor(model.info, diameter) != 1:
+        return probability(image, model, diameter=diameter, limits=limits, check=check) > threshold
+    check_image(image)
+    result = np.empty(image.shape, np.bool_)
+    for window, part in model.predict_parts(image, limits=limits, check=check):
+        np.greater(part, threshold, out=result[window])
+    return result
 
 
 def shared_limits(frames: Iterable[NDArray[Any]], model: Predictor, diameter: float | None = None) -> Limits:

@@ -24,6 +24,9 @@ Words = NDArray[np.uint64]
 Source = tuple[Words, Map, NDArray[np.float32]]
 Check = Callable[[], None]
 
+#: Maps of at most so many bytes are kept for the next run; larger ones take far longer to compute than to ask for.
+KEPT_BYTES = 2**23
+
 
 class Engine:
     """Runs a binary network.
@@ -144,7 +147,8 @@ class Engine:
 
     def _release(self, source: Source) -> None:
         words, m, _ = source
-        self._free.setdefault(m, []).append(words)
+        if words.nbytes <= KEPT_BYTES:
+            self._free.setdefault(m, []).append(words)
 
     def _image(self, operation: Operation, image: NDArray[np.float32], out: Words, o: Map) -> None:
         a = operation.arrays

@@ -1,0 +1,211 @@
+"""Segmenting frames that are in memory or read lazily, as a viewer holds them; again from kept probabilities."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.errors import InputError
+from blunet.jobs.events import CancelToken
+from blunet.jobs.segment import SegmentSettings, checked_settings
+from blunet.packed.model import load_model
+from blunet.segmentation.measure import measure
+from blunet.segmentation.objects import label_objects
+from blunet.segmentation.predict import probability, shared_limits
+
+#: A stack's normalisation is estimated from so many frames, spread evenly.
+SAMPLED_FRAMES = 16
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames of one layer, and what is known of its pixels.
+
+    Attributes
+    ----------
+    data : array
+        (Y, X), or (T, Y, X) of a stack: a NumPy array, or a dask array of which single frames are read.
+    pixel_size : (Y, X), optional
+        In `unit`.
+    unit : str, optional
+        Such as "µm"; None: pixels.
+    """
+
+    data: Any
+    pixel_size: tuple[float, float] | None = None
+    unit: str | None = None
+
+    @property
+    def stack(self) -> bool:
+        """Whether there is a time axis."""
+        return len(self.data.shape) == 3
+
+    @property
+    def count(self) -> int:
+        """Number of frames."""
+        return int(self.data.shape[0]) if self.stack else 1
+
+    def frame(self, t: int) -> NDArray[Any]:
+        """Read frame `t`, (Y, X)."""
+        return np.asarray(self.data[t] if self.stack else self.data)
+
+
+@dataclass(frozen=True)
+class ProbabilityFound:
+    """The network has run on frame `t`; `message` is a warning about it, or empty."""
+
+    t: int
+    probability: NDArray[np.float32]
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class LabelsFound:
+    """Frame `t` has objects.
+
+    Attributes
+    ----------
+    t : int
+    labels : ndarray of shape (Y, X), int32
+        Numbered on from frame to frame where `final`, else from 1.
+    final : bool
+        False: a first look at the frame that is shown, which comes again in its turn.
+    table : mapping of str to ndarray
+        Measurements, one row an object; empty if none were asked for.
+    diameter : float
+        Median diameter of the objects in pixels (of circles of equal area), NaN without objects.
+    """
+
+    t: int
+    labels: NDArray[np.int32]
+    final: bool
+    table: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    diameter: float = float("nan")
+
+
+def predict_frames(
+    frames: Frames, chosen: Sequence[int], model: Path | None, diameter: float | None, token: CancelToken,
+    threads: int | None = None,
+) -> Iterator[ProbabilityFound]:  # fmt: skip
+    """Run the network on some frames.
+
+    Parameters
+    ----------
+    frames : Frames
+    chosen : sequence of int
+        Which frames, in this order. A stack's normalisation is that of the stack, whichever are chosen.
+    model : Path or None
+        A `.blunet` file; None: the bundled model.
+    diameter : float or None
+        Typical diameter of the objects in pixels; None: no resampling.
+    token : CancelToken
+        Looked at within a frame.
+    threads : int, optional
+        None: one for each processor.
+
+    Raises
+    ------
+    InputError
+        If the model, the diameter or a frame cannot be used.
+    Cancelled
+        If asked to stop.
+    """
+    network = load_model(model, threads=threads)
+    checked_settings(SegmentSettings(diameter=diameter), network)
+    limits = None
+    if frames.stack:
+        sampled = np.unique(np.linspace(0, frames.count - 1, min(SAMPLED_FRAMES, frames.count)).round().astype(int))
+        limits = shared_limits(_each(frames, sampled.tolist(), token), network, diameter)
+    for t in chosen:
+        token.check()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            with _naming(frames, t):
+                found = probability(frames.frame(t), network, diameter=diameter, limits=limits, check=token.check)
+        yield ProbabilityFound(t, found, " ".join(str(w.message) for w in caught))
+
+
+def label_frames(
+    frames: Frames,
+    probabilities: Mapping[int, NDArray[np.float32]],
+    settings: SegmentSettings,
+    token: CancelToken,
+    *,
+    shown: int = 0,
+    measured: bool = False,
+) -> Iterator[LabelsFound]:
+    """Find the objects in probabilities that are there already.
+
+    Parameters
+    ----------
+    frames : Frames
+        The images; read again only where they are measured.
+    probabilities : mapping of int to ndarray of shape (Y, X)
+        By frame.
+    settings : SegmentSettings
+        With a threshold.
+    token : CancelToken
+        Looked at between frames.
+    shown : int
+        The frame that is seen: of several it comes first, to be looked at, and again in its turn.
+    measured : bool
+        Whether the objects are measured.
+
+    Raises
+    ------
+    InputError
+        If a setting is out of range.
+    Cancelled
+        If asked to stop.
+    """
+    assert settings.threshold is not None
+    if len(probabilities) > 1 and shown in probabilities:
+        yield LabelsFound(shown, _labels(probabilities[shown], settings), final=False)
+    before = 0
+    for t in sorted(probabilities):
+        token.check()
+        labels = _labels(probabilities[t], settings)
+        token.check()
+        sizes = np.bincount(labels.ravel())[1:]
+        diameter = float(np.median(np.sqrt(4 / np.pi * sizes))) if sizes.size else float("nan")
+        labels[labels > 0] += before
+        table: Mapping[str, NDArray[Any]] = {}
+        if measured:
+            place: dict[str, Any] = {"pixel_size": frames.pixel_size, "unit": frames.unit}
+            table = measure(labels, frames.frame(t), **place, frame=t if frames.stack else None)
+        before += sizes.size if settings.objects != "mask" else 0
+        yield LabelsFound(t, labels, True, table, diameter)
+
+
+def _labels(found: NDArray[np.float32], settings: SegmentSettings) -> NDArray[np.int32]:
+    assert settings.threshold is not None
+    return label_objects(found, settings.threshold, settings.objects, settings.min_size)
+
+
+def _each(frames: Frames, chosen: Sequence[int], token: CancelToken) -> Iterator[NDArray[Any]]:
+    for t in chosen:
+        token.check()
+        with _naming(frames, t):
+            yield frames.frame(t)
+
+
+class _naming:
+    """Names the frame of a stack in what is wrong with it; what cannot be read is bad input too."""
+
+    def __init__(self, frames: Frames, t: int) -> None:
+        self.place = f"frame {t + 1} of {frames.count}: " if frames.stack else ""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, InputError):
+            raise InputError(f"{self.place}{error}") from error
+        if isinstance(error, OSError):
+            raise InputError(f"{self.place}the image cannot be read: {error}.") from error

@@ -1,0 +1,77 @@
+"""A list of the viewer's layers of one kind, which follows the viewer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QWidget
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+
+class LayerList(QComboBox):
+    """The layers of `kind` in the viewer; the chosen one stays while others come, go and are renamed.
+
+    Layers that this plugin made (with "blunet" in their metadata) are left out unless `own` is set.
+    """
+
+    changed = Signal()
+    """Another layer is chosen, or none."""
+
+    def __init__(self, viewer: Viewer, kind: type[Layer], *, own: bool = False, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer, self._kind, self._own = viewer, kind, own
+        self._layers: list[Layer] = []
+        self.layer: Layer | None = None
+        """The chosen layer."""
+        self.activated.connect(self._on_activated)
+        for emitter in (viewer.layers.events.inserted, viewer.layers.events.removed, viewer.layers.events.reordered):
+            emitter.connect(self._fill)
+        viewer.layers.selection.events.active.connect(self._on_active)
+        self.setPlaceholderText("none")
+        self._fill()
+
+    def choose(self, layer: Layer | None) -> None:
+        """Choose a layer of the list."""
+        if layer is self.layer:
+            return
+        self.layer = layer
+        self.setCurrentIndex(self._layers.index(layer) if layer in self._layers else -1)
+        self.changed.emit()
+
+    def _fits(self, layer: Layer) -> bool:
+        return isinstance(layer, self._kind) and (self._own or "blunet" not in layer.metadata)
+
+    def _fill(self, _: object = None) -> None:
+        layers = [layer for layer in reversed(self._viewer.layers) if self._fits(layer)]
+        for layer in self._layers:
+            if layer not in layers:
+                layer.events.name.disconnect(self._rename)
+        for layer in layers:
+            if layer not in self._layers:
+                layer.events.name.connect(self._rename)
+        self._layers = layers
+        self.clear()
+        self.addItems([layer.name for layer in layers])
+        before = self.layer
+        if self.layer not in layers:
+            self.layer = layers[0] if layers else None
+        self.setCurrentIndex(layers.index(self.layer) if self.layer is not None else -1)
+        self.setEnabled(bool(layers))
+        if self.layer is not before:
+            self.changed.emit()
+
+    def _rename(self, _: object = None) -> None:
+        for i, layer in enumerate(self._layers):
+            self.setItemText(i, layer.name)
+
+    def _on_activated(self, index: int) -> None:
+        self.choose(self._layers[index] if 0 <= index < len(self._layers) else None)
+
+    def _on_active(self, _: object = None) -> None:
+        active = self._viewer.layers.selection.active
+        if active is not None and active in self._layers:
+            self.choose(active)

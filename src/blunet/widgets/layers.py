@@ -1,0 +1,93 @@
+"""Reading what a job needs off napari's layers, on the GUI thread, before it starts."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from blunet.errors import InputError
+from blunet.jobs.segment import SegmentSettings
+from blunet.jobs.segment_frames import Frames
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
+
+
+def frames_of(layer: Image) -> Frames:
+    """Return the frames of an image layer.
+
+    Raises
+    ------
+    InputError
+        If it is not a grey image (Y, X) or a grey stack (T, Y, X).
+    """
+    if layer.rgb:
+        raise InputError(
+            f"'{layer.name}' is a colour image; DIC is grey: split its channels (right-click the layer) and take one."
+        )
+    data = layer.data[0] if layer.multiscale else layer.data
+    if data.ndim not in (2, 3) or 0 in data.shape:
+        raise InputError(
+            f"'{layer.name}' has {data.ndim} dimensions; take a single image (Y, X) or a time-lapse (T, Y, X): "
+            "right-click the layer and split it."
+        )
+    if data.ndim == 3 and data.shape[0] == 1:
+        data = data[0]
+    size, unit = pixel_size(layer)
+    return Frames(data, size, unit)
+
+
+def pixel_size(layer: Layer) -> tuple[tuple[float, float] | None, str | None]:
+    """Return the size of a layer's pixels (Y, X) and its unit; None, None where it is not told."""
+    units = [f"{unit:~P}" for unit in layer.units[-2:]] if getattr(layer, "units", None) else []
+    if len(set(units)) != 1 or units[0] in ("", "pixel", "px"):
+        return None, None
+    y, x = (float(value) for value in layer.scale[-2:])
+    return (y, x), units[0]
+
+
+def spatial(layer: Layer) -> dict[str, Any]:
+    """Return what lays another layer of the same shape on this one."""
+    keywords: dict[str, Any] = {"scale": layer.scale, "translate": layer.translate, "affine": layer.affine}
+    keywords |= {"rotate": layer.rotate, "shear": layer.shear}
+    for name in ("units", "axis_labels"):
+        if getattr(layer, name, None) is not None:
+            keywords[name] = getattr(layer, name)
+    return keywords
+
+
+def unlike_model(frames: Frames, t: int, diameter: float | None) -> str:
+    """Return a warning, in words, if a frame looks unlike anything that a model can use, else an empty string."""
+    frame = frames.frame(t)
+    if min(frame.shape) < 32:
+        return f"The image is only {frame.shape[0]} × {frame.shape[1]} pixels: hardly room for a cell."
+    sample = frame[:: max(1, frame.shape[0] // 512), :: max(1, frame.shape[1] // 512)]
+    values = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
+    if values.size and np.unique(values).size <= 4:
+        return "The image has hardly any grey values: is it a mask rather than a DIC image?"
+    if diameter is not None and diameter > max(frame.shape):
+        return f"A diameter of {diameter:g} px is larger than the image."
+    return ""
+
+
+def command_line(layer: Layer, model: Path | None, settings: SegmentSettings, measured: bool, probability: bool) -> str:
+    """Return the `blunet segment` line that does the same to the layer's file.
+
+    Raises
+    ------
+    InputError
+        If the layer does not come from a file.
+    """
+    path = layer.source.path if layer.source is not None else None
+    if not path:
+        raise InputError(f"'{layer.name}' does not come from a file: save it first (File, Save selected layers).")
+    words = ["blunet", "segment", str(path), "--out", "segmented"]
+    words += ["--model", str(model)] if model is not None else []
+    words += ["--threshold", f"{settings.threshold:g}"] if settings.threshold is not None else []
+    words += ["--min-size", str(settings.min_size), "--objects", settings.objects]
+    words += ["--diameter", f"{settings.diameter:g}"] if settings.diameter is not None else []
+    words += ["--measure"] * measured + ["--probability"] * probability
+    return shlex.join(words)

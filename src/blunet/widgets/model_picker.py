@@ -1,0 +1,107 @@
+"""Choosing a model: the bundled one, a recent one, or a file; its card is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QVBoxLayout, QWidget
+
+from blunet.errors import InputError
+from blunet.jobs.models import ModelFile, inspect_model, model_path
+from blunet.widgets.settings import add_recent_model, preference, recall, recent_models, remember
+
+BUNDLED, OTHER = "Bundled model", "Choose a file…"
+
+
+class ModelPicker(QWidget):
+    """A list of models and the card of the chosen one.
+
+    Signals
+    -------
+    changed
+        Another model is chosen.
+    refused : str
+        A file could not be used; a sentence. The model chosen before stays.
+    """
+
+    changed = Signal()
+    refused = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.path: Path | None = None
+        """The chosen file; None is the bundled model."""
+        self.model: ModelFile = inspect_model(model_path(None))
+        """What the chosen file says about itself."""
+        self._list = QComboBox()
+        self._list.setToolTip("The network that finds the cells. Models made with Compress appear here once used.")
+        self._list.activated.connect(self._on_activated)
+        self._card = QLabel()
+        self._card.setWordWrap(True)
+        self._card.setEnabled(False)  # dimmer than what can be changed
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self._list)
+        layout.addWidget(self._card)
+        self._restore()
+
+    def use(self, path: str | Path | None) -> bool:
+        """Choose a model file, None for the bundled one; tell whether it could be used."""
+        try:
+            found = inspect_model(model_path(path))
+            if found.network.network != "blunet" or found.path.suffix == ".keras":
+                raise InputError(
+                    f"'{found.path.name}' is a network for Keras, which does not run inside napari; choose a .blunet "
+                    "file, or use `blunet segment --model` in a terminal."
+                )
+        except InputError as e:
+            self._fill()
+            self.refused.emit(str(e))
+            return False
+        self.path = None if path is None else Path(path)
+        self.model = found
+        if self.path is not None:
+            add_recent_model(self.path)
+        remember("model", None if self.path is None else str(self.path))
+        self._fill()
+        self.changed.emit()
+        return True
+
+    def _restore(self) -> None:
+        wanted = recall("model") or preference("default_model", None)
+        if not wanted or not Path(str(wanted)).is_file() or not self.use(str(wanted)):
+            self._fill()
+
+    def _fill(self) -> None:
+        self._list.clear()
+        self._list.addItem(BUNDLED, None)
+        for path in recent_models():
+            self._list.addItem(path.name if path.stem != "model" else f"{path.parent.name}/{path.name}", str(path))
+            self._list.setItemData(self._list.count() - 1, str(path), 3)  # its tooltip
+        self._list.addItem(OTHER, OTHER)
+        self._list.setCurrentIndex(max(0, self._list.findData(None if self.path is None else str(self.path))))
+        self._card.setText(card_text(self.model))
+
+    def _on_activated(self, index: int) -> None:
+        chosen = self._list.itemData(index)
+        if chosen != OTHER:
+            self.use(chosen)
+            return
+        folder = str(self.path.parent) if self.path else ""
+        name, _ = QFileDialog.getOpenFileName(self, "Choose a model", folder, "BLU-Net models (*.blunet)")
+        if not name or not self.use(name):
+            self._fill()
+
+
+def card_text(model: ModelFile) -> str:
+    """Return what a user wants to know of a model, in a line or two."""
+    card = model.info.card
+    size = model.path.stat().st_size
+    facts = [f"{size / 1024:.0f} kB" if size < 2**20 else f"{size / 2**20:.1f} MB"]
+    if card.object_diameter is not None:
+        facts.append(f"cells of about {card.object_diameter:.0f} px")
+    if "validation_iou" in card.figures:
+        facts.append(f"IoU {card.figures['validation_iou']:.2f} on its own kind of images")
+    return "\n".join(filter(None, [card.data or card.name, ", ".join(facts)]))

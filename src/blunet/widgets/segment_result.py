@@ -1,0 +1,136 @@
+"""What one run of Segment has made: its layers, and the probabilities that they can be made from again."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.jobs.segment_frames import Frames, LabelsFound
+from blunet.widgets.layers import spatial
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+    from napari.viewer import Viewer
+
+#: Arrays of more bytes lie in a temporary file.
+IN_MEMORY = 2**30
+
+
+class Result:
+    """The labels of one run, on the layer that it was started from.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    image : Image
+        The layer that the run was started from.
+    frames : Frames
+    provenance : dict
+        For the layers' metadata, under "blunet".
+    """
+
+    def __init__(self, viewer: Viewer, image: Image, frames: Frames, provenance: dict[str, Any]) -> None:
+        self.viewer, self.image, self.frames, self.provenance = viewer, image, frames, provenance
+        self.labels: Labels | None = None
+        self.probability: Image | None = None
+        self.probabilities: dict[int, NDArray[np.float32]] = {}
+        self.edited = False
+        """Whether the user has painted on the labels since they were made."""
+        self._writing = False
+        self._spatial = spatial(image)
+        self._name = image.name
+        self._shape = tuple(frames.data.shape)
+        self._tables: dict[int, dict[str, NDArray[Any]]] = {}
+        self._array: NDArray[np.int32] | None = None
+        self._whole: NDArray[np.float32] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the labels are still in the viewer."""
+        return self.labels is not None and self.labels in self.viewer.layers
+
+    def keep(self, t: int, probability: NDArray[np.float32]) -> None:
+        """Keep the probability of frame `t`."""
+        if self._whole is None:
+            self._whole = room(self._shape, np.float32)
+        place = self._whole[t] if self.frames.stack else self._whole
+        place[...] = probability
+        self.probabilities[t] = place
+
+    def show(self, found: LabelsFound) -> None:
+        """Put the labels of a frame into the layer, which is made with the first."""
+        self._tables[found.t] = dict(found.table)
+        if self.labels is None or self._array is None:
+            self._array = room(self._shape, np.int32)
+            self._place(found)
+            self.labels = self._add_labels(self._array)
+            return
+        self._writing = True
+        try:
+            self._place(found)
+            self.labels.refresh()
+        finally:
+            self._writing = False
+
+    def finish(self, settings: dict[str, Any]) -> None:
+        """Set the table of measurements and the settings, when all frames are there."""
+        if self.labels is None:
+            return
+        self.labels.metadata = {**self.labels.metadata, "blunet": {**self.provenance, "settings": settings}}
+        tables = [self._tables[t] for t in sorted(self._tables) if self._tables[t]]
+        if tables:
+            import pandas as pd  # type: ignore[import-untyped]
+
+            table = {name: np.concatenate([part[name] for part in tables]) for name in tables[0]}
+            self.labels.features = pd.DataFrame({"index": table["label"], **table})
+
+    def renewed(self) -> Result:
+        """Return a result of the same probabilities with layers of its own: the edited ones stay as they are."""
+        other = Result(self.viewer, self.image, self.frames, self.provenance)
+        other.probabilities, other._whole = self.probabilities, self._whole
+        other._spatial, other._name = self._spatial, self._name
+        return other
+
+    def show_probability(self) -> None:
+        """Add the probability as an image layer, or refresh it."""
+        if self._whole is None:
+            return
+        if self.probability is None or self.probability not in self.viewer.layers:
+            self.probability = self.viewer.add_image(
+                self._whole, name=f"{self._name} – probability", contrast_limits=(0, 1), colormap="magma",
+                blending="additive", opacity=0.6, metadata={"blunet": self.provenance}, **self._spatial,
+            )  # fmt: skip
+        else:
+            self.probability.refresh()
+
+    def _place(self, found: LabelsFound) -> None:
+        assert self._array is not None
+        if self.frames.stack:
+            self._array[found.t] = found.labels
+        else:
+            self._array[...] = found.labels
+
+    def _add_labels(self, array: NDArray[np.int32]) -> Labels:
+        layer = self.viewer.add_labels(
+            array, name=f"{self._name} – cells", metadata={"blunet": self.provenance}, **self._spatial
+        )
+        for emitter in (layer.events.paint, layer.events.labels_update):
+            emitter.connect(self._on_edited)
+        return layer
+
+    def _on_edited(self, _: object = None) -> None:
+        if not self._writing:
+            self.edited = True
+
+
+def room(shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
+    """Return zeros: in memory, or, if they are many, in a temporary file that goes with them."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if size <= IN_MEMORY:
+        return np.zeros(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        return np.memmap(file, dtype, "r+", shape=shape)

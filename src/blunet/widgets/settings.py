@@ -1,0 +1,57 @@
+"""What is remembered from session to session: last values, recent models, and napari's preferences."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QSettings
+
+PLUGIN = "napari-blunet"
+#: Models that the list of recent ones keeps.
+RECENT = 6
+
+
+def remember(key: str, value: Any) -> None:
+    """Keep a value, which JSON can hold, for the next session."""
+    _store().setValue(key, json.dumps(value))
+
+
+def recall(key: str, default: Any = None) -> Any:
+    """Return what was kept under `key`, or `default` if there is nothing or it has another type."""
+    try:
+        value = json.loads(str(_store().value(key, "")))
+    except ValueError:
+        return default
+    known = default is None or isinstance(value, type(default)) or (isinstance(default, float) and type(value) is int)
+    return value if known else default
+
+
+def recent_models() -> list[Path]:
+    """Return the model files used last, the latest first, without those that are gone."""
+    return [path for name in recall("models", []) if (path := Path(name)).is_file()]
+
+
+def add_recent_model(path: Path) -> None:
+    """Put a model file at the head of the recent ones."""
+    names = [str(path), *(str(p) for p in recent_models() if p != path)]
+    remember("models", names[:RECENT])
+
+
+def preference(name: str, default: Any) -> Any:
+    """Return a preference of this plugin from napari's settings, or `default` where there is none."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        value = getattr(get_plugin_settings(PLUGIN), name, None)
+    except Exception:  # napari before 0.7 has no settings of plugins
+        return default
+    return default if value in (None, "") else value
+
+
+def _store() -> QSettings:
+    if folder := os.environ.get("BLUNET_SETTINGS_FOLDER"):  # for tests
+        return QSettings(str(Path(folder) / "blunet.ini"), QSettings.Format.IniFormat)
+    return QSettings(PLUGIN, "widgets")

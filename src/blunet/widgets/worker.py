@@ -1,0 +1,143 @@
+"""Running a job beside the window: its generator in a thread, its events, its end and its errors on the GUI thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from napari.qt.threading import GeneratorWorker
+from napari.utils import progress
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QObject, Signal
+
+from blunet.errors import InputError
+from blunet.jobs.compress import ChildError
+from blunet.jobs.events import Cancelled, CancelToken
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _End:
+    """How a job ended: `sentence` is empty unless it failed."""
+
+    stopped: bool = False
+    sentence: str = ""
+
+
+class Job(QObject):
+    """One job: a generator of events that runs in a thread of napari's and is told to stop through a token.
+
+    All signals are emitted on the GUI thread. Every started job ends in `ended`, after one of `done`, `stopped` and
+    `failed`. When napari closes, or `parent` is destroyed, the token is cancelled.
+
+    Parameters
+    ----------
+    make : callable
+        Given the token, returns the events. It is called in the thread: it may read only what it was given before,
+        never a widget or a layer. It ends early by raising `Cancelled`, and fails by raising `InputError`.
+    parent : QObject
+        The widget whose job it is.
+    title : str
+        Shown in napari's activity dock while the job runs; empty: nothing is shown there.
+    """
+
+    event = Signal(object)
+    """What the generator yields."""
+    done = Signal()
+    """The generator came to its end."""
+    stopped = Signal()
+    """It was cancelled."""
+    failed = Signal(str)
+    """It raised; a sentence that says what was wrong. It was shown as a notification; the log has the rest."""
+    ended = Signal()
+
+    def __init__(self, make: Callable[[CancelToken], Iterable[Any]], parent: QObject, title: str = "") -> None:
+        super().__init__(parent)
+        self.token = CancelToken()
+        self.title = title
+        self._bar: progress | None = None
+        self._running = False
+        self._worker = _Worker(make, self.token)
+        self._worker.yielded.connect(self._on_event)
+        self._worker.returned.connect(self._on_end)
+        self._worker.aborted.connect(self._on_aborted)
+        parent.destroyed.connect(self._worker.quit)
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._running
+
+    def start(self) -> None:
+        """Start the job."""
+        self._running = True
+        if self.title:
+            self._bar = progress(total=0, desc=self.title)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Tell the job to stop; `stopped` follows."""
+        self.token.cancel()
+
+    def show_progress(self, done: float, total: float, text: str = "") -> None:
+        """Show in the activity dock that `done` of `total` steps are done."""
+        if self._bar is None:
+            return
+        if self._bar.total != total:
+            self._bar.total = total
+        if text:
+            self._bar.set_description(f"{self.title}: {text}")
+        if done > self._bar.n:
+            self._bar.update(done - self._bar.n)
+
+    def _on_event(self, event: object) -> None:
+        self.event.emit(event)
+
+    def _on_aborted(self) -> None:
+        self._on_end(_End(stopped=True))
+
+    def _on_end(self, end: _End) -> None:
+        self._running = False
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        if end.sentence:
+            show_error(end.sentence)
+            self.failed.emit(end.sentence)
+        elif end.stopped:
+            self.stopped.emit()
+        else:
+            self.done.emit()
+        self.ended.emit()
+
+
+class _Worker(GeneratorWorker):
+    """Napari's worker, whose `quit` (napari calls it when it closes) cancels the token too."""
+
+    def __init__(self, make: Callable[[CancelToken], Iterable[Any]], token: CancelToken) -> None:
+        super().__init__(_run, make, token)
+        self._token = token
+
+    def quit(self, *_: object) -> None:
+        self._token.cancel()
+        super().quit()
+
+
+def _run(make: Callable[[CancelToken], Iterable[Any]], token: CancelToken) -> Generator[Any, None, _End]:
+    """Run the job in the thread; no exception leaves it."""
+    try:
+        yield from make(token)
+    except Cancelled:
+        return _End(stopped=True)
+    except InputError as e:
+        return _End(sentence=str(e))
+    except ChildError as e:
+        log.error("%s\n%s", e, "\n".join(e.last_lines))
+        return _End(sentence=str(e))
+    except Exception as e:  # a mistake of ours: one sentence for the user, the rest for the log
+        log.exception("A job failed")
+        return _End(sentence=f"Something went wrong inside BLU-Net ({type(e).__name__}: {e}); the log has the details.")
+    return _End(stopped=token.cancelled)

@@ -1,0 +1,279 @@
+"""The Segment widget in a real window, on real images."""
+
+from __future__ import annotations
+
+import shlex
+
+import dask.array as da
+import numpy as np
+import pytest
+import tifffile
+from qtpy.QtWidgets import QApplication
+
+import blunet
+from blunet.images.simulate import simulate_dic
+from blunet.packed.model import BUNDLED
+from blunet.widgets.segment import NOTHING, SegmentWidget
+
+
+@pytest.fixture(scope="module")
+def field():
+    return simulate_dic().image[:192, :256]
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def widget(viewer, qtbot):
+    widget = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Segment")
+    return widget
+
+
+def wait(qtbot, widget):
+    qtbot.waitUntil(lambda: not widget.busy and not widget._timer.isActive() and not widget._waiting, timeout=60_000)
+
+
+def run(qtbot, widget):
+    widget.start()
+    assert widget.busy
+    wait(qtbot, widget)
+
+
+def test_nothing_is_loaded(widget):
+    assert not widget.form.start_button.isEnabled()
+    assert widget.form.status.text() == NOTHING
+    widget.start()
+    assert not widget.busy
+
+
+def test_labels_are_those_of_the_library_and_lie_on_their_image(viewer, widget, qtbot, field):
+    image = viewer.add_image(
+        field, name="Field", scale=(0.3, 0.4), translate=(5, 7), rotate=20, units=("um", "um"), axis_labels=("y", "x")
+    )
+    widget.form.measure_box.setChecked(True)
+    widget.form.probability_box.setChecked(True)
+    run(qtbot, widget)
+    labels = viewer.layers["Field – cells"]
+    assert np.array_equal(labels.data, blunet.segment(field))
+    assert labels.data.max() > 0
+    for other in (labels, viewer.layers["Field – probability"]):
+        for name in ("scale", "translate", "rotate", "shear"):
+            np.testing.assert_allclose(getattr(other, name), getattr(image, name))
+        assert other.units == image.units
+        assert other.axis_labels == image.axis_labels
+    assert viewer.layers.selection.active is labels
+    table = labels.features
+    assert list(table["index"]) == list(range(1, labels.data.max() + 1))
+    np.testing.assert_allclose(table["area_um2"], np.bincount(labels.data.ravel())[1:] * 0.3 * 0.4)
+    made = labels.metadata["blunet"]
+    assert made["model"]["file"] == BUNDLED.name
+    assert made["settings"]["threshold"] == pytest.approx(widget.form.picker.model.info.threshold)
+    assert "Found" in widget.form.status.text()
+
+
+@pytest.mark.parametrize("kind", ["watershed", "components", "mask"])
+def test_labels_follow_the_settings_without_another_run(viewer, widget, qtbot, field, kind):
+    viewer.add_image(field, name="Field")
+    run(qtbot, widget)
+    labels = widget.result.labels
+    widget.form.threshold.setValue(0.8)
+    widget.form.min_size.setValue(90)
+    widget.form.objects.setCurrentIndex(widget.form.objects.findData(kind))
+    assert widget._timer.isActive()
+    wait(qtbot, widget)
+    assert widget.result.labels is labels
+    assert np.array_equal(labels.data, blunet.segment(field, threshold=0.8, min_size=90, objects=kind))
+    assert labels.metadata["blunet"]["settings"]["objects"] == kind
+
+
+def test_what_was_painted_stays(viewer, widget, qtbot, field):
+    viewer.add_image(field, name="Field")
+    run(qtbot, widget)
+    first = widget.result.labels
+    first.selected_label = 77
+    first.paint((20, 20), 77)
+    painted = first.data.copy()
+    assert (painted == 77).any()
+    widget.form.threshold.setValue(0.9)
+    wait(qtbot, widget)
+    assert np.array_equal(first.data, painted)
+    assert widget.result.labels is not first
+    assert np.array_equal(widget.result.labels.data, blunet.segment(field, threshold=0.9))
+    assert "edited" in widget.form.status.text() or "Found" in widget.form.status.text()
+
+
+def test_a_time_lapse_is_read_lazily_and_numbered_through(viewer, widget, qtbot, field):
+    stack = np.stack([field, field[::-1], field[:, ::-1]])
+    read = []
+
+    def frame(block_info=None):
+        t = block_info[None]["array-location"][0][0]
+        read.append(t)
+        return stack[t : t + 1]
+
+    lazy = da.map_blocks(frame, chunks=((1, 1, 1), (192,), (256,)), dtype=stack.dtype, meta=stack[:0])
+    viewer.add_image(lazy, name="Lapse", contrast_limits=(0, 65535))
+    viewer.dims.set_point(0, 1)
+    widget.form.measure_box.setChecked(True)
+    run(qtbot, widget)  # the frame that is shown
+    labels = widget.result.labels
+    assert labels.data[1].any()
+    assert not labels.data[0].any()
+    widget.form.range.setCurrentIndex(1)
+    assert widget.form.range.itemText(1) == "All 3 frames"
+    run(qtbot, widget)
+    labels = widget.result.labels
+    sets = [set(np.unique(labels.data[t])) - {0} for t in range(3)]
+    assert sorted(n for numbers in sets for n in numbers) == list(range(1, labels.data.max() + 1))
+    assert list(labels.features["frame"]) == sorted(labels.features["frame"])
+    assert set(labels.features["frame"]) == {0, 1, 2}
+    assert set(read) == {0, 1, 2}
+
+
+def test_the_labels_belong_to_the_layer_that_was_chosen_at_the_start(viewer, widget, qtbot, field):
+    first = viewer.add_image(field, name="First", scale=(2, 2))
+    widget.start()
+    viewer.add_image(field[:64, :64], name="Second")
+    assert widget.form.image.name == "Second"
+    wait(qtbot, widget)
+    labels = widget.result.labels
+    assert labels.name == "First – cells"
+    assert labels.data.shape == first.data.shape
+    np.testing.assert_allclose(labels.scale, (2, 2))
+
+
+def test_cancel_stops_within_a_frame(viewer, widget, qtbot):
+    viewer.add_image(np.random.default_rng(0).integers(0, 4000, (2048, 2048)).astype(np.uint16), name="Large")
+    widget.start()
+    qtbot.wait(300)
+    with qtbot.waitSignal(widget.finished, timeout=10_000):
+        widget.cancel()
+    assert "Stopped" in widget.form.status.text()
+    assert widget.form.start_button.isEnabled()
+    assert [layer.name for layer in viewer.layers] == ["Large"]
+
+
+def test_layers_that_go_during_a_run(viewer, widget, qtbot, field):
+    image = viewer.add_image(np.stack([field] * 4), name="Lapse")
+    widget.form.range.setCurrentIndex(1)
+    widget.start()
+    viewer.layers.remove(image)
+    wait(qtbot, widget)  # its frames were taken before
+    labels = widget.result.labels
+    assert labels in viewer.layers
+    viewer.add_image(np.stack([field] * 30), name="Longer")
+    widget.start()
+    qtbot.waitUntil(lambda: widget.result.labels is not None, timeout=30_000)
+    viewer.layers.remove(widget.result.labels)
+    wait(qtbot, widget)
+    assert widget.form.start_button.isEnabled()
+
+
+def test_closing_the_viewer_stops_the_run(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    widget = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    viewer.add_image(np.zeros((40, 512, 512), np.uint16) + np.arange(512, dtype=np.uint16))
+    widget.form.range.setCurrentIndex(1)
+    widget.start()
+    token, worker = widget.job.token, widget.job._worker
+    qtbot.wait(100)
+    viewer.close()
+    qtbot.waitUntil(lambda: token.cancelled and not worker.is_running, timeout=20_000)
+
+
+@pytest.mark.parametrize(
+    ("add", "words"),
+    [
+        (lambda v: v.add_image(np.zeros((40, 40, 3), np.uint8), rgb=True), "colour"),
+        (lambda v: v.add_image(np.zeros((2, 3, 40, 40), np.uint8)), "4 dimensions"),
+    ],
+)
+def test_layers_that_are_no_grey_images(viewer, widget, add, words):
+    add(viewer)
+    assert words in widget.form.status.text()
+    assert not widget.form.start_button.isEnabled()
+
+
+def test_bad_images_are_told_in_a_sentence(viewer, widget, qtbot):
+    image = np.ones((64, 64), np.float32)
+    image[3, 3] = np.nan
+    viewer.add_image(image, name="Holes", contrast_limits=(0, 1))
+    run(qtbot, widget)
+    assert "NaN" in widget.form.warning.text()
+    viewer.add_image(np.full((64, 64), 7, np.uint8), name="Flat", contrast_limits=(0, 10))
+    run(qtbot, widget)
+    assert "constant" in widget.form.warning.text()
+    viewer.add_image(np.zeros((64, 64), np.uint8), name="Any", contrast_limits=(0, 10))
+    widget.form.diameter.spin.setValue(9000)
+    run(qtbot, widget)
+    assert "9000 px" in widget.form.warning.text()
+
+
+def test_a_file_that_is_no_model_leaves_the_model_before(widget, tmp_path):
+    bad = tmp_path / "model.blunet"
+    bad.write_bytes(b"nothing of the kind")
+    assert not widget.use_model(bad)
+    assert "model.blunet" in widget.form.warning.text()
+    assert widget.form.picker.path is None
+    good = tmp_path / "good.blunet"
+    good.write_bytes(BUNDLED.read_bytes())
+    assert widget.use_model(good)
+    assert widget.form.picker._list.currentText() == "good.blunet"
+    assert widget.form.warning.text() == ""
+
+
+def test_last_values_are_remembered(viewer, widget, qtbot, field, tmp_path):
+    model = tmp_path / "mine.blunet"
+    model.write_bytes(BUNDLED.read_bytes())
+    widget.use_model(model)
+    viewer.add_image(field, name="Field")
+    widget.form.min_size.setValue(123)
+    widget.form.objects.setCurrentIndex(1)
+    run(qtbot, widget)
+    other = SegmentWidget(viewer)
+    qtbot.addWidget(other)
+    assert other.form.min_size.value() == 123
+    assert other.form.objects.currentData() == "components"
+    assert other.form.picker.path == model
+
+
+def test_the_line_that_does_the_same(viewer, widget, field, tmp_path):
+    path = tmp_path / "a field.tif"
+    tifffile.imwrite(path, field)
+    viewer.open(str(path), plugin="napari")
+    widget.form.diameter.spin.setValue(80)
+    widget.form.copy_button.click()
+    words = shlex.split(QApplication.clipboard().text())
+    assert words[:3] == ["blunet", "segment", str(path)]
+    assert words[words.index("--diameter") + 1] == "80"
+    viewer.add_image(field, name="Made up")
+    widget.form.copy_button.click()
+    assert "does not come from a file" in widget.form.warning.text()
+
+
+def test_the_diameter_is_measured_with_a_line(viewer, widget, qtbot, field):
+    viewer.add_image(field, name="Field", scale=(0.5, 0.5))
+    widget.form.diameter.ruler_button.click()
+    ruler = viewer.layers[-1]
+    assert ruler.mode == "add_line"
+    ruler.add([[10, 10], [10, 50]], shape_type="line")
+    assert widget.form.diameter.value == 40
+    qtbot.waitUntil(lambda: ruler not in viewer.layers)
+    assert not widget.form.diameter.estimate_button.isEnabled()
+    run(qtbot, widget)
+    widget.form.diameter.estimate_button.click()
+    sizes = np.bincount(widget.result.labels.data.ravel())[1:]
+    assert widget.form.diameter.value == round(float(np.median(np.sqrt(4 / np.pi * sizes))))
+
+
+def test_widgets_import_no_keras():
+    import subprocess
+    import sys
+
+    code = "import blunet.widgets.segment, sys; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
+from blunet.images.normalise import check_image
 from blunet.jobs.events import CancelToken
 from blunet.jobs.segment import SegmentSettings, checked_settings
 from blunet.packed.model import load_model
@@ -124,11 +124,14 @@ def predict_frames(
         limits = shared_limits(_each(frames, sampled.tolist(), token), network, diameter)
     for t in chosen:
         token.check()
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            with _naming(frames, t):
-                found = probability(frames.frame(t), network, diameter=diameter, limits=limits, check=token.check)
-        yield ProbabilityFound(t, found, " ".join(str(w.message) for w in caught))
+        with _naming(frames, t):
+            frame = frames.frame(t)
+            check_image(frame)
+            if frame.min() == frame.max():  # found here, as warnings cannot be caught in a thread
+                yield ProbabilityFound(t, np.zeros(frame.shape, np.float32), _constant(frames, t))
+                continue
+            found = probability(frame, network, diameter=diameter, limits=limits, check=token.check)
+        yield ProbabilityFound(t, found)
 
 
 def label_frames(
@@ -181,6 +184,11 @@ def label_frames(
             table = measure(labels, frames.frame(t), **place, frame=t if frames.stack else None)
         before += sizes.size if settings.objects != "mask" else 0
         yield LabelsFound(t, labels, True, table, diameter)
+
+
+def _constant(frames: Frames, t: int) -> str:
+    where = f"Frame {t + 1}" if frames.stack else "The image"
+    return f"{where} is constant: no object can be seen in it."
 
 
 def _labels(found: NDArray[np.float32], settings: SegmentSettings) -> NDArray[np.int32]:

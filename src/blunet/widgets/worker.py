@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -60,9 +62,11 @@ class Job(QObject):
         self.title = title
         self._bar: progress | None = None
         self._running = False
+        self._news: deque[object] = deque()
+        self._telling = False
         self._worker = _Worker(make, self.token)
         self._worker.yielded.connect(self._on_event)
-        self._worker.returned.connect(self._on_end)
+        self._worker.returned.connect(self._on_event)
         self._worker.aborted.connect(self._on_aborted)
         parent.destroyed.connect(self._worker.quit)
 
@@ -84,22 +88,38 @@ class Job(QObject):
 
     def show_progress(self, done: float, total: float, text: str = "") -> None:
         """Show in the activity dock that `done` of `total` steps are done."""
-        if self._bar is None:
+        bar = self._bar
+        if bar is None:
             return
-        if self._bar.total != total:
-            self._bar.total = total
+        if bar.total != total:
+            bar.total = total
         if text:
-            self._bar.set_description(f"{self.title}: {text}")
-        if done > self._bar.n:
-            self._bar.update(done - self._bar.n)
+            bar.set_description(f"{self.title}: {text}")
+        if done > bar.n:
+            bar.update(done - bar.n)
 
     def _on_event(self, event: object) -> None:
-        self.event.emit(event)
+        """Hand on what the worker tells, one after the other: napari runs the event loop while a handler works."""
+        self._news.append(event)
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._news:
+                news = self._news.popleft()
+                if isinstance(news, _End):
+                    self._end(news)
+                else:
+                    self.event.emit(news)
+        finally:
+            self._telling = False
 
     def _on_aborted(self) -> None:
-        self._on_end(_End(stopped=True))
+        self._on_event(_End(stopped=True))
 
-    def _on_end(self, end: _End) -> None:
+    def _end(self, end: _End) -> None:
+        if not self._running:
+            return
         self._running = False
         if self._bar is not None:
             self._bar.close()
@@ -124,6 +144,22 @@ class _Worker(GeneratorWorker):
     def quit(self, *_: object) -> None:
         self._token.cancel()
         super().quit()
+
+    def run(self) -> None:
+        """Work, and tell of it. Not as napari's: that changes how the whole process treats warnings meanwhile."""
+        self._running = True
+        try:
+            self.started.emit()
+            result = self.work()
+            if not self.abort_requested:
+                self.returned.emit(result)
+        except RuntimeError:  # the window, and with it the signals, are gone
+            log.debug("A worker has outlived its window", exc_info=True)
+        finally:
+            self._running = False
+            with contextlib.suppress(RuntimeError):
+                self.finished.emit()
+                self._finished.emit(self)
 
 
 def _run(make: Callable[[CancelToken], Iterable[Any]], token: CancelToken) -> Generator[Any, None, _End]:

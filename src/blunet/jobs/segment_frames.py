@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class LabelsFound:
 
 def predict_frames(
     frames: Frames, chosen: Sequence[int], model: Path | None, diameter: float | None, token: CancelToken,
-    threads: int | None = None,
+    threads: int | None = None, tile: int | None = None,
 ) -> Iterator[ProbabilityFound]:  # fmt: skip
     """Run the network on some frames.
 
@@ -108,6 +108,8 @@ def predict_frames(
         Looked at within a frame.
     threads : int, optional
         None: one for each processor.
+    tile : int, optional
+        Side of the tiles (pixels) that larger images are run in; None: the usual.
 
     Raises
     ------
@@ -117,6 +119,7 @@ def predict_frames(
         If asked to stop.
     """
     network = load_model(model, threads=threads)
+    network = network if tile is None else replace(network, tile=tile)
     checked_settings(SegmentSettings(diameter=diameter), network)
     limits = None
     if frames.stack:

@@ -38,12 +38,15 @@ class PackedModel:
         The file it was read from.
     threads : int, optional
         How many threads share the work. None: see `thread_count`.
+    tile : int
+        Side of the tiles (pixels) that larger images are run in.
     """
 
     weights: BinaryWeights
     info: ModelInfo = field(default_factory=ModelInfo)
     path: Path | None = None
     threads: int | None = None
+    tile: int = TILE
 
     @property
     def settings(self) -> NetworkSettings:
@@ -60,7 +63,7 @@ class PackedModel:
         image: NDArray[Any],
         *,
         limits: Limits | None = None,
-        tile: int = TILE,
+        tile: int | None = None,
         check: Callable[[], None] | None = None,
     ) -> NDArray[np.float32]:
         """Return the probability of foreground in a raw image.
@@ -73,7 +76,8 @@ class PackedModel:
         limits : Limits, optional
             Grey values that become 0 and 1, estimated once for the frames of a stack. None: this image's own.
         tile : int
-            Images with a longer side are run in tiles of about this many pixels, with the same result.
+            Images with a longer side are run in tiles of about this many pixels, with the same result. None: the
+            model's own.
         check : callable, optional
             Called before every layer of every tile; what it raises ends the work.
 
@@ -100,7 +104,7 @@ class PackedModel:
         image: NDArray[Any],
         *,
         limits: Limits | None = None,
-        tile: int = TILE,
+        tile: int | None = None,
         check: Callable[[], None] | None = None,
     ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
         """Yield the probability of foreground part by part, in memory that does not grow with the image.
@@ -117,6 +121,7 @@ class PackedModel:
         probability : ndarray of float32
             Of that window.
         """
+        tile = self.tile if tile is None else tile
         if tile < 1:
             raise InputError(f"The tile's side is {tile} pixels; give a positive number.")
         image = np.asarray(image)

@@ -104,13 +104,13 @@ class SegmentWidget(QWidget):
         self._remember()
         self.form.warn(unlike_model(frames, shown, settings.diameter) if isinstance(frames.data, np.ndarray) else "")
         self.result = Result(self.viewer, image, frames, self._provenance(settings))
-        threads = preference("threads", None)
+        threads, tile = preference("threads", 0) or None, preference("tile", 0) or None
         measured, tell = self.form.measured, self.result
 
         def run(token: CancelToken) -> Iterable[Any]:
             found: dict[int, Any] = {}
             single = len(chosen) == 1
-            for event in predict_frames(frames, chosen, model, settings.diameter, token, threads):
+            for event in predict_frames(frames, chosen, model, settings.diameter, token, threads, tile):
                 found[event.t] = event.probability
                 yield event
                 if single or event.t == shown:  # something to look at, while the others come

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.images.room import room
 from blunet.jobs.segment_frames import Frames, LabelsFound
 from blunet.widgets.layers import spatial
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from napari.viewer import Viewer
-
-#: Arrays of more bytes lie in a temporary file.
-IN_MEMORY = 2**30
 
 
 class Result:
@@ -124,13 +121,3 @@ class Result:
     def _on_edited(self, _: object = None) -> None:
         if not self._writing:
             self.edited = True
-
-
-def room(shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
-    """Return zeros: in memory, or, if they are many, in a temporary file that goes with them."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    if size <= IN_MEMORY:
-        return np.zeros(shape, dtype)
-    with tempfile.TemporaryFile() as file:
-        file.truncate(size)
-        return np.memmap(file, dtype, "r+", shape=shape)

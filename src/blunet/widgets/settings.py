@@ -45,7 +45,7 @@ def preference(name: str, default: Any) -> Any:
     try:
         from napari.settings import get_plugin_settings
 
-        value = getattr(get_plugin_settings(PLUGIN), name, None)
+        value = getattr(get_plugin_settings(PLUGIN).general, name, None)
     except Exception:  # napari before 0.7 has no settings of plugins
         return default
     return default if value in (None, "") else value

@@ -117,6 +117,17 @@ def test_tiles_change_nothing(settings):
     assert np.mean(np.abs(model.predict(image, tile=64) - whole) > 1e-5) <= 0.001
 
 
+@pytest.mark.parametrize("settings", [NETWORKS[4], MORE[0], MORE[5], CODED[-4], CODED[-5], CODED[-6]], ids=label)
+@pytest.mark.parametrize("part", [(0, 96, 0, 80), (32, 64, 16, 48), (0, 16, 64, 80), (91, 96, 33, 34), (5, 6, 0, 80)])
+def test_a_part_needs_no_more_than_it_depends_on(settings, part):
+    weights = binarise_weights(settings, latent_weights(settings, 7))
+    image = np.random.default_rng(4).random((96, 80), np.float32)
+    whole, engine = Engine(weights).run(image), Engine(weights)
+    engine.run(np.random.default_rng(5).random((96, 80), np.float32))  # leaves other values in the maps
+    inside = slice(*part[:2]), slice(*part[2:])
+    assert np.array_equal(engine.run(image, inside=inside)[inside], whole[inside])
+
+
 def test_one_level_everywhere_is_the_same_in_any_tiling():
     settings = replace(MORE[2], binarize_depthwise=True)
     model = PackedModel(binarise_weights(settings, latent_weights(settings, 8)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blunet.packed.kernels.bits import separable_bits
 from blunet.packed.kernels.convolve import convolve_bits, convolve_bits_to_signs, convolve_image
-from blunet.packed.kernels.geometry import Map, block_of, map_of
+from blunet.packed.kernels.geometry import Map, Region, block_of, map_of
 from blunet.packed.kernels.output import output_probability
 from blunet.packed.kernels.separable import separable_popcount, separable_product
 from blunet.packed.program import MODES, Operation, compile_program
@@ -54,11 +54,14 @@ class Engine:
             if seen := [layer for layer, inputs in self._inputs.items() if name in inputs]:
                 self._last_seen.setdefault(seen[-1], []).append(name)
         self._shape: tuple[int, ...] = ()
+        self._regions: dict[str, Region] = {}
         self._pool = ThreadPoolExecutor(self.threads, "blunet") if self.threads > 1 else None
         self._free: dict[Map, list[Words]] = {}
         self._lock = threading.Lock()
 
-    def run(self, image: NDArray[np.float32], check: Check | None = None) -> NDArray[np.float32]:
+    def run(
+        self, image: NDArray[np.float32], check: Check | None = None, inside: tuple[slice, slice] | None = None
+    ) -> NDArray[np.float32]:
         """Return the probability of foreground.
 
         Parameters
@@ -67,16 +70,18 @@ class Engine:
             In [0, 1]; H and W multiples of ``settings.multiple``.
         check : callable, optional
             Called before every layer; what it raises ends the run.
+        inside : (slice, slice), optional
+            Rows and columns that are wanted: of every layer only what these depend on is computed. None: all.
 
         Returns
         -------
         ndarray of float32, shape (H, W)
-            In [0, 1].
+            In [0, 1]; only within `inside` of a meaning.
         """
         if image.ndim != 2 or any(n % self.settings.multiple for n in image.shape):
             raise ValueError(f"sides of {image.shape} are not multiples of {self.settings.multiple}")
         with self._lock:  # the feature maps' memory is kept from run to run
-            return self._run(np.asarray(image, np.float32), check)
+            return self._run(np.asarray(image, np.float32), check, inside=inside)
 
     def codes(self, image: NDArray[np.float32]) -> dict[str, NDArray[np.bool_]]:
         """Return the codes of every layer but the output, to compare them with another engine's.
@@ -97,13 +102,18 @@ class Engine:
         return codes
 
     def _run(
-        self, image: NDArray[np.float32], check: Check | None, codes: dict[str, NDArray[np.bool_]] | None = None
+        self,
+        image: NDArray[np.float32],
+        check: Check | None,
+        codes: dict[str, NDArray[np.bool_]] | None = None,
+        inside: tuple[slice, slice] | None = None,
     ) -> NDArray[np.float32]:
         result = np.empty(image.shape, np.float32)
         maps: dict[str, Source] = {}
         if self._shape != image.shape:
             self._shape = image.shape
             self._free.clear()
+        self._regions = regions_of(self.program, self._inputs, image.shape, inside)
         try:
             for operation in self.program:
                 if check is not None:
@@ -153,28 +163,39 @@ class Engine:
     def _image(self, operation: Operation, image: NDArray[np.float32], out: Words, o: Map) -> None:
         a = operation.arrays
         self._together(
-            convolve_image, np.pad(image, 1), a["weights"], a["bias"], int(a["panel"]), a["gammas"], a["valid"], out, o
+            convolve_image,
+            np.pad(image, 1),
+            a["weights"],
+            a["bias"],
+            int(a["panel"]),
+            a["gammas"],
+            a["valid"],
+            out,
+            o,
+            self._regions[operation.layer.name],
         )
 
     def _layer(self, operation: Operation, sources: list[Source], out: Words, o: Map) -> None:
         a, layer = operation.arrays, operation.layer
         first, f, first_gammas = sources[0]
         second, s, second_gammas = sources[-1]
-        mode = MODES[layer.source]
+        mode, region = MODES[layer.source], self._regions[layer.name]
         if operation.kind == "bits":
             self._together(
                 convolve_bits, first, f, window_offsets(f), a["weights"], a["factors"], a["base"], a["gammas"],
-                a["valid"], out, o,
+                a["valid"], out, o, region,
             )  # fmt: skip
             return
         if operation.kind == "bits to signs":
-            self._together(convolve_bits_to_signs, first, f, window_offsets(f), a["weights"], a["limits"], out, o)
+            self._together(
+                convolve_bits_to_signs, first, f, window_offsets(f), a["weights"], a["limits"], out, o, region
+            )
             return
         if operation.kind == "signs":
             offsets = np.arange(len(a["middle_valid"]), dtype=np.int64) * o.stride
             self._together(
                 separable_bits, first, f, second, s, mode, a["depthwise"], a["middle_valid"], offsets, a["weights"],
-                a["limits"], out, o,
+                a["limits"], out, o, region,
             )  # fmt: skip
             return
         repeated = layer.source == "upsampled"
@@ -183,20 +204,38 @@ class Engine:
         shared = (first, f, first_gammas, second, s, second_gammas, mode, block, a["depthwise"])
         if operation.kind == "product":
             self._together(
-                separable_product, *shared, a["weights"], a["bias"], int(a["panel"]), a["gammas"], a["valid"], out, o
+                separable_product,
+                *shared,
+                a["weights"],
+                a["bias"],
+                int(a["panel"]),
+                a["gammas"],
+                a["valid"],
+                out,
+                o,
+                self._regions[operation.layer.name],
             )
             return
         room = block.rows * block.columns * (4 if repeated else 1)
         offsets = np.arange(len(a["middle_valid"]), dtype=np.int64) * (room + room % 2)
         self._together(
             separable_popcount, *shared, a["middle_gammas"], np.float32(a["middle_offset"]), a["middle_valid"], offsets,
-            a["weights"], a["factors"], a["base"], a["gammas"], a["valid"], out, o,
+            a["weights"], a["factors"], a["base"], a["gammas"], a["valid"], out, o, region,
         )  # fmt: skip
 
     def _output(self, operation: Operation, source: Source, result: NDArray[np.float32]) -> None:
         a = operation.arrays
         words, s, _ = source
-        self._together(output_probability, words, s, a["weights"], a["factors"], np.float32(a["base"]), result)
+        self._together(
+            output_probability,
+            words,
+            s,
+            a["weights"],
+            a["factors"],
+            np.float32(a["base"]),
+            result,
+            self._regions[operation.layer.name],
+        )
 
     def _together(self, kernel: Callable[..., None], *arguments: Any) -> None:
         """Run a kernel in every thread; they take their work from one counter."""
@@ -225,6 +264,43 @@ def inputs_of(program: Sequence[Operation]) -> dict[str, tuple[str, ...]]:
         result[layer.name] = ((layer.skip,) if layer.skip else ()) + before
         before = (layer.name,)
     return result
+
+
+def regions_of(
+    program: Sequence[Operation],
+    inputs: dict[str, tuple[str, ...]],
+    shape: tuple[int, ...],
+    inside: tuple[slice, slice] | None,
+) -> dict[str, Region]:
+    """Return what is wanted of each layer's map, by its name, for the part `inside` of the output (None: all)."""
+    height, width = shape
+    if inside is None:
+        inside = slice(0, height), slice(0, width)
+    wanted: dict[str, Region] = {}
+    regions: dict[str, Region] = {program[-1].layer.name: Region(inside[0].start, inside[0].stop, *_ends(inside[1]))}
+    for operation in reversed(program):
+        layer = operation.layer
+        region = regions[layer.name] = regions.get(layer.name) or wanted[layer.name]
+        before, after = (layer.kernel_size - 1) // 2, layer.kernel_size // 2
+        seen = Region(region.top - before, region.bottom + after, region.left - before, region.right + after)
+        if layer.source == "pooled":
+            seen = Region(*(2 * n for n in seen))
+        elif layer.source == "upsampled":
+            seen = Region(seen.top // 2, -(-seen.bottom // 2), seen.left // 2, -(-seen.right // 2))
+        level = layer.level + {"pooled": -1, "upsampled": 1}.get(layer.source, 0)
+        rows, columns = height >> level, width >> level
+        seen = Region(max(seen.top, 0), min(seen.bottom, rows), max(seen.left, 0), min(seen.right, columns))
+        for name in inputs[layer.name]:
+            other = wanted.get(name, seen)
+            wanted[name] = Region(
+                min(seen.top, other.top), max(seen.bottom, other.bottom),
+                min(seen.left, other.left), max(seen.right, other.right),
+            )  # fmt: skip
+    return regions
+
+
+def _ends(part: slice) -> tuple[int, int]:
+    return part.start, part.stop
 
 
 def unpacked(words: Words, m: Map) -> NDArray[np.bool_]:

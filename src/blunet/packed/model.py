@@ -127,7 +127,7 @@ class PackedModel:
         image = np.asarray(image)
         scaled = Normaliser(image, self.info.normalisation, limits)
         for part in tiles(padded_shape(scaled.shape, self.settings.multiple), tile, self.settings):
-            result = self.engine.run(padded_part(scaled, part.window), check)[part.inside]
+            result = self.engine.run(padded_part(scaled, part.window), check, part.inside)[part.inside]
             window = cropped(part.core, scaled.shape)
             if all(w.stop > w.start for w in window):
                 yield window, result[: window[0].stop - window[0].start, : window[1].stop - window[1].start]

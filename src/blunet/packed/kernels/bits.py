@@ -68,20 +68,20 @@ def half_of_four(here, right, below, across, w, start, stop, out):
 
 
 @part
-def signs_of_row(planes, room, offsets, pointwise, limits, width, out, first, step, o):
-    """Do the pointwise part of a row of `width` pixels and write their words from `first` on, `step` apart."""
+def signs_of_row(planes, offsets, pointwise, limits, left, right, out, first, step, o):
+    """Do the pointwise part of the pixels `left` to `right` of a row; pixel x goes to ``first + step * x``."""
     depth = len(offsets)
     for panel in range(o.words * 64 // SIGN_PANEL):
         f = panel * SIGN_PANEL
         row = first + f // 64 * o.stride
-        x = 0
-        while x + PIXELS <= width:
+        x = left
+        while x + PIXELS <= right:
             popcount_sign_block(
                 planes, x, offsets, depth, pointwise, f * depth, limits, f, out, row + step * x, step, f % 64,
                 PIXELS, SIGN_VECTORS,
             )  # fmt: skip
             x += PIXELS
-        if x < width:
+        if x < right:
             popcount_sign_block(
                 planes, x, offsets, depth, pointwise, f * depth, limits, f, out, row + step * x, step, f % 64,
                 1, SIGN_VECTORS,
@@ -89,7 +89,7 @@ def signs_of_row(planes, room, offsets, pointwise, limits, width, out, first, st
 
 
 @kernel
-def separable_bits(first, f, second, s, mode, depthwise, valid, offsets, pointwise, limits, out, o, counter):
+def separable_bits(first, f, second, s, mode, depthwise, valid, offsets, pointwise, limits, out, o, region, counter):
     """Run a separable layer of one residual level everywhere, coded between its two parts.
 
     Parameters
@@ -107,18 +107,21 @@ def separable_bits(first, f, second, s, mode, depthwise, valid, offsets, pointwi
     pointwise : uint64, (filters / SIGN_PANEL, K, SIGN_PANEL)
     limits : int64, (filters,)
         Most ones at which a sum is not negative.
-    out, o, counter
+    out, o, region, counter
         As in `convolve_image`; rows of the source are counted.
     """
     words = len(offsets)
     repeated = mode == UPSAMPLED
     height, width = (f.height, f.width) if repeated else (o.height, o.width)
+    top, bottom, left, right = region.top, region.bottom, region.left, region.right
+    if repeated:
+        top, bottom, left, right = top // 2, (bottom + 1) // 2, left // 2, (right + 1) // 2
     room = o.stride
     rows = np.empty((3, room), np.uint64)
     planes = np.empty(words * room + 8, np.uint64)
     while True:
-        y = fetch_add(counter, 1)
-        if y >= height:
+        y = top + fetch_add(counter, 1)
+        if y >= bottom:
             break
         if repeated:
             lower = 1 if y == height - 1 else 0
@@ -130,27 +133,27 @@ def separable_bits(first, f, second, s, mode, depthwise, valid, offsets, pointwi
                     taps = depthwise[8 * lower + phase, k]
                     r0, r1 = rows[0], rows[1]
                     # Which words a phase's four taps see: upper left and right, lower left and right.
-                    right = r0[2:] if phase % 2 else r0[1:]
+                    beside = r0[2:] if phase % 2 else r0[1:]
                     below = r1[1:] if phase // 2 else r0[1:]
-                    across = (r1[2:] if phase % 2 else r1[1:]) if phase // 2 else right
-                    half_of_four(r0[1:], right, below, across, taps, 0, width - 1, plane)
+                    across = (r1[2:] if phase % 2 else r1[1:]) if phase // 2 else beside
+                    half_of_four(r0[1:], beside, below, across, taps, left, min(right, width - 1), plane)
                     half_of_four(
-                        r0[1:], right, below, across, depthwise[8 * lower + 4 + phase, k], width - 1, width, plane
+                        r0[1:], beside, below, across, depthwise[8 * lower + 4 + phase, k], width - 1, width, plane
                     )
-                    for x in range(width):
+                    for x in range(left, right):
                         plane[x] &= valid[k]
                 start = (2 * y + phase // 2 + 1) * o.words * o.stride + phase % 2 + 1
-                signs_of_row(planes, room, offsets, pointwise, limits, width, out, start, 2, o)
+                signs_of_row(planes, offsets, pointwise, limits, left, right, out, start, 2, o)
         else:
             missing = (1 if y == 0 else 0) + (2 if y == height - 1 else 0)
             for k in range(words):
                 for i in range(3):
                     source_row(first, f, second, s, mode, y + i - 1, k, rows[i])
                 plane = planes[k * room : (k + 1) * room]
-                majority_of_nine(rows[0], rows[1], rows[2], depthwise[4 * missing, k], 0, width, plane)
+                majority_of_nine(rows[0], rows[1], rows[2], depthwise[4 * missing, k], left, right, plane)
                 for x in (0, width - 1):
                     side = (1 if x == 0 else 0) + (2 if x == width - 1 else 0)
                     majority_of_nine(rows[0], rows[1], rows[2], depthwise[4 * missing + side, k], x, x + 1, plane)
-                for x in range(width):
+                for x in range(left, right):
                     plane[x] &= valid[k]
-            signs_of_row(planes, room, offsets, pointwise, limits, width, out, (y + 1) * o.words * o.stride + 1, 1, o)
+            signs_of_row(planes, offsets, pointwise, limits, left, right, out, (y + 1) * o.words * o.stride + 1, 1, o)

@@ -18,7 +18,7 @@ SIGN_VECTORS = SIGN_PANEL // TARGET.words
 
 
 @kernel
-def convolve_image(image, weights, bias, panel, gammas, valid, out, o, counter):
+def convolve_image(image, weights, bias, panel, gammas, valid, out, o, region, counter):
     """Convolve a grey image with 3 x 3 kernels, add the bias and code the sums.
 
     Parameters
@@ -32,6 +32,8 @@ def convolve_image(image, weights, bias, panel, gammas, valid, out, o, counter):
     valid : uint64, (words,)
         The bits of filters that exist.
     out, o : uint64, Map
+    region : Region
+        Of the output.
     counter : int64, (1,)
         Rows that are taken.
     """
@@ -40,11 +42,11 @@ def convolve_image(image, weights, bias, panel, gammas, valid, out, o, counter):
     sums = np.empty(16 * 64, np.float32)
     positions = np.empty(columns, np.int64)
     while True:
-        y = fetch_add(counter, 1)
-        if y >= o.height:
+        y = region.top + fetch_add(counter, 1)
+        if y >= region.bottom:
             break
-        for x0 in range(0, o.width, columns):
-            count = min(columns, o.width - x0)
+        for x0 in range(region.left, region.right, columns):
+            count = min(columns, region.right - x0)
             for p in range(count):
                 for i in range(3):
                     for j in range(3):
@@ -54,7 +56,7 @@ def convolve_image(image, weights, bias, panel, gammas, valid, out, o, counter):
 
 
 @kernel
-def convolve_bits(source, s, offsets, weights, factors, base, gammas, valid, out, o, counter):
+def convolve_bits(source, s, offsets, weights, factors, base, gammas, valid, out, o, region, counter):
     """Convolve bit planes with binary 3 x 3 kernels, add the bias and code the sums.
 
     Parameters
@@ -68,22 +70,22 @@ def convolve_bits(source, s, offsets, weights, factors, base, gammas, valid, out
     base : float32, (4 * 4 * filters,)
         What the count of ones is added to; the taps that lie outside differ with the missing rows (1: above, 2:
         below) and columns (1: left, 2: right).
-    gammas, valid, out, o, counter
+    gammas, valid, out, o, region, counter
         As in `convolve_image`.
     """
     sums = np.empty(16 * 64, np.float32)
     plane = s.words * s.stride
     filters = o.words * 64
     while True:
-        y = fetch_add(counter, 1)
-        if y >= o.height:
+        y = region.top + fetch_add(counter, 1)
+        if y >= region.bottom:
             break
         missing = (1 if y == 0 else 0) + (2 if y == o.height - 1 else 0)
         for word in range(o.words):
-            x = 0
-            while x < o.width:
+            x = region.left
+            while x < region.right:
                 side = (1 if x == 0 else 0) + (2 if x == o.width - 1 else 0)
-                pixels = 1 if side or x + PIXELS >= o.width else PIXELS
+                pixels = 1 if side or x + PIXELS >= min(o.width, region.right + 1) else PIXELS
                 at = y * s.levels * plane + x
                 popcount_pixels(
                     source, at, plane, offsets, weights, word, factors, s.levels, base,
@@ -96,7 +98,7 @@ def convolve_bits(source, s, offsets, weights, factors, base, gammas, valid, out
 
 
 @kernel
-def convolve_bits_to_signs(source, s, offsets, weights, limits, out, o, counter):
+def convolve_bits_to_signs(source, s, offsets, weights, limits, out, o, region, counter):
     """Convolve one bit plane with 3 x 3 kernels of one level, and take signs: a comparison of counts.
 
     Parameters
@@ -104,14 +106,14 @@ def convolve_bits_to_signs(source, s, offsets, weights, limits, out, o, counter)
     weights : uint64, (filters / SIGN_PANEL, K, SIGN_PANEL)
     limits : int64, (4, 4, filters)
         Most ones at which the sum is not negative, for the missing rows and columns of `convolve_bits`.
-    source, s, offsets, out, o, counter
+    source, s, offsets, out, o, region, counter
         As in `convolve_bits`.
     """
     depth = len(offsets)
     filters = o.words * 64
     while True:
-        y = fetch_add(counter, 1)
-        if y >= o.height:
+        y = region.top + fetch_add(counter, 1)
+        if y >= region.bottom:
             break
         missing = (1 if y == 0 else 0) + (2 if y == o.height - 1 else 0)
         for panel in range(filters // SIGN_PANEL):
@@ -120,19 +122,22 @@ def convolve_bits_to_signs(source, s, offsets, weights, limits, out, o, counter)
             row = ((y + 1) * o.words + f // 64) * o.stride + 1
             first = y * s.words * s.stride
             for x in (0, o.width - 1):
+                if x < region.left or x >= region.right:
+                    continue
                 side = (1 if x == 0 else 0) + (2 if x == o.width - 1 else 0)
                 popcount_sign_block(
                     source, first + x, offsets, depth, weights, f * depth, limits, (missing * 4 + side) * filters + f,
                     out, row + x, 1, shift, 1, SIGN_VECTORS,
                 )  # fmt: skip
-            x = 1
-            while x < o.width - PIXELS:
+            x = max(1, region.left)
+            stop = min(o.width - 1, region.right)
+            while x + PIXELS <= stop:
                 popcount_sign_block(
                     source, first + x, offsets, depth, weights, f * depth, limits, missing * 4 * filters + f,
                     out, row + x, 1, shift, PIXELS, SIGN_VECTORS,
                 )  # fmt: skip
                 x += PIXELS
-            while x < o.width - 1:
+            while x < stop:
                 popcount_sign_block(
                     source, first + x, offsets, depth, weights, f * depth, limits, missing * 4 * filters + f,
                     out, row + x, 1, shift, 1, SIGN_VECTORS,

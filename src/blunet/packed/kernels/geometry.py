@@ -35,6 +35,15 @@ def map_of(height: int, width: int, channels: int, levels: int) -> Map:
     return Map(height, width, channels, levels, -(-channels // 64), stride)
 
 
+class Region(NamedTuple):
+    """The pixels of a map that are wanted: rows `top` to `bottom`, columns `left` to `right`, ends not included."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
 class Block(NamedTuple):
     """How a separable layer is cut: so many rows and columns (of its source, if that is repeated) at a time.
 

@@ -13,7 +13,7 @@ from blunet.packed.kernels.vector import count_bits, fetch_add
 
 
 @kernel
-def output_probability(source, s, weights, factors, base, out, counter):
+def output_probability(source, s, weights, factors, base, out, region, counter):
     """Compute the probability of foreground.
 
     Parameters
@@ -25,14 +25,15 @@ def output_probability(source, s, weights, factors, base, out, counter):
     base : float
         The bias and the sum of all products of gammas, times the channels.
     out : float32, (height, width)
+    region : Region
     counter : int64, (1,)
     """
     levels, plane = s.levels, s.words * s.stride
     weight_levels = len(weights)
     sums = np.empty(s.width, np.float32)
     while True:
-        y = fetch_add(counter, 1)
-        if y >= s.height:
+        y = region.top + fetch_add(counter, 1)
+        if y >= region.bottom:
             break
         sums[:] = base
         for m in range(levels):
@@ -41,8 +42,8 @@ def output_probability(source, s, weights, factors, base, out, counter):
                 for k in range(s.words):
                     start = (y + 1) * levels * plane + m * plane + k * s.stride + 1
                     weight = weights[n, k]
-                    for x in range(s.width):
+                    for x in range(region.left, region.right):
                         sums[x] += factor * np.float32(count_bits(source[start + x] ^ weight))
-        for x in range(s.width):
+        for x in range(region.left, region.right):
             e = np.float32(math.exp(-abs(sums[x])))
             out[y, x] = (np.float32(1) if sums[x] >= 0 else e) / (np.float32(1) + e)

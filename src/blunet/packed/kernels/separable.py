@@ -114,16 +114,18 @@ def place_pixels(mode, y0, x0, rows, columns, o, positions):
 
 @part
 def depthwise_of_block(
-    first, f, first_gammas, second, s, second_gammas, mode, block, depthwise, o, number, values, d, positions
+    first, f, first_gammas, second, s, second_gammas, mode, block, depthwise, o, region, number, values, d, positions
 ):
     """Do the depthwise part of the block `number`; return its number of pixels, 0 behind the last block."""
     repeated = mode == UPSAMPLED
-    height, width = (f.height, f.width) if repeated else (o.height, o.width)
-    across = (width + block.columns - 1) // block.columns
-    y0, x0 = number // across * block.rows, number % across * block.columns
-    if y0 >= height:
+    top, bottom, left, right = region.top, region.bottom, region.left, region.right
+    if repeated:
+        top, bottom, left, right = top // 2, (bottom + 1) // 2, left // 2, (right + 1) // 2
+    across = (right - left + block.columns - 1) // block.columns
+    y0, x0 = top + number // across * block.rows, left + number % across * block.columns
+    if y0 >= bottom:
         return 0
-    rows, columns = min(block.rows, height - y0), min(block.columns, width - x0)
+    rows, columns = min(block.rows, bottom - y0), min(block.columns, right - x0)
     channels = f.channels + (s.channels if mode == CONCATENATED else 0)
     before, more = (0, 1) if repeated else (1, 2)
     decode_block(
@@ -137,7 +139,7 @@ def depthwise_of_block(
 @kernel
 def separable_product(
     first, f, first_gammas, second, s, second_gammas, mode, block, depthwise,
-    pointwise, bias, panel, gammas, valid, out, o, counter,
+    pointwise, bias, panel, gammas, valid, out, o, region, counter,
 ):  # fmt: skip
     """Run a separable layer whose depthwise results are real numbers.
 
@@ -153,6 +155,8 @@ def separable_product(
     pointwise : float32, (filters / panel, channels, panel)
     bias, panel, gammas, valid, out, o
         As in `product_pixels`.
+    region : Region
+        Of the output.
     counter : int64, (1,)
         Blocks that are taken.
     """
@@ -164,7 +168,7 @@ def separable_product(
     depth = f.channels + (s.channels if mode == CONCATENATED else 0)
     while True:
         count = depthwise_of_block(
-            first, f, first_gammas, second, s, second_gammas, mode, block, depthwise, o,
+            first, f, first_gammas, second, s, second_gammas, mode, block, depthwise, o, region,
             fetch_add(counter, 1), values, d, positions,
         )  # fmt: skip
         if count == 0:
@@ -175,7 +179,8 @@ def separable_product(
 @kernel
 def separable_popcount(
     first, f, first_gammas, second, s, second_gammas, mode, block, depthwise,
-    middle_gammas, middle_offset, middle_valid, offsets, pointwise, factors, base, gammas, valid, out, o, counter,
+    middle_gammas, middle_offset, middle_valid, offsets, pointwise, factors, base, gammas, valid,
+    out, o, region, counter,
 ):  # fmt: skip
     """Run a separable layer whose depthwise results are coded before the pointwise part counts their bits.
 
@@ -203,7 +208,7 @@ def separable_popcount(
     planes = np.empty(levels * words * room + 2, np.uint64)
     while True:
         count = depthwise_of_block(
-            first, f, first_gammas, second, s, second_gammas, mode, block, depthwise, o,
+            first, f, first_gammas, second, s, second_gammas, mode, block, depthwise, o, region,
             fetch_add(counter, 1), values, d, positions,
         )  # fmt: skip
         if count == 0:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
-from dataclasses import replace
+import re
+import shutil
+from dataclasses import asdict, replace
 from xml.etree import ElementTree
 
 import numpy as np
+import psutil
 import pytest
 import tifffile
+from PIL import Image
 
 from blunet.architecture import NetworkSettings
-from blunet.compression.events import BatchDone, EpochDone, RunDone, RunStarted, RunStopped, StepDone, read_events
+from blunet.compression import estimate
+from blunet.compression import report as scoring
+from blunet.compression.checkpoint import read_progress
+from blunet.compression.events import BatchDone, EpochDone, Note, RunDone, RunStarted, RunStopped, StepDone, read_events
+from blunet.compression.pictures import FOUND, MADE_UP, MISSED, NOTHING, SIDE, picture_of
 from blunet.compression.pipeline import compress
 from blunet.compression.request import Request, request_from_json
 from blunet.compression.settings import (
@@ -24,7 +34,9 @@ from blunet.compression.settings import (
 )
 from blunet.compression.time_left import TimeLeft
 from blunet.errors import InputError
+from blunet.evaluation.evaluate import evaluate
 from blunet.images.normalise import Normalisation
+from blunet.images.pairs import find_pairs
 from blunet.images.simulate import DicSettings, simulate_dic
 from blunet.networks.build import build_network
 from blunet.networks.files import KerasModel, load_keras
@@ -96,9 +108,97 @@ def test_the_page_shows_figures_curves_and_masks(finished):
     report = json.loads((run / "report.json").read_text())
     for stage in report["models"]:
         assert f"<td>{stage['name']}</td><td>{stage['iou']:.3f}</td>" in page
-    assert page.count("data:image/png;base64,") == 4
     assert page.count("<circle") == 4 + 6
-    ElementTree.fromstring(page.split("</h2>")[2].split("<h2>")[0].strip().split("\n")[0])
+    ElementTree.fromstring(page.split("</h2>")[3].strip().split("\n")[0])
+
+
+def test_the_page_shows_what_each_stage_finds_misses_and_makes_up(data, finished):
+    run, events = finished
+    (name,) = events[0].validation
+    page = (run / "report.html").read_text()
+    shown = re.findall(r'alt="([^"]+)" src="data:image/png;base64,([^"]+)"', page)
+    assert [what for what, _ in shown] == ["Image", "Truth", "U-Net", "lightweight U-Net", "BLU-Net"]
+    pictures = [np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))) for _, png in shown]
+    truth = tifffile.imread(data / f"{name}_mask.tif") > 0
+    grey = tifffile.imread(data / f"{name}.tif")
+    assert pictures[0].shape == grey.shape
+    assert np.corrcoef(pictures[0].ravel(), grey.ravel())[0, 1] > 0.7
+    np.testing.assert_array_equal(pictures[1][truth], np.broadcast_to(FOUND, (truth.sum(), 3)))
+    model = load_model(run / "model.blunet")
+    found = model.predict(grey) > model.info.threshold
+    for right, colour in (
+        (truth & found, FOUND), (truth & ~found, MISSED), (~truth & found, MADE_UP), (~truth & ~found, NOTHING)
+    ):  # fmt: skip
+        np.testing.assert_array_equal((pictures[-1] == colour).all(axis=-1), right)
+
+
+def test_large_images_are_shown_small():
+    png = picture_of(np.ones((1200, 2000), bool), np.zeros((1200, 2000), bool))
+    picture = np.asarray(Image.open(io.BytesIO(png)))
+    assert picture.shape == (SIDE, SIDE, 3)
+    assert (picture == MADE_UP).all()
+
+
+class Counting:
+    """Predicts as a model does, and keeps what it was asked."""
+
+    def __init__(self, model):
+        self.model, self.settings, self.info, self.asked = model, model.settings, model.info, []
+
+    def predict(self, image, *, limits=None, check=None):
+        self.asked.append(image)
+        return self.model.predict(image, limits=limits, check=check)
+
+
+@pytest.mark.parametrize("held", [2**28, 1])
+def test_scoring_predicts_every_file_once_and_agrees_with_evaluate(data, finished, held, monkeypatch, tmp_path):
+    monkeypatch.setattr(scoring, "HELD_BYTES", held)  # 1: all probabilities lie on disk
+    pairs = list(find_pairs(data).pairs)
+    model = Counting(load_model(finished[0] / "model.blunet"))
+    stage = scoring.score_stage("BLU-Net", model, pairs[:3], pairs[3:], tmp_path)
+    assert len(model.asked) == 4
+    assert all((a == tifffile.imread(p.image)).all() for a, p in zip(model.asked, pairs, strict=True))
+    assert stage.threshold == scoring.best_threshold(model, pairs[:3])
+    for part, files in (("validation", pairs[:3]), ("test", pairs[3:])):
+        wanted = [asdict(s) for _, s in evaluate(files, model.model, threshold=stage.threshold)]
+        got = stage.figures[part]["images"]
+        assert [{k: row[k] for k in ("iou", "f1", "ap50")} for row in got] == wanted
+    assert list(tmp_path.iterdir()) == []
+
+
+QUICK = preset("quick")
+LARGER = replace(
+    QUICK,
+    base_filters=32,
+    transfer=StepSettings(26, 100, 5e-4, l2=1e-7),
+    hint_encoder=StepSettings(2, 100, 1e-3, "val_loss"),
+    retrain=StepSettings(24, 100, 1e-3),
+)
+
+
+def test_the_estimate_is_near_to_what_was_measured(monkeypatch):
+    """On two cores of the reference: the quick preset on 12 fields with 10 more to test, and single steps."""
+    monkeypatch.setattr(estimate, "core_speed", lambda: 1.0)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 2)
+    field = (1022, 1024)
+    assert estimate.duration(QUICK, STEPS, [field] * 2, [field] * 10) == pytest.approx(472, rel=0.3)
+    assert estimate.step_seconds(LARGER, "transfer", [field] * 7) == pytest.approx(26 * 50.5, rel=0.2)
+    assert estimate.step_seconds(LARGER, "hint_encoder", [field] * 7) == pytest.approx(2 * 13.8, rel=0.3)
+    assert estimate.step_seconds(LARGER, "retrain", [field] * 7) == pytest.approx(24 * 16.0, rel=0.2)
+
+
+def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):
+    assert estimate.core_speed() > 0
+    monkeypatch.setattr(estimate, "core_speed", lambda: 1.0)
+    before = estimate.duration(QUICK, STEPS)
+    monkeypatch.setattr(estimate, "core_speed", lambda: 2.0)
+    assert estimate.duration(QUICK, STEPS) == pytest.approx(before / 2)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 1)
+    one = estimate.duration(QUICK, STEPS)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 4)
+    assert one / 4 < estimate.duration(QUICK, STEPS) < one / 1.5
+    assert estimate.duration(QUICK, STEPS[1:]) < estimate.duration(QUICK, STEPS)
+    assert estimate.duration(QUICK, STEPS, [(512, 512)]) > estimate.duration(QUICK, STEPS)
 
 
 def test_the_time_left_is_told_once_there_is_a_pace():
@@ -125,11 +225,17 @@ def test_the_folder_holds_what_happened_and_no_more_than_was_said(finished):
     assert all(p and p.endswith(".png") for p in previews)
 
 
-@pytest.mark.parametrize("step", ["transfer", "hint_decoder", "binarise"])
+@pytest.mark.parametrize("step", ["transfer", "hint_decoder", "binarise", "report"])
 def test_stopped_in_each_phase_and_resumed_it_ends_with_the_same_weights(data, finished, step, tmp_path):
     run = tmp_path / "run"
     first = []
-    for event in compress(request(data, run), lambda: isinstance(first[-1], EpochDone) and first[-1].step == step):
+
+    def reached():
+        if step == "report":
+            return isinstance(first[-1], Note) and "Scoring" in first[-1].text
+        return isinstance(first[-1], EpochDone) and first[-1].step == step
+
+    for event in compress(request(data, run), reached):
         first.append(event)
     assert isinstance(first[-1], RunStopped)
     assert first[-1].step == step
@@ -144,13 +250,42 @@ def test_stopped_in_each_phase_and_resumed_it_ends_with_the_same_weights(data, f
 def test_a_finished_run_goes_on_with_more_epochs(data, tmp_path):
     run = tmp_path / "run"
     short = replace(TINY, hint_encoder=replace(HINT, run=False), hint_decoder=replace(HINT, run=False))
-    list(compress(request(data, run, short, teacher="scratch")))
+    first = list(compress(request(data, run, short, teacher="scratch")))
     longer = replace(short, binarise=replace(STEP, epochs=4))
     events = list(compress(request(data, run, longer, teacher="scratch", resume=True)))
+    assert events[0].seconds == pytest.approx(estimate.duration(longer, ["binarise"], [(80, 96)]))
+    assert events[0].seconds < first[0].seconds
     done = [(e.step, e.epoch) for e in events if isinstance(e, EpochDone)]
     assert done == [("binarise", 3), ("binarise", 4)]
+    made = (run / "checkpoints" / "binarise.keras").read_bytes()
     nothing = list(compress(request(data, run, longer, teacher="scratch", resume=True)))
     assert not [e for e in nothing if isinstance(e, EpochDone)]
+    assert (run / "checkpoints" / "binarise.keras").read_bytes() == made
+    longest = replace(short, binarise=replace(STEP, epochs=5))
+    going = compress(request(data, run, longest, teacher="scratch", resume=True))
+    assert next(e for e in going if isinstance(e, EpochDone)).epoch == 5
+    going.close()  # as if killed after the last epoch, before its result was written
+    resumed = list(compress(request(data, run, longest, teacher="scratch", resume=True)))
+    assert [e.step for e in resumed if isinstance(e, StepDone)] == ["binarise"]
+    best = read_progress(run / "checkpoints" / "binarise-best.npz")
+    assert load_keras(run / "checkpoints" / "binarise.keras").info.card.figures == {"validation_iou": best.best_iou}
+
+
+def test_dice_and_border_weights_reach_the_steps_that_have_masks(data, tmp_path):
+    """Border weights in hints have no meaning and are passed over; elsewhere they and Dice change the loss."""
+    one = replace(STEP, epochs=1, batches=3)
+    skipped = {s: replace(TINY.step(s), run=False) for s in ("hint_decoder", "retrain")}
+    losses = {}
+    for name, change in (("plain", {}), ("weighted", {"border_weights": True}), ("dice", {"loss": "bce+dice"})):
+        changed = replace(one, **change)
+        hint = replace(changed, monitor="val_loss")
+        settings = replace(TINY, transfer=changed, hint_encoder=hint, binarise=changed, **skipped)
+        events = list(compress(request(data, tmp_path / name, settings, teacher="scratch")))
+        assert isinstance(events[-1], RunDone)
+        losses[name] = {e.step: e.loss for e in events if isinstance(e, EpochDone)}
+    for step in ("transfer", "binarise"):
+        assert losses["weighted"][step] != pytest.approx(losses["plain"][step], rel=1e-3)
+        assert losses["dice"][step] > losses["plain"][step] + 0.2
 
 
 def test_a_teacher_from_a_file_brings_its_normalisation(data, tmp_path):
@@ -194,8 +329,6 @@ def test_wrong_settings_are_named(change, says):
 
 @pytest.mark.parametrize("kind", ["full", "settings", "data", "teacher", "version", "damaged", "file"])
 def test_a_run_folder_that_cannot_be_used(kind, data, finished, tmp_path):
-    import shutil
-
     run = tmp_path / "run"
     asked = request(data, run, resume=True)
     if kind == "file":
@@ -213,8 +346,8 @@ def test_a_run_folder_that_cannot_be_used(kind, data, finished, tmp_path):
         facts.write_text(facts.read_text().replace('"format": 1', '"format": 9'))
         says = "another version"
     elif kind == "data":
-        facts.write_text(facts.read_text().replace("f0", "f9"))
-        says = "changed"
+        facts.write_text(facts.read_text().replace('"f0', '"f9'))
+        says = r"'f0\.tif', 'f0_mask\.tif', 'f9\.tif', 'f9_mask\.tif' in .* were changed, added or removed"
     elif kind == "damaged":
         facts.write_text("{")
         says = "damaged"
@@ -222,6 +355,44 @@ def test_a_run_folder_that_cannot_be_used(kind, data, finished, tmp_path):
         says = "a file stands in its place"
     with pytest.raises(InputError, match=says):
         list(compress(asked))
+
+
+def test_a_moved_folder_is_the_same_data_and_an_edited_file_is_named(data, finished, tmp_path):
+    moved, run = tmp_path / "moved", tmp_path / "run"
+    shutil.copytree(data, moved)
+    shutil.copytree(finished[0], run)
+    going = compress(request(moved, run, resume=True))
+    assert next(going).resumed
+    going.close()
+    image = tifffile.imread(moved / "f1.tif")
+    image[0, 0] += 1
+    tifffile.imwrite(moved / "f1.tif", image)
+    with pytest.raises(InputError) as error:
+        next(compress(request(moved, run, resume=True)))
+    assert f"'f1.tif' in '{moved}' was changed, added or removed: put back what was there" in str(error.value)
+    assert "mask" not in str(error.value)
+
+
+def test_a_torn_event_is_passed_over_and_spoils_no_other(data, finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    told = (run / "events.jsonl").read_text()
+    (run / "events.jsonl").write_text(told[:-9])
+    going = compress(request(data, run, resume=True))
+    started = next(going)
+    going.close()
+    events = list(read_events(run / "events.jsonl"))
+    assert len(events) == len(told.splitlines())
+    assert events[-1] == started
+
+
+def test_a_test_folder_that_cannot_be_scored_is_refused_before_anything_is_trained(data, tmp_path):
+    test = tmp_path / "test"
+    shutil.copytree(data, test)
+    tifffile.imwrite(test / "f2_mask.tif", np.ones((9, 9), np.uint8))
+    with pytest.raises(InputError, match=r"f2_mask\.tif"):
+        next(compress(request(data, tmp_path / "run", test=str(test))))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_folder_in_use_is_left_alone(data, tmp_path):

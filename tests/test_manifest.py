@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from npe2 import PluginManager, PluginManifest
 
 import blunet
 
 
 @pytest.fixture
-def plugin() -> PluginManager:
-    """A fresh plugin manager that knows this plugin alone."""
+def plugin(monkeypatch: pytest.MonkeyPatch) -> PluginManager:
+    """A fresh plugin manager that knows this plugin alone, in the place of everybody's."""
     manager = PluginManager()
+    monkeypatch.setattr(PluginManager, "_PluginManager__instance", manager)
     manager.register(PluginManifest.from_distribution("napari-blunet"))
     manager.activate("napari-blunet")
     return manager
@@ -57,3 +60,115 @@ def test_simulated_field_has_its_true_cells(plugin: PluginManager) -> None:
     assert labels.max() >= 3
     cells, background = image[labels > 0].astype(float), image[labels == 0].astype(float)
     assert np.std(cells) > 1.5 * np.std(background)
+
+
+def test_simulated_timelapse_is_one_of_cells_that_move(plugin: PluginManager) -> None:
+    (image, place, _), (labels, _, _) = plugin.commands.execute("napari-blunet.simulated_timelapse")
+    assert image.shape == labels.shape
+    assert image.shape[0] == 8
+    assert place["axis_labels"] == ("t", "y", "x")
+    assert place["units"] == ("s", "µm", "µm")
+    lasting = set(np.unique(labels[0])) & set(np.unique(labels[-1])) - {0}
+    assert len(lasting) >= 5
+    assert any((labels[0] == number).sum() != (labels[-1] == number).sum() for number in lasting)
+
+
+def test_napari_is_not_made_to_ask_about_images(plugin: PluginManager, tmp_path: Path) -> None:
+    def readers(path: Path) -> list[str]:
+        return [reader.command for reader in plugin.iter_compatible_readers([str(path)])]
+
+    for name in ("x.tif", "x.ome.tif", "x.png", "x.csv"):
+        (tmp_path / name).touch()
+        assert not readers(tmp_path / name)
+    assert readers(tmp_path) == ["napari-blunet.read_folder"]
+    assert readers(Path("some.model.BLUNET")) == ["napari-blunet.read_model"]
+
+
+def read(plugin: PluginManager, path: Path) -> list[tuple]:
+    from npe2 import io_utils
+
+    return io_utils._read([str(path)], stack=False, plugin_name="napari-blunet", _pm=plugin)
+
+
+def test_a_folder_is_read_as_layers(plugin: PluginManager, tmp_path: Path) -> None:
+    from napari.layers import Layer
+
+    with pytest.raises(ValueError, match="refused"):  # left to other readers
+        read(plugin, tmp_path)
+    for t in range(3):
+        tifffile.imwrite(tmp_path / f"t{t}.tif", np.full((9, 8), t, np.uint8), imagej=True, resolution=(2, 2), metadata={"unit": "um"})  # fmt: skip  # noqa: E501
+    tifffile.imwrite(tmp_path / "t1_mask.tif", np.eye(9, 8, dtype=np.uint8) * np.arange(8, dtype=np.uint8))
+    image, labels = (Layer.create(*data) for data in read(plugin, tmp_path))
+    assert (image.name, labels.name) == (tmp_path.name, f"{tmp_path.name} – mask")
+    assert image.data[2].compute().tolist() == np.full((9, 8), 2).tolist()
+    np.testing.assert_allclose(labels.scale, (1, 0.5, 0.5))
+
+
+def test_a_model_without_a_window_is_checked_and_gives_no_layer(plugin: PluginManager, tmp_path: Path) -> None:
+    from blunet.errors import InputError
+    from blunet.packed.model import BUNDLED
+
+    assert read(plugin, BUNDLED) == [(None,)]
+    (tmp_path / "x.blunet").write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match=r"x\.blunet"):
+        read(plugin, tmp_path / "x.blunet")
+
+
+def write(plugin: PluginManager, path: Path, layer: object) -> list[str]:
+    from npe2 import io_utils
+
+    return io_utils._write(str(path), [layer], plugin_name="napari-blunet", _pm=plugin)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (3, 20, 30)])
+def test_labels_are_written_with_pixel_size_model_and_table(
+    plugin: PluginManager, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    import pandas as pd
+    from napari.layers import Labels
+
+    from blunet.images.read import open_image
+    from blunet.images.write import read_description
+
+    values = np.zeros(shape, np.int32)
+    values[..., 2:9, 3:8] = 1
+    values[..., 12:15, 3:8] = 2
+    made = {"model": "m", "settings": {"threshold": 0.5}}
+    table = pd.DataFrame({"index": [1, 2], "label": [1, 2], "area_um2": [4.375, 1.875]})
+    scale, units = (60, 0.5, 0.25)[-len(shape) :], ("s", "um", "um")[-len(shape) :]
+    layer = Labels(values, name="Cells", scale=scale, units=units, features=table, metadata={"blunet": made})
+    labels, objects = (Path(name) for name in write(plugin, tmp_path / "cells_labels.tif", layer))
+    np.testing.assert_array_equal(tifffile.imread(labels), values)
+    file = open_image(labels)
+    assert (file.axes, file.pixel_size, file.unit) == ("TYX"[-len(shape) :], (0.5, 0.25), "µm")
+    assert read_description(labels) == made
+    assert objects.name == "cells_objects.csv"
+    with objects.open(newline="") as lines:
+        assert list(csv.reader(lines)) == [["label", "area_um2"], ["1", "4.375"], ["2", "1.875"]]
+
+
+def test_labels_without_table_or_pixel_size(plugin: PluginManager, tmp_path: Path) -> None:
+    from napari.layers import Labels
+
+    from blunet.errors import InputError
+    from blunet.images.read import open_image
+
+    painted = np.zeros((9, 9), np.uint8)
+    painted[2, 2] = 3
+    (labels,) = write(plugin, tmp_path / "painted.tif", Labels(painted))
+    assert open_image(labels).pixel_size is None
+    np.testing.assert_array_equal(tifffile.imread(labels), painted)
+    with pytest.raises(InputError, match=r"\(2, 3, 9, 9\)"):
+        write(plugin, tmp_path / "four.tif", Labels(np.zeros((2, 3, 9, 9), int)))
+    assert not (tmp_path / "four.tif").exists()
+
+
+def test_preferences_have_defaults_that_mean_automatic(plugin: PluginManager) -> None:
+    general = plugin.get_manifest("napari-blunet").contributions.configurations["general"].properties
+    assert {name: value.default for name, value in general.items()} == {
+        "default_model": "", "threads": 0, "tile": 1024, "run_folder": "",
+    }  # fmt: skip
+    from blunet.packed.model import TILE
+
+    assert general["tile"].default == TILE
+    assert all(value.description for value in general.values())

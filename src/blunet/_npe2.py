@@ -1,11 +1,19 @@
-"""What the manifest `napari.yaml` names, apart from the widgets: plain functions that answer with layers."""
+"""What the manifest `napari.yaml` names, apart from the widgets: plain functions, thin over the rooms below."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
 
 LayerData = tuple[Any, dict[str, Any], str]
 """Values, keyword arguments and type of a napari layer, as a plugin hands it over."""
+
+#: Side of a simulated pixel (µm) and time between simulated frames (s).
+PIXEL, INTERVAL = 0.32, 300.0
 
 
 def simulated_field() -> list[LayerData]:
@@ -14,12 +22,98 @@ def simulated_field() -> list[LayerData]:
     Returns
     -------
     list of LayerData
-        An image (Y, X) of uint16 and above it labels of the same shape: the cells that are truly there.
+        An image (Y, X) of uint16 and above it, hidden, labels of the same shape: the cells that are truly there.
     """
     from blunet.images.simulate import simulate_dic
 
     field = simulate_dic()
+    place = {"scale": (PIXEL, PIXEL), "units": ("µm", "µm"), "axis_labels": ("y", "x")}
     return [
-        (field.image, {"name": "Simulated DIC"}, "image"),
-        (field.labels, {"name": "True cells", "opacity": 0.3}, "labels"),
+        (field.image, {"name": "Simulated DIC", **place}, "image"),
+        (field.labels, {"name": "True cells", "opacity": 0.3, "visible": False, **place}, "labels"),
     ]
+
+
+def simulated_timelapse() -> list[LayerData]:
+    """Simulate a time-lapse of eight frames in which cells wander, turn and deform.
+
+    Returns
+    -------
+    list of LayerData
+        An image (T, Y, X) of uint16 and above it, hidden, labels of the same shape.
+    """
+    from blunet.images.dic_settings import DicSettings
+    from blunet.images.simulate import simulate_timelapse
+
+    image, labels = simulate_timelapse(DicSettings(shape=(384, 384)), 8, seed=3)
+    place = {"scale": (INTERVAL, PIXEL, PIXEL), "units": ("s", "µm", "µm"), "axis_labels": ("t", "y", "x")}
+    return [
+        (image, {"name": "Simulated time-lapse", **place}, "image"),
+        (labels, {"name": "True cells over time", "opacity": 0.3, "visible": False, **place}, "labels"),
+    ]
+
+
+def read_folder(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
+    """Offer to open a folder's images as one time-lapse, with the masks beside them; None if it holds no images."""
+    from blunet.images.find import images_in
+
+    if not isinstance(path, str) or not Path(path).is_dir():
+        return None
+    inner = Path(path, "images")
+    return _folder_layers if images_in(Path(path)) or (inner.is_dir() and images_in(inner)) else None
+
+
+def _folder_layers(path: str) -> list[LayerData]:
+    from napari.utils.notifications import show_warning
+
+    from blunet.jobs.events import CancelToken
+    from blunet.jobs.open_layers import LayerOpened, OpenSettings, open_layers
+    from blunet.jobs.plan_layers import plan_layers
+
+    layers = []
+    for event in open_layers(plan_layers([path]), OpenSettings(), CancelToken()):
+        if isinstance(event, LayerOpened):
+            layers.append(event.to_layer())
+        else:
+            show_warning(event.sentence)
+    return layers
+
+
+def read_model(path: str | Sequence[str]) -> Callable[[str], list[Any]] | None:
+    """Offer to make a `.blunet` file the model of the Segment widget."""
+    return _choose_model if isinstance(path, str) and path.lower().endswith(".blunet") else None
+
+
+def _choose_model(path: str) -> list[Any]:
+    """Choose a model in the window's Segment widget, which shows its card; without a window only check it."""
+    from blunet.jobs.models import inspect_model
+
+    inspect_model(path)  # InputError: napari shows its sentence
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    if viewer is not None:
+        from blunet.widgets.docks import segment_dock
+
+        segment_dock(viewer).use_model(path)
+    return [(None,)]  # what napari takes for "there is no layer in it"
+
+
+def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as a TIFF and its features as a CSV file beside; return the names of both."""
+    from blunet.jobs.save_labels import save_labels
+
+    return [str(written) for written in save_labels(Path(path), data, attributes)]
+
+
+def measure_cells(viewer: Viewer) -> None:
+    """Measure the objects of the selected Labels layer, in the units of its pixels."""
+    from napari.utils.notifications import show_warning
+
+    from blunet.errors import InputError
+    from blunet.widgets.measure import measure_selected
+
+    try:
+        measure_selected(viewer)
+    except InputError as e:
+        show_warning(str(e))

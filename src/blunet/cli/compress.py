@@ -16,7 +16,7 @@ import typer
 from blunet.cli.console import BAD_INPUT, INTERRUPTED, ends_well, fail, note, say
 
 if TYPE_CHECKING:
-    from blunet.compression.events import RunDone
+    from blunet.compression.events import RunDone, RunStopped
     from blunet.compression.settings import CompressionSettings
     from blunet.jobs.events import CancelToken
 
@@ -86,7 +86,7 @@ def compress(
                         raise typer.Exit(BAD_INPUT)
                     case RunStopped():
                         with steps.paused():
-                            _stopped(f" in the step '{event.step}', epoch {event.epoch}, batch {event.batch}", again)
+                            _stopped(place(event), again)
                         raise typer.Exit(INTERRUPTED)
                     case RunDone():
                         done = event
@@ -142,6 +142,13 @@ def _cancelling(token: CancelToken) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def place(event: RunStopped) -> str:
+    """Say where a run was stopped."""
+    if event.step == "report":
+        return " while the stages were scored; all steps are done"
+    return f" in the step '{event.step}', epoch {event.epoch}, batch {event.batch}"
 
 
 def _stopped(where: str, again: str) -> None:

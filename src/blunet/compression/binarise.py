@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blunet.architecture import Layer, NetworkSettings, ResidualLevels, layer_table
 from blunet.compression.settings import Start
 from blunet.networks.build import build_network, feature_map
-from blunet.networks.residual import least_squares_gammas
+from blunet.networks.residual import Tensor, least_squares_gammas
 from blunet.networks.weights import FloatWeights, get_weights, set_weights
 
 #: Depthwise kernels are scaled to this deviation, well inside the straight-through window.
@@ -20,6 +20,8 @@ DEPTHWISE_DEVIATION = 1 / 3
 #: A channel's own share (of the logarithm) in its clipping point; the rest is its layer's mean.
 OWN_SHARE = 0.25
 SMALLEST_CLIP = 1e-3
+#: A bias moves more than its channel's mean where the sign saturates: it is corrected so many times.
+CORRECTIONS = 3
 
 
 def binarise(
@@ -178,17 +180,33 @@ def _correct_biases(
     clips: Mapping[str, NDArray[np.float32]],
     top: float,
 ) -> None:
-    """Shift each channel's bias until its mean value on the images is the student's, from the first layer on."""
+    """Shift each channel's bias until its mean value on the images is the student's, from the first layer on.
+
+    Each layer is run on what the corrected layers before it give, image by image and without a graph: tracing one for
+    every layer would take longer than all the sums.
+    """
+    coded: dict[str, list[Tensor]] = {}
+    previous = [keras.ops.convert_to_tensor(image[None, ..., None]) for image in images]
     for layer in layer_table(target):
         if layer.path == "output":
             continue
-        probe = keras.Model(model.inputs[0], feature_map(model, layer.name))
         wanted = np.minimum(maps[layer.name], clips[layer.name]) * (2 * top / clips[layer.name]) - top
         goal = wanted.mean(axis=(0, 1, 2))
-        variable = model.get_layer(layer.name).bias
-        for _ in range(3):
-            coded = np.concatenate(
-                [keras.ops.convert_to_numpy(probe.predict_on_batch(i[None, ..., None])) for i in images]
-            )
-            bias = keras.ops.convert_to_numpy(variable)
-            variable.assign(bias + (goal - coded.mean(axis=(0, 1, 2))))
+        inputs = [_input(model, layer, x, coded[layer.skip][i] if layer.skip else None) for i, x in enumerate(previous)]
+        convolution, sign = model.get_layer(layer.name), model.get_layer(f"{layer.name}_sign")
+        for _ in range(CORRECTIONS):
+            means = [keras.ops.convert_to_numpy(keras.ops.mean(sign(convolution(x)), axis=(0, 1, 2))) for x in inputs]
+            bias = keras.ops.convert_to_numpy(convolution.bias)
+            convolution.bias.assign(bias + (goal - np.mean(means, axis=0)))
+        previous = coded[layer.name] = [sign(convolution(x)) for x in inputs]
+
+
+def _input(model: keras.Model, layer: Layer, previous: Tensor, skip: Tensor | None) -> Tensor:
+    """What a layer of the model sees."""
+    if layer.source == "pooled":
+        return model.get_layer(f"level{layer.level}_pool")(previous)
+    if layer.source == "upsampled":
+        return model.get_layer(f"level{layer.level}_upsample")(previous)
+    if layer.source == "concatenated":
+        return model.get_layer(f"level{layer.level}_concatenate")([skip, previous])
+    return previous

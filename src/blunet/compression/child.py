@@ -142,8 +142,9 @@ def _own_stdout() -> TextIO:
 def _log(run: str) -> Path | None:
     """Print the traceback of the current error on stderr and keep it in the run's folder, if that was made."""
     text = traceback.format_exc()
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # stderr may be a file on the very disk that is full
+        sys.stderr.write(text)
+        sys.stderr.flush()
     folder = Path(run)
     try:
         with (folder / LOG).open("a", encoding="utf-8") as log:

@@ -1,18 +1,21 @@
-"""How long a run will take and how much disk it needs, told before it starts. No Keras here."""
+"""How long a run will take and how much disk it needs, told before it starts. No Keras here.
+
+The constants were measured with TensorFlow on the two cores of a server, in seconds of one of them; `core_speed` says
+how this computer's cores compare.
+"""
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
 
 from blunet.architecture import Network, NetworkSettings, census, layer_table
 from blunet.compression.settings import CompressionSettings
-
-#: Multiply-adds a second that training reaches on two cores, forward and backward counted as three times forward.
-TRAINED_MACS = 2.5e10
-#: Seconds a pixel and channel that elementwise work costs a step: depthwise parts and activations.
-ELEMENT_SECONDS = {"unet": 4e-9, "lightweight": 8e-9, "blunet": 3.2e-8}
-#: Seconds for building and validating each step.
-STEP_SECONDS = 20.0
 
 NETWORK_OF: dict[str, Network] = {
     "pretrain": "unet",
@@ -24,34 +27,135 @@ NETWORK_OF: dict[str, Network] = {
 }
 
 
-def multiply_adds(settings: NetworkSettings, side: int) -> tuple[float, float]:
-    """Multiply-adds of one image of `side` x `side`, and values of all its feature maps."""
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one core that training costs.
+
+    Attributes
+    ----------
+    multiply_add, value : float
+        For each multiply-add of the layers, and each value of their maps, of one image; forward and backward.
+    batch : float
+        For each batch, however small: hundreds of operations are started.
+    start : float
+        Until the first batch of a step is done: the network is built and its graph is traced, on one core.
+    """
+
+    multiply_add: float
+    value: float
+    batch: float
+    start: float
+
+
+COSTS: dict[Network, Cost] = {
+    "unet": Cost(6.3e-11, 0.0, 0.022, 3.0),
+    "lightweight": Cost(7.1e-11, 3.6e-9, 0.025, 3.0),
+    "blunet": Cost(8.7e-11, 1.0e-8, 0.043, 35.0),
+}
+#: A pass forward alone, as a share of forward and backward.
+FORWARD = 0.3
+#: Seconds until Keras is imported, to simulate a field, and to find and score the objects of a megapixel.
+IMPORT_SECONDS, SIMULATED_SECONDS, SCORED_SECONDS = 5.0, 0.24, 0.6
+#: Seconds to augment a pixel of a crop, and to weigh it: in a thread of its own, on cores that training wants too.
+AUGMENTED_SECONDS, WEIGHED_SECONDS = 9e-8, 1.7e-7
+#: While training, validation images are looked at in their middle of at most so many pixels a side; scored whole.
+VALIDATED = 512
+#: Seconds of `_pass` on the core on which the constants were measured.
+REFERENCE_PASS = 9.45e-6
+#: What every further core adds to the first; more than so many hardly help maps as small as these.
+FURTHER_CORE, USEFUL_CORES = 0.8, 8
+
+
+@functools.cache
+def core_speed() -> float:
+    """Speed of one of this computer's cores, in those of the reference; measured within some hundredths of a second."""
+    x = np.linspace(0.1, 1, 16384, dtype=np.float32)
+    out = np.empty_like(x)
+    return REFERENCE_PASS / min(_pass(x, out) for _ in range(40))
+
+
+def _pass(x: np.ndarray, out: np.ndarray) -> float:
+    """Seconds of some arithmetic within a core's own cache."""
+    repeats = 50
+    began = time.perf_counter()
+    for _ in range(repeats):
+        np.multiply(x, x, out=out)
+        np.add(out, x, out=out)
+        np.sqrt(out, out=out)
+    return (time.perf_counter() - began) / repeats
+
+
+def cores() -> float:
+    """How many times as fast as one core training is on all of them."""
+    number = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    return 1 + FURTHER_CORE * (min(number, USEFUL_CORES) - 1)
+
+
+def multiply_adds(settings: NetworkSettings, pixels: float, *, contracting: bool = False) -> tuple[float, float]:
+    """Multiply-adds of an image of so many pixels, and values of its maps; of the contracting layers alone if asked."""
     macs = values = 0.0
     for layer in layer_table(settings):
-        pixels = (side / 2**layer.level) ** 2
+        if contracting and layer.path != "contracting":
+            continue
+        positions = pixels / 4**layer.level
         taps = layer.kernel_size**2
         if layer.kind == "separable":
-            macs += pixels * layer.inputs * (taps + layer.filters)
+            macs += positions * layer.inputs * (taps + layer.filters)
         else:
-            macs += pixels * layer.inputs * taps * layer.filters
-        values += pixels * layer.filters
+            macs += positions * layer.inputs * taps * layer.filters
+        values += positions * layer.filters
     return macs, values
 
 
-def step_seconds(settings: CompressionSettings, name: str) -> float:
-    """Estimate the seconds of one step on two CPU cores."""
-    step, kind = settings.step(name), NETWORK_OF[name]
-    macs, values = multiply_adds(settings.network(kind), step.crop)
-    seconds = 3 * macs / TRAINED_MACS + values * ELEMENT_SECONDS[kind]
-    if name.startswith("hint"):
-        teacher, more = multiply_adds(settings.network("unet"), step.crop)
-        seconds += teacher / TRAINED_MACS + more * ELEMENT_SECONDS["unet"]
-    return STEP_SECONDS + seconds * step.batch * step.batches * step.epochs
+def step_seconds(settings: CompressionSettings, name: str, validation: Sequence[tuple[int, int]] = ()) -> float:
+    """Estimate the seconds of one step on this computer; `validation` has the sizes (Y, X) of the files."""
+    step, network = settings.step(name), NETWORK_OF[name]
+    hint, encoder = name.startswith("hint"), name == "hint_encoder"
+    image = _trained(settings, network, step.crop**2, encoder)
+    if hint:
+        image += FORWARD * _trained(settings, "unet", step.crop**2, encoder)
+    image += step.crop**2 * (AUGMENTED_SECONDS + (0 if hint or not step.border_weights else WEIGHED_SECONDS))
+    looked_at = sum(min(height, VALIDATED) * min(width, VALIDATED) for height, width in validation)
+    epoch = step.batches * step.batch * image + FORWARD * _trained(settings, network, looked_at, encoder)
+    batches = step.epochs * step.batches * COSTS[network].batch / min(cores(), 2)
+    return (COSTS[network].start + step.epochs * epoch / cores() + batches) / core_speed()
 
 
-def duration(settings: CompressionSettings, steps: Sequence[str]) -> float:
-    """Estimate the seconds of a run on two CPU cores; right within a factor of two or so."""
-    return sum(step_seconds(settings, name) for name in steps)
+def duration(
+    settings: CompressionSettings,
+    steps: Sequence[str],
+    validation: Sequence[tuple[int, int]] = (),
+    test: Sequence[tuple[int, int]] = (),
+) -> float:
+    """Estimate the seconds of a run on this computer.
+
+    Parameters
+    ----------
+    settings : CompressionSettings
+    steps : sequence of str
+        That will run.
+    validation, test : sequence of (Y, X)
+        Sizes of the files in pixels; without them the time for scoring is left out.
+
+    Returns
+    -------
+    float
+        On two idle cores within a third of what it takes; on many cores or a graphics card it may take much less.
+    """
+    training = sum(step_seconds(settings, name, validation) for name in steps)
+    fields = settings.simulated + (settings.pretraining_fields if "pretrain" in steps else 0)
+    pixels = sum(height * width for height, width in (*validation, *test))
+    scoring = 0.0
+    stages: tuple[Network, ...] = ("unet", "unet", "lightweight", "blunet")
+    for network in stages if "pretrain" in steps else stages[1:]:
+        scoring += FORWARD * _trained(settings, network, pixels) / cores() + SCORED_SECONDS * pixels / 2**20
+    return training + (IMPORT_SECONDS + SIMULATED_SECONDS * fields + scoring) / core_speed()
+
+
+def _trained(settings: CompressionSettings, network: Network, pixels: float, contracting: bool = False) -> float:
+    """Seconds of one core to train on so many pixels."""
+    macs, values = multiply_adds(settings.network(network), pixels, contracting=contracting)
+    return macs * COSTS[network].multiply_add + values * COSTS[network].value
 
 
 def disk_bytes(settings: CompressionSettings, steps: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The report as one page that any browser shows: figures, curves, example masks. No Keras here."""
+"""The report as one page that any browser shows: figures, example images, curves. No Keras here."""
 
 from __future__ import annotations
 
@@ -6,26 +6,34 @@ import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from blunet.compression.events import EpochDone, Event
+from blunet.compression.events import EpochDone, Event, StepDone
+from blunet.compression.examples import Example
+from blunet.compression.pictures import FOUND, MADE_UP, MISSED
 
 WIDTH, HEIGHT, MARGIN = 720, 180, 44
+#: Width of a letter in a figure; a band that is narrower than its name goes without, and tells it under the pointer.
+LETTER = 6.2
 COLOURS = ("#0072b2", "#e69f00")
 BANDS = ("#f2f5f9", "#ffffff")
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 780px; margin: 40px auto; padding: 0 20px }
-h1 { font-size: 24px; margin-bottom: 0 } h2 { font-size: 17px; margin-top: 32px }
-table { border-collapse: collapse; width: 100% } td, th { padding: 6px 10px; text-align: right }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 980px; margin: 40px auto; padding: 0 20px }
+h1 { font-size: 24px; margin-bottom: 0 } h2 { font-size: 17px; margin-top: 36px; margin-bottom: 8px }
+h3 { font-size: 13px; margin: 18px 0 4px; overflow-wrap: anywhere }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
+td, th { padding: 6px 10px; text-align: right; border-bottom: 1px solid #ddd }
 td:first-child, th:first-child { text-align: left } th { border-bottom: 2px solid #888; font-weight: 600 }
-tr:last-child td { font-weight: 600 } td { border-bottom: 1px solid #ddd }
-.masks { display: flex; flex-wrap: wrap; gap: 12px } figure { margin: 0 } figcaption { font-size: 13px; color: #555 }
-img { width: 170px; image-rendering: pixelated; border: 1px solid #bbb } p.small { color: #555; font-size: 13px }
+tr:last-child td { font-weight: 600 }
+.row { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); gap: 10px } figure { margin: 0 }
+figcaption, p.small { font-size: 13px; color: #555 } figcaption { line-height: 1.35; margin-top: 4px }
+img { width: 100%; display: block } svg { display: block; width: 100%; margin-bottom: 10px }
+.keys { display: flex; flex-wrap: wrap; gap: 4px 18px; margin-top: 4px }
+.keys i { display: inline-block; width: 12px; height: 12px; margin-right: 6px; outline: 1px solid #aaa }
 """
 
 
-def report_page(report: dict[str, Any], events: Iterable[Event]) -> str:
+def report_page(report: dict[str, Any], events: Iterable[Event], examples: Sequence[Example]) -> str:
     """Write the report as HTML.
 
     Parameters
@@ -33,32 +41,59 @@ def report_page(report: dict[str, Any], events: Iterable[Event]) -> str:
     report : dict
         As in `report.json`.
     events : iterable of Event
-        Of the run, for the curves and the latest mask of every step.
+        Of the run, for the curves and the time.
+    examples : sequence of Example
+        A row of pictures each.
 
     Returns
     -------
     str
         A page that needs no other file.
     """
+    events = list(events)
     epochs = [e for e in events if isinstance(e, EpochDone)]
+    seconds = {e.step: e.seconds for e in events if isinstance(e, StepDone)}
     scored = "test files" if report["test"] else "validation files"
     names = report["test"] or report["validation"]
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>BLU-Net compression</title><style>{STYLE}</style></head><body>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>BLU-Net compression</title><style>{STYLE}</style></head><body>
 <h1>From a U-Net to BLU-Net</h1>
 <p class="small">{len(report["training"])} images to learn from, {len(report["validation"])} to choose by
-({escape(", ".join(report["validation"]))}); {report["seconds"] / 60:.0f} minutes.</p>
+({escape(", ".join(report["validation"]))}); {max(1, round(sum(seconds.values()) / 60))} minutes of training.</p>
 <h2>What each stage reaches</h2>
 {_table(report["models"])}
 <p class="small">Means over the {len(names)} {scored}. IoU and F1 of the foreground, AP of the objects at IoU 0.5;
 time per image on this computer. {_sentence(report["losses"])}</p>
+{_pictures(examples)}
 <h2>How it learnt</h2>
 {_curves(epochs, "val_iou", "validation IoU")}
 {_curves(epochs, "loss", "training loss (blue), validation loss (orange)", "val_loss")}
-<h2>The first validation image, as each step's last weights see it</h2>
-<div class="masks">{_masks(epochs)}</div>
 </body></html>
 """
+
+
+def _pictures(examples: Sequence[Example]) -> str:
+    """Show each example as a row of pictures, under a key of their colours."""
+    if not examples:
+        return ""
+    rows = []
+    for example in examples:
+        cells = "".join(
+            f'<figure><img alt="{escape(what)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+            f"<figcaption>{escape(what)}<br>{figure}</figcaption></figure>"
+            for what, figure, png in example.pictures
+        )
+        rows.append(f'<h3>{escape(example.name)}</h3><div class="row">{cells}</div>')
+    keys = "".join(
+        f'<span><i style="background: rgb{colour}"></i>{word}</span>'
+        for colour, word in ((FOUND, "cells, found"), (MISSED, "missed"), (MADE_UP, "found where no cell is"))
+    )
+    return f"""<h2>What it looks like</h2>
+<p class="small">Validation files, from the one that BLU-Net segments best to the worst. Of large ones the middle is
+shown; the IoU is that of the whole.
+<span class="keys">{keys}</span></p>
+{"".join(rows)}"""
 
 
 def _table(models: Sequence[dict[str, Any]]) -> str:
@@ -110,27 +145,18 @@ def _curves(epochs: Sequence[EpochDone], first: str, title: str, second: str | N
 
 def _bands(shown: Sequence[EpochDone], x: Any) -> str:
     parts: list[str] = []
-    start = 0
+    start = band = 0
     for i in range(1, len(shown) + 1):
         if i == len(shown) or shown[i].step != shown[start].step:
             left, right = x(start - 0.5), x(i - 0.5)
-            colour = BANDS[len(parts) % 2]
+            colour = BANDS[band % 2]
             name = escape(shown[start].step.replace("_", " "))
             parts.append(
-                f'<rect x="{left:.1f}" y="0" width="{right - left:.1f}" height="{HEIGHT - 16}" fill="{colour}"/>'
-                f'<text x="{left + 4:.1f}" y="12" fill="#555">{name}</text>'
+                f'<rect x="{left:.1f}" y="0" width="{right - left:.1f}" height="{HEIGHT - 16}" fill="{colour}">'
+                f"<title>{name}</title></rect>"
             )
+            if right - left > LETTER * len(name):
+                parts.append(f'<text x="{left + 4:.1f}" y="12" fill="#555">{name}</text>')
+            band += 1
             start = i
-    return "".join(parts)
-
-
-def _masks(epochs: Sequence[EpochDone]) -> str:
-    latest = {e.step: e for e in epochs if e.preview and Path(e.preview).exists()}
-    parts = []
-    for step, event in latest.items():
-        picture = base64.b64encode(Path(str(event.preview)).read_bytes()).decode()
-        caption = f"{escape(step.replace('_', ' '))}, IoU of all {event.val_iou or 0:.3f}"
-        parts.append(
-            f'<figure><img alt="" src="data:image/png;base64,{picture}"><figcaption>{caption}</figcaption></figure>'
-        )
     return "".join(parts)

@@ -15,29 +15,32 @@ import keras
 from blunet.architecture import census
 from blunet.compression.binarise import binarise
 from blunet.compression.checkpoint import read_progress
-from blunet.compression.dataset import DatasetReport, check_dataset, listing
-from blunet.compression.estimate import disk_bytes, duration
+from blunet.compression.dataset import DatasetReport, check_dataset
+from blunet.compression.estimate import VALIDATED, disk_bytes, duration
 from blunet.compression.events import BatchDone, Event, Note, RunDone, RunStarted, RunStopped, StepDone, read_events
+from blunet.compression.examples import examples
 from blunet.compression.hints import Part, hint_task
 from blunet.compression.page import report_page
-from blunet.compression.report import Stage, best_threshold, losses_between, score_stage
+from blunet.compression.report import Stage, losses_between, score_stage
 from blunet.compression.request import Request
 from blunet.compression.run_directory import RunDirectory
 from blunet.compression.samples import Crops, Field, centre, parted, read_field, simulated_fields
-from blunet.compression.settings import STEPS, CompressionSettings, StepSettings
+from blunet.compression.settings import STEPS, CompressionSettings
 from blunet.compression.splits import folds, split
 from blunet.compression.teacher import load_teacher, rebuilt
 from blunet.compression.time_left import TimeLeft
 from blunet.compression.training import States, Task, segmentation_task, train
+from blunet.evaluation.evaluate import check_pairs
 from blunet.images.pairs import Pair, find_pairs
+from blunet.images.read import open_image
 from blunet.networks.build import build_network
 from blunet.networks.files import KerasModel, load_keras
 from blunet.packed.card import ModelCard, ModelInfo
 
-#: Validation images are compared in their middle while training; the report scores them whole.
-VALIDATED = 512
 PROBES = 16
 SIMULATED_DIAMETER = 50.0
+#: The stage that is a start and no result of the run.
+BEFORE = "U-Net before transfer"
 
 
 class Stopped(Exception):
@@ -77,7 +80,7 @@ def compress(request: Request, cancelled: Callable[[], bool] = lambda: False) ->
     data = read_data(request)
     teacher = load_teacher(request.teacher, request.settings)
     run = RunDirectory(request.run)
-    with run.opened(request, listing(data.report)) as resumed:
+    with run.opened(request, data.report) as resumed:
         for event in _Run(request, run, data, teacher, resumed, cancelled).events():
             if not isinstance(event, BatchDone):
                 run.tell(event)
@@ -95,7 +98,13 @@ def read_data(request: Request) -> Data:
         chosen = split(list(pairs), settings.validation_share, settings.seed)
     training, validation = ([pairs[name] for name in names] for names in chosen)
     test = [] if request.test is None else list(find_pairs(request.test).pairs)
+    check_pairs(test)
     return Data(report, training, validation, test)
+
+
+def _size(pair: Pair) -> tuple[int, int]:
+    height, width = open_image(pair.image).shape
+    return height, width
 
 
 class _Run:
@@ -128,6 +137,9 @@ class _Run:
 
     def events(self) -> Iterator[Event]:
         data, settings = self.data, self.settings
+        sizes = {pair.name: pair.shape for pair in data.report.pairs}
+        validation = [sizes[p.name] for p in data.validation]
+        left = [s for s in self._steps() if not self._is_done(s)]
         yield RunStarted(
             run=str(self.run.path),
             steps=self._steps(),
@@ -135,7 +147,7 @@ class _Run:
             validation=[p.name for p in data.validation],
             test=[p.name for p in data.test],
             resumed=self.resumed,
-            seconds=duration(settings, self._steps()),
+            seconds=duration(settings, left, validation, [_size(p) for p in data.test]),
             bytes=disk_bytes(settings, self._steps()),
         )
         for text in data.report.warnings:
@@ -189,12 +201,13 @@ class _Run:
             return network
         settings = self.settings.step(step)
         result, states = self.run.result(step), States(self.run.last(step), self.run.best(step), self.run.preview(step))
-        if result.exists() and not self._goes_on(step, settings):
+        if self._is_done(step):
             network.set_weights(load_keras(result).network.get_weights())
             return network
         if self.cancelled():
             yield RunStopped(step, 1, 0)
             raise Stopped
+        result.unlink(missing_ok=True)  # of fewer epochs: whoever resumes must not take it for the result of these
         crops = self._crops(step, groups or self._groups(), settings.batch)
         for event in train(step, task, crops, settings, states, self.cancelled):
             if isinstance(event, BatchDone):
@@ -212,11 +225,13 @@ class _Run:
                 path.unlink(missing_ok=True)
         return network
 
-    def _goes_on(self, step: str, settings: StepSettings) -> bool:
-        """Whether a finished step has been given more epochs than it was trained for."""
-        if step != "binarise" or not self.run.last(step).exists():
+    def _is_done(self, step: str) -> bool:
+        """Whether a step's result is there; not where it has been given more epochs than it was trained for."""
+        if not self.run.result(step).exists():
             return False
-        return read_progress(self.run.last(step)).epoch != settings.epochs
+        if step != "binarise" or not self.run.last(step).exists():
+            return True
+        return read_progress(self.run.last(step)).epoch == self.settings.step(step).epochs
 
     def _groups(self) -> list[list[Field]]:
         return [self.real, self._simulated(self.settings.simulated)] if self.settings.simulated else [self.real]
@@ -235,7 +250,8 @@ class _Run:
     def _crops(self, step: str, groups: list[list[Field]], batch: int) -> Crops:
         settings = self.settings.step(step)
         seed = self.settings.seed * 1000 + STEPS.index(step)
-        return Crops(groups, settings.crop, batch, self.settings.augmentation, seed, settings.border_weights)
+        weighted = settings.border_weights and not step.startswith("hint")
+        return Crops(groups, settings.crop, batch, self.settings.augmentation, seed, weighted)
 
     def _finish(
         self, before: keras.Model | None, teacher: keras.Model, student: keras.Model, binary: keras.Model
@@ -243,8 +259,8 @@ class _Run:
         """Choose the threshold, score every stage, write the report and the packed model."""
         data, settings = self.data, self.settings
         yield Note("Scoring every stage on the validation files" + (" and the test files." if data.test else "."))
-        stages = []
-        networks = [("U-Net before transfer", before, "unet"), ("U-Net", teacher, "unet")]
+        stages: list[Stage] = []
+        networks = [(BEFORE, before, "unet"), ("U-Net", teacher, "unet")]
         networks += [("lightweight U-Net", student, "lightweight"), ("BLU-Net", binary, "blunet")]
         for name, network, kind in networks:
             if network is None:
@@ -252,19 +268,19 @@ class _Run:
             kinds: Any = kind
             model: Any = KerasModel(network, settings.network(kinds), self.info)
             model = model.packed() if kind == "blunet" else model
-            model = replace(model, info=replace(self.info, threshold=best_threshold(model, data.validation)))
-            if self.cancelled():
+            try:
+                stages.append(score_stage(name, model, data.validation, data.test, self.run.path, self._check))
+            except Stopped:
                 yield RunStopped("report", 1, 0)
-                raise Stopped
-            stages.append(score_stage(Stage(name, model), data.validation, data.test))
+                raise
         last = stages[-1]
-        figures = {f"validation_{key}": last["validation"][key] for key in ("iou", "f1", "ap50")}
-        info = replace(model.info, card=replace(self.info.card, figures=figures))
+        figures = {f"validation_{key}": last.figures["validation"][key] for key in ("iou", "f1", "ap50")}
+        info = replace(self.info, threshold=last.threshold, card=replace(self.info.card, figures=figures))
         replace(model, info=info).save(self.run.model)
         seconds = time.monotonic() - self.began
         report = {
-            "models": stages,
-            "losses": losses_between(stages),
+            "models": [stage.figures for stage in stages],
+            "losses": losses_between([stage.figures for stage in stages]),
             "training": [p.name for p in data.training],
             "validation": [p.name for p in data.validation],
             "test": [p.name for p in data.test],
@@ -273,5 +289,10 @@ class _Run:
             "seconds": seconds,
             "stored_bits": census(settings.network("blunet")).bits,
         }
-        self.run.write_report(report, report_page(report, read_events(self.run.events)))
+        shown = examples([s for s in stages if s.figures["name"] != BEFORE], data.validation, self.info.normalisation)
+        self.run.write_report(report, report_page(report, read_events(self.run.events), shown))
         yield RunDone(str(self.run.model), str(self.run.report), seconds)
+
+    def _check(self) -> None:
+        if self.cancelled():
+            raise Stopped

@@ -1,16 +1,20 @@
-"""What each phase gained and lost: every stage scored on the same files, in figures and in one page."""
+"""What each phase gained and lost: every stage scored on the same files, in figures and in pictures."""
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blunet.architecture import Network, NetworkSettings, census
+from blunet.compression.pictures import picture_of
 from blunet.evaluation.evaluate import Scores, mean_scores, score
 from blunet.evaluation.scores import iou
 from blunet.images.masks import read_mask
@@ -20,57 +24,93 @@ from blunet.segmentation.predictor import Predictor
 
 #: Thresholds tried on the validation files.
 THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(9))
+#: Probabilities of up to so many bytes are held in memory until the threshold is known, more on disk.
+HELD_BYTES = 2**28
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A network of the run to be scored.
+    """A network of the run as it was scored.
 
     Attributes
+    ----------
+    figures : dict
+        ``name``, ``network``, ``iou``, ``f1``, ``ap50`` (of the test files where there are any, else of the
+        validation files), ``threshold``, ``parameters``, ``size_mib``, ``seconds`` (median per image on this
+        computer, the first image not counted where there are more), and ``validation`` and ``test`` with the figures
+        image by image.
+    threshold : float
+        The best on the validation files; all figures are those of this threshold.
+    pictures : dict
+        By validation file: a PNG of what was found, missed and made up.
+    """
+
+    figures: dict[str, Any]
+    threshold: float
+    pictures: dict[str, bytes]
+
+
+def score_stage(
+    name: str,
+    model: Predictor,
+    validation: Sequence[Pair],
+    test: Sequence[Pair],
+    folder: Path | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Stage:
+    """Choose a network's threshold and score it; every file is predicted once.
+
+    Parameters
     ----------
     name : str
         In the users' words: "U-Net before transfer", "U-Net", "lightweight U-Net", "BLU-Net".
     model : Predictor
+    validation, test : sequence of Pair
+        At least one file for validation.
+    folder : Path, optional
+        Where probabilities lie for a while if they are too many for the memory; None: the system's place.
+    check : callable
+        Called before every file; what it raises ends the work.
     """
+    seconds: list[float] = []
 
-    name: str
-    model: Predictor
+    def predict(pair: Pair) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        check()
+        image = read_image(pair.image)
+        began = time.perf_counter()
+        probability = model.predict(image)
+        seconds.append(time.perf_counter() - began)
+        return probability, read_mask(pair.mask, probability.shape)
 
-
-def score_stage(stage: Stage, validation: Sequence[Pair], test: Sequence[Pair]) -> dict[str, Any]:
-    """Score one stage.
-
-    Returns
-    -------
-    dict
-        ``name``, ``network``, ``iou``, ``f1``, ``ap50`` (of the test files where there are any, else of the
-        validation files), ``parameters``, ``size_mib``, ``seconds`` (median per image on this computer, the first
-        image not counted where there are more), and ``validation`` and ``test`` with the figures image by image.
-    """
-    parts, seconds = {}, []
-    for part, pairs in (("validation", validation), ("test", test)):
-        rows = []
-        for pair in pairs:
-            image = read_image(pair.image)
-            began = time.perf_counter()
-            probability = stage.model.predict(image)
-            seconds.append(time.perf_counter() - began)
-            truth = read_mask(pair.mask, (image.shape[0], image.shape[1]))
-            rows.append((pair.name, score(probability, truth, stage.model.info.threshold)))
-        parts[part] = rows
-    settings: NetworkSettings = stage.model.settings
+    with _held(folder) as file:
+        ious = []
+        for pair in validation:
+            probability, truth = predict(pair)
+            ious.append(_ious(probability, truth))
+            np.save(file, probability)
+        threshold = _best(ious)
+        file.seek(0)
+        pictures, rows = {}, []
+        for pair in validation:
+            probability = np.load(file)
+            truth = read_mask(pair.mask, probability.shape)
+            rows.append((pair.name, score(probability, truth, threshold)))
+            pictures[pair.name] = picture_of(probability > threshold, truth > 0)
+    tested = [(pair.name, score(*predict(pair), threshold)) for pair in test]
+    settings: NetworkSettings = model.settings
     counted = census(settings)
     network: Network = settings.network
-    chosen = mean_scores([s for _, s in parts["test"] or parts["validation"]])
-    return {
-        "name": stage.name,
+    figures = {
+        "name": name,
         "network": network,
-        **asdict(chosen),
+        **asdict(mean_scores([s for _, s in tested or rows])),
+        "threshold": threshold,
         "parameters": counted.binary_parameters + counted.float_parameters,
         "size_mib": counted.size_mib,
         "seconds": float(np.median(seconds[1:] or seconds)),
-        **{part: _table(rows) for part, rows in parts.items() if rows},
+        **{part: _table(scores) for part, scores in (("validation", rows), ("test", tested)) if scores},
     }
+    return Stage(figures, threshold, pictures)
 
 
 def losses_between(stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -86,15 +126,27 @@ def losses_between(stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def best_threshold(model: Predictor, validation: Sequence[Pair]) -> float:
-    """The threshold of `THRESHOLDS` with the highest mean IoU on the validation files; 0.5 where it ties."""
-    ious: dict[float, list[float]] = {t: [] for t in THRESHOLDS}
+    """The threshold of `THRESHOLDS` with the highest mean IoU on the validation files; the nearest to 0.5 of equals."""
+    ious = []
     for pair in validation:
-        image = read_image(pair.image)
-        truth = read_mask(pair.mask, (image.shape[0], image.shape[1])) > 0
-        probability = model.predict(image)
-        for threshold, found in ious.items():
-            found.append(iou(truth, probability > threshold))
-    return max(THRESHOLDS, key=lambda t: (round(float(np.mean(ious[t])), 4), -abs(t - 0.5)))
+        probability = model.predict(read_image(pair.image))
+        ious.append(_ious(probability, read_mask(pair.mask, probability.shape)))
+    return _best(ious)
+
+
+def _held(folder: Path | None) -> IO[bytes]:
+    """Open a file that lies in memory until it is large, and is gone when it is closed."""
+    return tempfile.SpooledTemporaryFile(HELD_BYTES, dir=None if folder is None else str(folder))
+
+
+def _ious(probability: NDArray[np.float32], truth: NDArray[np.int32]) -> list[float]:
+    """IoU of the foreground at each of `THRESHOLDS`."""
+    return [iou(truth > 0, probability > threshold) for threshold in THRESHOLDS]
+
+
+def _best(ious: Sequence[Sequence[float]]) -> float:
+    means = {t: round(float(np.mean(of_t)), 4) for t, of_t in zip(THRESHOLDS, zip(*ious, strict=True), strict=True)}
+    return max(THRESHOLDS, key=lambda t: (means[t], -abs(t - 0.5)))
 
 
 def _table(rows: Sequence[tuple[str, Scores]]) -> dict[str, Any]:

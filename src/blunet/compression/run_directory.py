@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from blunet.compression.dataset import DatasetReport, changed, listing
 from blunet.compression.events import Event
 from blunet.compression.request import Request
 from blunet.compression.settings import read_settings
@@ -18,6 +19,8 @@ from blunet.errors import InputError
 from blunet.files import output_folder, replacing
 
 FORMAT = 1
+#: A sentence names so many changed files and counts the rest.
+NAMED = 5
 
 
 class RunDirectory:
@@ -62,14 +65,14 @@ class RunDirectory:
         return self.path / "preview" / f"{step}.png"
 
     @contextmanager
-    def opened(self, request: Request, listing: dict[str, Any]) -> Iterator[bool]:
+    def opened(self, request: Request, data: DatasetReport) -> Iterator[bool]:
         """Make or enter the folder for a run and hold it; gives whether an earlier part is there.
 
         Parameters
         ----------
         request : Request
-        listing : dict
-            The data's names and hashes, compared with those of the earlier part.
+        data : DatasetReport
+            Its files are compared with those of the earlier part; the folder itself may have moved.
 
         Raises
         ------
@@ -84,11 +87,12 @@ class RunDirectory:
         with self._held():
             earlier = bool(others)
             if earlier:
-                self._check(request, listing)
+                self._check(request, data)
             self.checkpoints.mkdir(exist_ok=True)
             self.preview("").parent.mkdir(exist_ok=True)
             request.settings.write(self.settings)
-            self._write(self.facts, {"format": FORMAT, "teacher": request.teacher, "data": listing})
+            self._write(self.facts, {"format": FORMAT, "teacher": request.teacher, "data": listing(data)})
+            self._end_torn_line()
             yield earlier
 
     def tell(self, event: Event) -> Event:
@@ -103,10 +107,10 @@ class RunDirectory:
         with replacing(self.page) as temporary:
             temporary.write_text(page, encoding="utf-8")
 
-    def _check(self, request: Request, listing: dict[str, Any]) -> None:
+    def _check(self, request: Request, data: DatasetReport) -> None:
         try:
             held = json.loads(self.facts.read_text(encoding="utf-8"))
-            version, teacher, data = held["format"], held["teacher"], held["data"]
+            version, teacher, before = held["format"], held["teacher"], dict(held["data"])
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise InputError(
                 f"'{self.path}' cannot be resumed: 'run.json' is missing or damaged; start again in another folder."
@@ -119,19 +123,31 @@ class RunDirectory:
             raise InputError(
                 f"'{self.path}' has the teacher '{teacher}', not '{request.teacher}'; choose another folder."
             )
-        if data != listing:
-            raise InputError(f"The images or masks have changed since '{self.path}' was begun; start a new run.")
+        if others := changed(before, data):
+            names = ", ".join(f"'{name}'" for name in others[:NAMED])
+            more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+            verb = "was" if len(others) == 1 else "were"
+            raise InputError(
+                f"Since '{self.path}' was begun, {names}{more} in '{data.folder}' {verb} "
+                "changed, added or removed: put back what was there, or start a new run in another folder."
+            )
         earlier = read_settings(self.settings).to_dict()
         now = request.settings.to_dict()
         for name, value in now.items():
-            before = earlier.get(name)
-            if name == "binarise" and isinstance(before, dict):  # more epochs are how a finished run goes on
-                value, before = ({k: v for k, v in d.items() if k != "epochs"} for d in (value, before))
-            if value != before:
+            then = earlier.get(name)
+            if name == "binarise" and isinstance(then, dict):  # more epochs are how a finished run goes on
+                value, then = ({k: v for k, v in d.items() if k != "epochs"} for d in (value, then))
+            if value != then:
                 raise InputError(
-                    f"'{self.path}' was begun with other settings: '{name}' was {before!r:.120}; "
+                    f"'{self.path}' was begun with other settings: '{name}' was {then!r:.120}; "
                     "give the same, or choose another folder."
                 )
+
+    def _end_torn_line(self) -> None:
+        """End the line of `events.jsonl` at which a run was killed or the disk was full: the next starts its own."""
+        if self.events.exists() and (told := self.events.read_bytes()) and not told.endswith(b"\n"):
+            with self.events.open("ab") as file:
+                file.write(b"\n")
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -145,9 +161,9 @@ class RunDirectory:
                 ) from None
             self._lock.unlink(missing_ok=True)
             descriptor = os.open(self._lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(mark)
         try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(mark)
             yield
         finally:
             self._lock.unlink(missing_ok=True)

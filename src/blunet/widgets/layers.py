@@ -14,6 +14,16 @@ from blunet.jobs.segment_frames import Frames
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
+    from napari.viewer import Viewer
+
+
+def bare(viewer: Viewer) -> Viewer:
+    """Return the viewer behind napari's proxy for plugins.
+
+    The proxy wraps every layer anew whenever it is asked for, so that one layer is never the same object twice.
+    """
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    return viewer
 
 
 def frames_of(layer: Image) -> Frames:

@@ -19,14 +19,14 @@ from blunet.errors import InputError
 from blunet.jobs.events import CancelToken
 from blunet.jobs.segment import SegmentSettings
 from blunet.jobs.segment_frames import Frames, LabelsFound, ProbabilityFound, label_frames, predict_frames
-from blunet.widgets.layers import command_line, frames_of, unlike_model
+from blunet.widgets.layers import bare, command_line, frames_of, unlike_model
 from blunet.widgets.segment_form import SegmentForm
 from blunet.widgets.segment_result import Result
 from blunet.widgets.settings import preference, recall, remember
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
-    from napari.viewer import Viewer
+    import napari.viewer
 
 #: After a change the labels wait so long (milliseconds) for the next one.
 PATIENCE = 30
@@ -48,9 +48,9 @@ class SegmentWidget(QWidget):
     finished = Signal()
     """A run or an update has ended, however it did."""
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:  # napari knows the parameter by this very annotation
         super().__init__()
-        self.viewer = viewer
+        self.viewer = viewer = bare(viewer)
         self.result: Result | None = None
         """The latest run's."""
         self.job: Job | None = None

@@ -86,6 +86,10 @@ class Job(QObject):
         """Tell the job to stop; `stopped` follows."""
         self.token.cancel()
 
+    def stop_at_once(self) -> None:
+        """End a job that was cancelled and takes its time to save: its generator is closed where it waits."""
+        self._worker.close_generator()
+
     def show_progress(self, done: float, total: float, text: str = "") -> None:
         """Show in the activity dock that `done` of `total` steps are done."""
         bar = self._bar
@@ -143,6 +147,10 @@ class _Worker(GeneratorWorker):
 
     def quit(self, *_: object) -> None:
         self._token.cancel()
+        super().quit()
+
+    def close_generator(self) -> None:
+        """Have the generator closed at its next event."""
         super().quit()
 
     def run(self) -> None:

@@ -1,0 +1,193 @@
+"""What opening files, folders and patterns in a viewer would make, from their headers alone."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blunet.errors import InputError
+from blunet.images.beside import masks_beside
+from blunet.images.find import images_in, images_of, stem_of, without_repeats
+from blunet.images.interval import frame_interval
+from blunet.images.read import ImageFile, open_image
+from blunet.images.tiff import MICROMETRES
+from blunet.jobs.events import CancelToken
+
+#: More images than this do not become layers of their own: napari's list of layers is not made for that.
+MOST_LAYERS = 40
+#: Headers are read by so many threads, mostly to wait for a server together.
+READERS = 8
+#: Units of length that a viewer understands, besides those of `MICROMETRES`.
+OTHER_UNITS = {"m", "pm", "Å"}
+
+
+@dataclass(frozen=True)
+class PlannedLayer:
+    """One image layer to come.
+
+    Attributes
+    ----------
+    name : str
+    files : tuple of ImageFile
+        One file, or the frames of a time-lapse.
+    source : Path or None
+        The file or folder that has all of it and nothing else, as an argument of `blunet segment`.
+    masks : mapping of Path to Path
+        By image, of those that have one.
+    interval : float or None
+        Seconds between the frames of a stack, None if the files do not tell.
+    """
+
+    name: str
+    files: tuple[ImageFile, ...]
+    source: Path | None = None
+    masks: Mapping[Path, Path] = field(default_factory=dict)
+    interval: float | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(Y, X), or (T, Y, X) of a stack."""
+        first = self.files[0].shape
+        return first if len(self.files) == 1 else (len(self.files), *first)
+
+    @property
+    def stack(self) -> bool:
+        """Whether it has a time axis."""
+        return len(self.shape) == 3
+
+    @property
+    def place(self) -> tuple[tuple[float, float], str] | None:
+        """Size of a pixel (Y, X) and its unit, None if the file does not tell."""
+        first = self.files[0]
+        if first.pixel_size is None or first.unit not in OTHER_UNITS | set(MICROMETRES):
+            return None
+        return first.pixel_size, first.unit
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What opening would make; `left_out` are sentences on what cannot be opened."""
+
+    layers: tuple[PlannedLayer, ...]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The sources cannot be opened, for this reason."""
+
+    sentence: str
+
+
+def look(
+    sources: Iterable[str], *, together: bool, masks: bool, token: CancelToken
+) -> Iterator[Plan | Refused]:  # fmt: skip
+    """Yield what opening the sources would make, or why that cannot be; see `plan_layers`."""
+    import dask.array  # noqa: F401 - takes half a second, which need not pass when the user has pressed Open
+
+    try:
+        yield plan_layers(sources, together=together, masks=masks, token=token)
+    except InputError as e:
+        yield Refused(str(e))
+
+
+def plan_layers(
+    sources: Iterable[str | Path], *, together: bool = True, masks: bool = True, token: CancelToken | None = None
+) -> Plan:
+    """Find out, from the files' headers alone, which layers they make.
+
+    Parameters
+    ----------
+    sources : iterable of str or Path
+        Files, folders (with images in them, or in their folder `images`) and patterns.
+    together : bool
+        Whether several single images are the frames of one time-lapse. Those of another size or type than most are
+        left out, and named. A file that holds a stack always is a layer of its own.
+    masks : bool
+        Whether masks beside the images are to be opened with them.
+    token : CancelToken, optional
+        Looked at between files.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to open, or it makes more than `MOST_LAYERS` layers.
+    Cancelled
+        If asked to stop.
+    """
+    given = [_images_folder(source) for source in sources]
+    if not given:
+        raise InputError("Nothing was chosen; give image files, a folder or a pattern.")
+    paths = without_repeats(path for source in given for path in images_of(source))
+    files, problems = _headers(paths, token)
+    if not files:
+        raise InputError(problems[0] if len(problems) == 1 else f"None of {len(paths)} files opens: {problems[0]}")
+    beside = masks_beside(file.path for file in files) if masks else {}
+    groups = [[file] for file in files]
+    singles = [file for file in files if file.axes == "YX"]
+    if together and len(singles) > 1:
+        frames, others = _alike(singles)
+        problems += [_odd(others, frames[0])] if others else []
+        groups = [frames, *([file] for file in files if file.axes != "YX")]
+    if len(groups) > MOST_LAYERS:
+        raise InputError(
+            f"These are {len(groups)} layers, more than {MOST_LAYERS}; open them as the frames of one time-lapse, or "
+            "choose fewer."
+        )
+    only = Path(given[0]) if len(given) == 1 and len(groups) == 1 and not glob.has_magic(str(given[0])) else None
+    return Plan(tuple(_planned(group, beside, only) for group in groups), tuple(problems))
+
+
+def _images_folder(source: str | Path) -> str | Path:
+    """Return the folder `images` of a folder of pairs, else what was given."""
+    folder = Path(source).expanduser()
+    return folder / "images" if (folder / "images").is_dir() and not images_in(folder) else source
+
+
+def _headers(paths: Sequence[Path], token: CancelToken | None) -> tuple[list[ImageFile], list[str]]:
+    def header(path: Path) -> ImageFile | InputError:
+        if token is not None:
+            token.check()
+        try:
+            return open_image(path)
+        except InputError as e:
+            return e
+
+    with ThreadPoolExecutor(READERS, "blunet-headers") as pool:
+        found = list(pool.map(header, paths))
+    return [file for file in found if isinstance(file, ImageFile)], [str(e) for e in found if isinstance(e, InputError)]
+
+
+def _alike(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[ImageFile]]:
+    """Part the images of the most common size and type (of two, the first) from the others."""
+    (most, _), *_ = Counter((file.shape, file.dtype) for file in files).most_common(1)
+    frames = [file for file in files if (file.shape, file.dtype) == most]
+    return frames, [file for file in files if (file.shape, file.dtype) != most]
+
+
+def _odd(others: Sequence[ImageFile], usual: ImageFile, most: int = 5) -> str:
+    named = ", ".join(f"'{file.path.name}' ({_size(file)})" for file in others[:most])
+    more = f" and {len(others) - most} more" if len(others) > most else ""
+    return f"Left out, as the other frames are {_size(usual)}: {named}{more}."
+
+
+def _size(file: ImageFile) -> str:
+    return f"{file.shape[-1]} × {file.shape[-2]} {file.dtype}"
+
+
+def _planned(group: Sequence[ImageFile], beside: Mapping[Path, Path], source: Path | None) -> PlannedLayer:
+    first = group[0]
+    name, interval = stem_of(first.path), None
+    if len(group) > 1:
+        folder = first.path.resolve().parent
+        name = (folder.parent if folder.name == "images" else folder).name or name
+    else:
+        source = first.path
+    if len(group) > 1 or first.axes == "TYX":
+        interval = frame_interval(first.path)
+    masks = {file.path: beside[file.path] for file in group if file.path in beside}
+    return PlannedLayer(name, tuple(group), source, masks, interval)

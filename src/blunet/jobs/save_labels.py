@@ -1,0 +1,75 @@
+"""Saving labels as a viewer holds them: a TIFF with the size of its pixels, and the table beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blunet.errors import InputError
+from blunet.images.find import stem_of
+from blunet.images.write import write_labels
+from blunet.jobs.results import OBJECTS
+from blunet.segmentation.measure import write_measurements
+
+
+def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Path]:
+    """Write labels, and the features of their objects if there are any.
+
+    Parameters
+    ----------
+    path : Path
+        Of the TIFF. The table goes beside it: `x_objects.csv` for `x.tif` and for `x_labels.tif`.
+    data : array of int, shape (Y, X) or (T, Y, X)
+        Or the levels of a pyramid, of which the finest is written.
+    attributes : mapping
+        Of the layer: `scale`, `units`, `features` (a data frame) and `metadata`, as far as they are known.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
+
+    Raises
+    ------
+    InputError
+        If the labels have other axes, or a file cannot be written.
+    """
+    data = data if hasattr(data, "dtype") else data[0]
+    if len(data.shape) not in (2, 3) or 0 in data.shape:
+        raise InputError(
+            f"The labels have the shape {tuple(data.shape)}; only (Y, X) and (T, Y, X) can be written: split the layer."
+        )
+    size, unit = _pixel_size(attributes)
+    frames = np.asarray(data) if len(data.shape) == 2 else (np.asarray(frame) for frame in data)
+    write_labels(path, frames, pixel_size=size, unit=unit, description=_description(attributes))
+    features = attributes.get("features")
+    columns = [name for name in getattr(features, "columns", ()) if name != "index"]
+    if features is None or not columns or not len(features):
+        return [path]
+    if "label" not in columns:
+        columns = [name for name in features.columns if name in ("index", *columns)]
+    table = path.with_name(f"{stem_of(path).removesuffix('_labels')}_{OBJECTS}")
+    write_measurements(table, [{str(name): features[name].to_numpy() for name in columns}])
+    return [path, table]
+
+
+def _pixel_size(attributes: Mapping[str, Any]) -> tuple[tuple[float, float] | None, str | None]:
+    units = [f"{unit:~P}" if hasattr(unit, "dimensionality") else str(unit) for unit in attributes.get("units") or ()]
+    if len(units) < 2 or units[-1] != units[-2] or units[-1] in ("", "pixel", "px"):
+        return None, None
+    y, x = (float(value) for value in attributes["scale"][-2:])
+    return (y, x), {"in": "inch", "um": "µm"}.get(units[-1], units[-1])
+
+
+def _description(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the model and settings that the labels were made with, as far as they tell."""
+    made = (attributes.get("metadata") or {}).get("blunet")
+    try:
+        return dict(json.loads(json.dumps(made)))
+    except (TypeError, ValueError):
+        return {"software": f"napari-blunet {version('napari-blunet')}"}

@@ -1,0 +1,66 @@
+"""The report of a run as a table: what each stage reaches, its size and its speed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+
+from blunet.widgets.curves import ALIGN
+
+COLUMNS = ("", "IoU", "F1", "AP50", "Size", "ms per image")
+HINTS = (
+    "The stages of the run",
+    "Overlap of found and true area, 0 to 1, mean over the images",
+    "Balance of found too much and too little, 0 to 1",
+    "Part of the cells found as single objects, 0 to 1",
+    "On disk",
+    "On this computer",
+)
+
+
+class ReportTable(QTableWidget):
+    """A row a stage."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(0, len(COLUMNS), parent)
+        self.setHorizontalHeaderLabels(COLUMNS)
+        for column, hint in enumerate(HINTS):
+            item = self.horizontalHeaderItem(column)
+            assert item is not None
+            item.setToolTip(hint)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setShowGrid(False)
+        side, top = self.verticalHeader(), self.horizontalHeader()
+        assert side is not None
+        assert top is not None
+        side.hide()
+        top.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        top.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+
+    def show_report(self, path: Path) -> str:
+        """Fill the table from a `report.json`; return on which images the scores were taken."""
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        which = "test" if report.get("test") else "validation"
+        self.setRowCount(len(report["models"]))
+        for row, model in enumerate(report["models"]):
+            scores = model[which]
+            cells = [f"{scores[key]:.3f}" for key in ("iou", "f1", "ap50")]
+            cells += [_size(model["size_mib"]), f"{1000 * model['seconds']:,.0f}"]
+            for column, text in enumerate([model["name"], *cells]):
+                item = QTableWidgetItem(text)
+                if column:
+                    item.setTextAlignment(ALIGN)
+                self.setItem(row, column, item)
+        self.resizeRowsToContents()
+        self.setFixedHeight(
+            self.horizontalHeader().height() + 2 + sum(self.rowHeight(r) for r in range(self.rowCount()))
+        )
+        return f"Mean of {len(report[which])} {which} image{'s' * (len(report[which]) != 1)}."
+
+
+def _size(mib: float) -> str:
+    return f"{mib:.1f} MB" if mib >= 1 else f"{1024 * mib:.0f} kB"

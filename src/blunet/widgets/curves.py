@@ -1,0 +1,155 @@
+"""Curves of a compression while it runs: losses and IoU over the epochs of all phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyqtgraph as pg
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from blunet.compression.events import EpochDone, Event, RunStarted, StepDone, StepStarted
+
+#: What a step is called above its band.
+SHORT = {
+    "pretrain": "simulated",
+    "transfer": "transfer",
+    "hint_encoder": "hints ↓",
+    "hint_decoder": "hints ↑",
+    "retrain": "retrain",
+    "binarise": "binarise",
+}
+TRAINING, VALIDATION, BEST = "#4c9be8", "#f0a030", "#5fbf6a"
+
+
+@dataclass
+class Step:
+    """The epochs of one step, by their number within it."""
+
+    name: str
+    epochs: dict[int, EpochDone] = field(default_factory=dict)
+    best: int | None = None
+
+
+class Curves(QWidget):
+    """Two plots, one above the other: the losses, and the IoU on the validation images."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.steps: list[Step] = []
+        """What was told, step by step."""
+        self._view = pg.GraphicsLayoutWidget()
+        self._view.setMinimumHeight(260)
+        self._view.setToolTip("Blue: training. Orange: validation images, which are not trained on. Green: the best.")
+        self._loss = self._view.addPlot(row=0, col=0)
+        self._iou = self._view.addPlot(row=1, col=0)
+        self._iou.setXLink(self._loss)
+        for plot, label in ((self._loss, "loss"), (self._iou, "IoU")):
+            plot.setLabel("left", label)
+            plot.setMenuEnabled(False)
+            plot.hideButtons()
+            plot.getAxis("left").setWidth(44)
+            plot.setMouseEnabled(x=False, y=False)
+        self._iou.setLabel("bottom", "epoch")
+        self._iou.setYRange(0, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._view)
+        self.set_colours("#262930", "#f0f1f2")
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.steps.clear()
+        self._draw()
+
+    def add(self, *events: Event) -> None:
+        """Take events, in their order; an epoch that is told again replaces what was told before."""
+        for event in events:
+            self._take(event)
+        self._draw()
+
+    def set_colours(self, background: str, text: str) -> None:
+        """Use a theme's colours."""
+        self._view.setBackground(background)
+        self._text = text
+        for plot in (self._loss, self._iou):
+            for name in ("left", "bottom"):
+                axis = plot.getAxis(name)
+                axis.setPen(pg.mkPen(text))
+                axis.setTextPen(pg.mkPen(text))
+        self._draw()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case RunStarted(resumed=False):
+                self.steps.clear()
+            case StepStarted():
+                self._step(event.step)
+            case EpochDone():
+                self._step(event.step).epochs[event.epoch] = event
+            case StepDone():
+                self._step(event.step).best = event.best_epoch
+
+    def _step(self, name: str) -> Step:
+        for step in self.steps:
+            if step.name == name:
+                return step
+        self.steps.append(Step(name))
+        return self.steps[-1]
+
+    def _draw(self) -> None:
+        for plot in (self._loss, self._iou):
+            plot.clear()
+        start = 0
+        largest = 0.0
+        for number, step in enumerate(self.steps):
+            epochs = [step.epochs[n] for n in sorted(step.epochs)]
+            count = max((e.epochs for e in epochs), default=1)
+            self._band(number, step.name, start, count)
+            x = [start + e.epoch for e in epochs]
+            self._line(self._loss, x, [e.loss for e in epochs], TRAINING)
+            self._line(self._loss, x, [e.val_loss for e in epochs], VALIDATION)
+            largest = max([largest, *(e.loss for e in epochs[1:]), *(e.val_loss for e in epochs[1:])])
+            seen = [(start + e.epoch, e.val_iou) for e in epochs if e.val_iou is not None]
+            self._line(self._iou, [a for a, _ in seen], [b for _, b in seen], VALIDATION)
+            best = step.best or max((e.epoch for e in epochs if e.best), default=None)
+            if best in step.epochs:
+                self._mark(start + best, step.epochs[best])
+            start += count
+        if largest:
+            self._loss.setYRange(0, largest)
+        self._loss.setXRange(0, max(start, 1), padding=0.02)
+
+    def _band(self, number: int, name: str, start: int, count: int) -> None:
+        """Tint every second step, and name it."""
+        for plot in (self._loss, self._iou):
+            if number % 2:
+                brush = pg.mkBrush(128, 128, 128, 32)
+                region = pg.LinearRegionItem((start, start + count), movable=False, brush=brush, pen=pg.mkPen(None))
+                plot.addItem(region, ignoreBounds=True)
+        label = pg.TextItem(SHORT.get(name, name), color=self._text, anchor=(0, 0))
+        self._iou.addItem(label, ignoreBounds=True)
+        label.setPos(start, 1.0)
+
+    def _line(self, plot: Any, x: list[int], y: list[float], colour: str) -> None:
+        symbol = {"symbol": "o", "symbolSize": 5, "symbolBrush": colour, "symbolPen": None} if len(x) == 1 else {}
+        plot.plot(x, y, pen=pg.mkPen(colour, width=2), **symbol)
+
+    def _mark(self, x: int, event: EpochDone) -> None:
+        """Mark the best epoch."""
+        marked = [(self._loss, event.val_loss)]
+        marked += [(self._iou, event.val_iou)] if event.val_iou is not None else []
+        for plot, y in marked:
+            plot.plot([x], [y], pen=None, symbol="o", symbolSize=9, symbolBrush=BEST, symbolPen=None)
+
+
+def theme_colours(name: str) -> tuple[str, str]:
+    """Return the background and the text of one of napari's themes."""
+    from napari.utils.theme import get_theme
+
+    theme = get_theme(name)
+    return theme.background.as_hex(), theme.text.as_hex()
+
+
+ALIGN = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

@@ -1,0 +1,34 @@
+"""The docks of this plugin in a window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QApplication
+
+from blunet.widgets.layers import bare
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from blunet.widgets.segment import SegmentWidget
+
+#: As napari calls the dock when it is opened from the menu.
+SEGMENT = "Segment cells (BLU-Net)"
+
+
+def segment_dock(viewer: Viewer) -> SegmentWidget:
+    """Return the Segment widget of a viewer's window, and show it; it is made where there is none."""
+    from blunet.widgets.segment import SegmentWidget
+
+    viewer = bare(viewer)
+    for widget in QApplication.allWidgets():
+        if isinstance(widget, SegmentWidget) and widget.viewer is viewer and widget.parent() is not None:
+            dock = widget.parentWidget()
+            if dock is not None:
+                dock.show()
+                dock.raise_()
+            return widget
+    made = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(made, name=SEGMENT, area="right")
+    return made

@@ -1,0 +1,86 @@
+"""Measuring the objects of a Labels layer that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.notifications import show_info, show_warning
+
+from blunet.errors import InputError
+from blunet.jobs.events import CancelToken
+from blunet.jobs.measure_frames import measure_frames
+from blunet.widgets.layers import bare, pixel_size
+from blunet.widgets.worker import Job
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+
+def measure_selected(viewer: Viewer) -> Job:
+    """Measure the selected Labels layer in a thread; its features hold the table then.
+
+    Grey values are those of the image that is selected with it, else of the topmost one of its shape.
+
+    Raises
+    ------
+    InputError
+        If no Labels layer is selected, it is neither (Y, X) nor (T, Y, X), or the image selected with it has another
+        shape.
+    """
+    viewer = bare(viewer)
+    labels = _labels(viewer)
+    image = _image(viewer, labels)
+    data, values = labels.data, None if image is None else image.data
+    size, unit = pixel_size(labels)
+    if size is None and image is not None:
+        size, unit = pixel_size(image)
+
+    def run(token: CancelToken) -> Iterable[dict[str, Any]]:
+        return measure_frames(data, values, size, unit, token)
+
+    def show(table: dict[str, Any]) -> None:
+        import pandas as pd  # type: ignore[import-untyped]
+
+        count = len(table["label"])
+        if not count:
+            show_warning(f"'{labels.name}' holds no objects: every pixel is 0. Segment the image, or paint some.")
+            return
+        labels.features = pd.DataFrame({"index": np.asarray(table["label"]), **table})
+        missing = "" if unit is not None else " in pixels, as the layer has no pixel size"
+        show_info(f"Measured {count} objects of '{labels.name}'{missing}: see its features table.")
+
+    job = Job(run, viewer.window._qt_window, f"Measuring {labels.name}")
+    job.event.connect(show)
+    job.start()
+    return job
+
+
+def _labels(viewer: Viewer) -> Labels:
+    chosen = [layer for layer in viewer.layers.selection if isinstance(layer, Labels)]
+    if len(chosen) != 1:
+        several = f"{len(chosen)} Labels layers are selected" if chosen else "No Labels layer is selected"
+        raise InputError(f"{several}; select the one whose objects are to be measured.")
+    labels = chosen[0]
+    if labels.multiscale or labels.data.ndim not in (2, 3):
+        raise InputError(
+            f"'{labels.name}' has {labels.ndim} dimensions{' in levels' * bool(labels.multiscale)}; take labels (Y, X) "
+            "or (T, Y, X)."
+        )
+    return labels
+
+
+def _image(viewer: Viewer, labels: Labels) -> Image | None:
+    images = [layer for layer in viewer.layers if isinstance(layer, Image) and not layer.rgb and not layer.multiscale]
+    for image in images:
+        if image in viewer.layers.selection:
+            if image.data.shape != labels.data.shape:
+                raise InputError(
+                    f"'{labels.name}' has the shape {labels.data.shape} and '{image.name}' {image.data.shape}; select "
+                    "the image that the labels belong to."
+                )
+            return image
+    fitting = [i for i in images if i.data.shape == labels.data.shape and "blunet" not in i.metadata]
+    return fitting[-1] if fitting else None

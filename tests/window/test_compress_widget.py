@@ -1,0 +1,222 @@
+"""The Compress widget in a real window: a tiny run through all phases, in a real child process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+
+from blunet.compression.events import EpochDone, StepDone, StepStarted
+from blunet.compression.settings import STEPS, preset
+from blunet.images.dic_settings import DicSettings
+from blunet.images.simulate import simulate_dic
+from blunet.jobs.models import inspect_model
+from blunet.widgets.compress import FIRST, CompressWidget
+from blunet.widgets.compress_form import FOLDER, LAYERS, SCRATCH
+from blunet.widgets.curves import Curves
+from blunet.widgets.segment import SegmentWidget
+
+LONG = 240_000
+
+
+@pytest.fixture(scope="module")
+def fields():
+    return [simulate_dic(DicSettings(shape=(64, 64), object_diameter=24), seed=i) for i in range(3)]
+
+
+@pytest.fixture
+def data(tmp_path, fields):
+    folder = tmp_path / "data"
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for i, field in enumerate(fields):
+        tifffile.imwrite(folder / "images" / f"f{i}.tif", field.image)
+        tifffile.imwrite(folder / "masks" / f"f{i}.tif", field.labels.astype(np.uint16))
+    return folder
+
+
+@pytest.fixture
+def widget(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    widget = CompressWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Compress")
+    return widget
+
+
+def tiny(epochs: int = 1):
+    settings = replace(preset("quick"), levels=2, base_filters=4)
+    steps = {
+        name: replace(settings.step(name), epochs=epochs, batches=2, crop=32, batch=1, ignored_epochs=0)
+        for name in STEPS
+    }
+    return replace(settings, **steps)
+
+
+def choose(qtbot, widget, data, run, settings=None):
+    widget.form.teacher.setCurrentText(SCRATCH)
+    widget.form.use_settings(settings or tiny())
+    widget.form.run.set_text(str(run))
+    widget.form.folder.set_text(str(data))
+    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
+
+
+def test_nothing_is_chosen(widget, qtbot):
+    qtbot.waitUntil(lambda: widget.facts.text() == FIRST, timeout=5000)
+    assert not widget.start_button.isEnabled()
+    assert not widget.cancel_button.isEnabled()
+    widget.start()
+    assert not widget.busy
+
+
+def test_a_run_from_start_to_use(widget, qtbot, data, tmp_path):
+    run = tmp_path / "run"
+    choose(qtbot, widget, data, run)
+    assert "3 images with masks" in widget.facts.text()
+    assert "A run takes about" in widget.facts.text()
+    widget.start()
+    assert widget.busy
+    assert not widget.start_button.isEnabled()
+    assert widget.cancel_button.isEnabled()
+    qtbot.waitUntil(lambda: not widget.busy, timeout=LONG)
+    assert widget.model == run / "model.blunet", widget.status.text()
+    assert [step.name for step in widget.curves.steps] == [s for s in STEPS if s != "pretrain"]
+    assert all(step.epochs and step.best for step in widget.curves.steps)
+    report = json.loads((run / "report.json").read_text())
+    assert widget.table.rowCount() == len(report["models"])
+    last = widget.table.rowCount() - 1
+    assert widget.table.item(last, 0).text() == "BLU-Net"
+    assert widget.table.item(last, 1).text() == f"{report['models'][-1]['validation']['iou']:.3f}"
+    assert "Validation mask" in [layer.name for layer in widget.viewer.layers]
+    widget.use_button.click()
+    segment = widget.viewer.window._qt_window.findChildren(SegmentWidget)[0]
+    assert segment.form.picker.path == widget.model
+    assert inspect_model(widget.model).network.base_filters == 4
+    # another widget finds the finished run
+    other = CompressWidget(widget.viewer)
+    qtbot.addWidget(other)
+    other.form.run.set_text(str(run))
+    assert other.start_button.text() == "Train on"
+    assert [step.name for step in other.curves.steps] == [step.name for step in widget.curves.steps]
+    assert other.model == run / "model.blunet"
+
+
+def test_cancelled_and_resumed(widget, qtbot, data, tmp_path):
+    run = tmp_path / "run"
+    choose(qtbot, widget, data, run, tiny(epochs=40))
+    widget.start()
+    qtbot.waitUntil(lambda: bool(widget.curves.steps and widget.curves.steps[0].epochs), timeout=LONG)
+    widget.cancel()
+    qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
+    assert "Resume goes on" in widget.status.text()
+    assert widget.start_button.text() == "Resume"
+    assert widget.start_button.isEnabled()
+    before = sum(len(step.epochs) for step in widget.curves.steps)
+    widget.start()
+    qtbot.waitUntil(lambda: sum(len(step.epochs) for step in widget.curves.steps) > before, timeout=LONG)
+    widget.viewer.close()  # a run under way: it is stopped, and can go on
+    qtbot.waitUntil(lambda: not widget.job._worker.is_running, timeout=60_000)
+    assert (run / "run.json").is_file()
+    assert not (run / "lock").exists()
+
+
+def test_training_on_layers(widget, qtbot, fields, tmp_path):
+    image = np.stack([field.image for field in fields] * 2)
+    labels = np.stack([field.labels for field in fields] * 2)
+    labels[4:] = 0  # frames without labels are left out
+    widget.viewer.add_image(image, name="Lapse")
+    widget.viewer.add_labels(labels, name="Outlined")
+    widget.form.source.setCurrentText(LAYERS)
+    widget.form.teacher.setCurrentText(SCRATCH)
+    widget.form.use_settings(tiny())
+    widget.form.run.set_text(str(tmp_path / "run"))
+    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
+    assert "6 frames of 64 × 64" in widget.facts.text()
+    widget.start()
+    pairs = tmp_path / "run data" / "masks"
+    qtbot.waitUntil(lambda: pairs.is_dir() and len(list(pairs.glob("*.tif"))) == 4, timeout=30_000)
+    qtbot.waitUntil(lambda: bool(widget.curves.steps), timeout=LONG)
+    widget.cancel()
+    qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
+    assert np.array_equal(tifffile.imread(pairs / "frame_0002.tif"), labels[1])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: [p.unlink() for p in (folder / "masks").iterdir()], "no"),
+        (lambda folder: [p.unlink() for p in sorted((folder / "masks").iterdir())[1:]], "at least two"),
+        (
+            lambda folder: [tifffile.imwrite(p, np.zeros((64, 64), np.uint8)) for p in (folder / "masks").iterdir()],
+            "empty",
+        ),
+        (lambda folder: tifffile.imwrite(folder / "masks" / "f0.tif", np.ones((8, 8), np.uint8)), "f0"),
+    ],
+)
+def test_data_that_cannot_be_trained_on(widget, qtbot, data, tmp_path, spoil, words):
+    spoil(data)
+    widget.form.run.set_text(str(tmp_path / "run"))
+    widget.form.source.setCurrentText(FOLDER)
+    widget.form.folder.set_text(str(data))
+    qtbot.waitUntil(lambda: widget.facts.text() not in (FIRST, "", "Looking at the data…"), timeout=30_000)
+    assert words in widget.facts.text()
+    assert not widget.start_button.isEnabled()
+
+
+def test_layers_that_do_not_fit(widget, qtbot):
+    widget.form.source.setCurrentText(LAYERS)
+    qtbot.waitUntil(lambda: "Open an image" in widget.facts.text(), timeout=5000)
+    widget.viewer.add_image(np.zeros((4, 32, 32), np.uint8), name="Lapse", contrast_limits=(0, 1))
+    widget.viewer.add_labels(np.zeros((4, 32, 31), np.uint8), name="Others")
+    qtbot.waitUntil(lambda: "made on this image" in widget.facts.text(), timeout=5000)
+    widget.viewer.layers.clear()
+    widget.viewer.add_image(np.zeros((32, 32), np.uint8), name="One", contrast_limits=(0, 1))
+    widget.viewer.add_labels(np.zeros((32, 32), np.uint8), name="Its labels")
+    qtbot.waitUntil(lambda: "too few" in widget.facts.text(), timeout=5000)
+    assert not widget.start_button.isEnabled()
+
+
+def test_settings_that_are_no_numbers(widget, qtbot, data, tmp_path):
+    choose(qtbot, widget, data, tmp_path / "run")
+    widget.form.steps.item(1, 1).setText("many")
+    qtbot.waitUntil(lambda: "not all numbers" in widget.facts.text(), timeout=5000)
+    assert not widget.start_button.isEnabled()
+    widget.form.steps.item(1, 1).setText("0")
+    qtbot.waitUntil(lambda: "Transfer learning" in widget.facts.text() and "0" in widget.facts.text(), timeout=5000)
+
+
+def test_a_run_folder_that_cannot_be_made(widget, qtbot, data, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    choose(qtbot, widget, data, tmp_path / "file" / "run")
+    widget.start()
+    qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
+    assert "file" in widget.status.text()
+    assert widget.start_button.isEnabled()
+
+
+def test_curves_have_the_epochs_that_were_told(qtbot):
+    curves = Curves()
+    qtbot.addWidget(curves)
+    epochs = [EpochDone("transfer", n, 3, 1 / n, 1.1 / n, 0.2 * n, 1e-3, n == 2, 1.0) for n in (1, 2)]
+    curves.add(StepStarted("transfer", 1, 3, 10), *epochs, epochs[1])
+    curves.add(StepDone("transfer", 2, 0.5, 0.4, 3.0), StepStarted("hint_encoder", 1, 2, 10))
+    curves.add(EpochDone("hint_encoder", 1, 2, 3.0, 2.0, None, 1e-3, True, 1.0))
+    assert [(step.name, list(step.epochs), step.best) for step in curves.steps] == [
+        ("transfer", [1, 2], 2),
+        ("hint_encoder", [1], None),
+    ]
+    drawn = [item.getData() for item in curves._loss.listDataItems()]
+    assert any(list(x) == [1, 2] and list(y) == [1.0, 0.5] for x, y in drawn)
+    assert any(list(x) == [4] and list(y) == [2.0] for x, y in drawn)
+    curves.set_colours("#ffffff", "#000000")
+    assert len(curves._loss.listDataItems()) == len(drawn)
+
+
+def test_the_widget_imports_no_keras():
+    import subprocess
+    import sys
+
+    code = "import blunet.widgets.compress, sys; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -98,7 +98,8 @@ def layers(kind: str, filters: int, threads: int) -> None:
         engine.run(image, lambda stamps=stamps: stamps.append(time.perf_counter()))
         runs.append(np.diff([*stamps, time.perf_counter()]))
     print(
-        f"\n{kind}, {filters} filters, {threads} threads\n{'layer':<22}{'kernel':<15}{'ms':>8}{'GMAC/s':>9}{'binary':>9}"
+        f"\n{kind}, {filters} filters, {threads} threads\n"
+        f"{'layer':<22}{'kernel':<15}{'ms':>8}{'GMAC/s':>9}{'binary':>9}"
     )
     for operation, seconds in zip(engine.program, np.min(runs, axis=0), strict=True):
         floats, bits = operation.multiplications(512, 512)

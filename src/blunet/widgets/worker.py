@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
@@ -67,7 +68,6 @@ class Job(QObject):
         self._worker = _Worker(make, self.token)
         self._worker.yielded.connect(self._on_event)
         self._worker.returned.connect(self._on_event)
-        self._worker.aborted.connect(self._on_aborted)
         parent.destroyed.connect(self._worker.quit)
 
     @property
@@ -118,9 +118,6 @@ class Job(QObject):
         finally:
             self._telling = False
 
-    def _on_aborted(self) -> None:
-        self._on_event(_End(stopped=True))
-
     def _end(self, end: _End) -> None:
         if not self._running:
             return
@@ -139,11 +136,12 @@ class Job(QObject):
 
 
 class _Worker(GeneratorWorker):
-    """Napari's worker, whose `quit` (napari calls it when it closes) cancels the token too."""
+    """Napari's worker, but that `quit` (which napari calls when it closes) lets the job save and end by itself."""
 
     def __init__(self, make: Callable[[CancelToken], Iterable[Any]], token: CancelToken) -> None:
         super().__init__(_run, make, token)
         self._token = token
+        self._closed = threading.Event()
 
     def quit(self, *_: object) -> None:
         self._token.cancel()
@@ -151,16 +149,27 @@ class _Worker(GeneratorWorker):
 
     def close_generator(self) -> None:
         """Have the generator closed at its next event."""
-        super().quit()
+        self._closed.set()
+
+    def work(self) -> _End:
+        """Emit what the generator yields until it ends, also after `quit`."""
+        events = self._gen
+        while not self._closed.is_set():
+            try:
+                event = next(events)
+            except StopIteration as e:
+                end: _End = e.value
+                return end
+            self.yielded.emit(event)
+        events.close()
+        return _End(stopped=True)
 
     def run(self) -> None:
         """Work, and tell of it. Not as napari's: that changes how the whole process treats warnings meanwhile."""
         self._running = True
         try:
             self.started.emit()
-            result = self.work()
-            if not self.abort_requested:
-                self.returned.emit(result)
+            self.returned.emit(self.work())
         except RuntimeError:  # the window, and with it the signals, are gone
             log.debug("A worker has outlived its window", exc_info=True)
         finally:

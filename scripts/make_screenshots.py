@@ -80,7 +80,7 @@ def segment(out: Path) -> None:
     widget.start()
     wait(60, lambda: not widget.busy)
     widget.result.labels.contour = 2
-    viewer.scale_bar.visible = True
+    viewer.canvas.overlays.scale_bar.visible = True
     save(viewer, out / "segment.png")
     viewer.close()
 

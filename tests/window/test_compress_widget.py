@@ -207,7 +207,7 @@ def test_curves_have_the_epochs_that_were_told(qtbot):
         ("transfer", [1, 2], 2),
         ("hint_encoder", [1], None),
     ]
-    drawn = [item.getData() for item in curves._loss.listDataItems()]
+    drawn = [item.getOriginalDataset() for item in curves._loss.listDataItems()]
     assert any(list(x) == [1, 2] and list(y) == [1.0, 0.5] for x, y in drawn)
     assert any(list(x) == [4] and list(y) == [2.0] for x, y in drawn)
     curves.set_colours("#ffffff", "#000000")

@@ -15,8 +15,8 @@ from blunet.compression.events import EpochDone, Event, RunStarted, StepDone, St
 SHORT = {
     "pretrain": "simulated",
     "transfer": "transfer",
-    "hint_encoder": "hints ↓",
-    "hint_decoder": "hints ↑",
+    "hint_encoder": "hints",
+    "hint_decoder": "hints",
     "retrain": "retrain",
     "binarise": "binarise",
 }
@@ -51,6 +51,7 @@ class Curves(QWidget):
             plot.hideButtons()
             plot.getAxis("left").setWidth(44)
             plot.setMouseEnabled(x=False, y=False)
+        self._loss.setLogMode(y=True)  # hints are learnt with losses of another size
         self._iou.setLabel("bottom", "epoch")
         self._iou.setYRange(0, 1)
         layout = QVBoxLayout(self)
@@ -65,9 +66,11 @@ class Curves(QWidget):
 
     def add(self, *events: Event) -> None:
         """Take events, in their order; an epoch that is told again replaces what was told before."""
-        for event in events:
+        drawn = [event for event in events if isinstance(event, RunStarted | StepStarted | EpochDone | StepDone)]
+        for event in drawn:
             self._take(event)
-        self._draw()
+        if drawn:
+            self._draw()
 
     def set_colours(self, background: str, text: str) -> None:
         """Use a theme's colours."""
@@ -102,7 +105,6 @@ class Curves(QWidget):
         for plot in (self._loss, self._iou):
             plot.clear()
         start = 0
-        largest = 0.0
         for number, step in enumerate(self.steps):
             epochs = [step.epochs[n] for n in sorted(step.epochs)]
             count = max((e.epochs for e in epochs), default=1)
@@ -110,15 +112,12 @@ class Curves(QWidget):
             x = [start + e.epoch for e in epochs]
             self._line(self._loss, x, [e.loss for e in epochs], TRAINING)
             self._line(self._loss, x, [e.val_loss for e in epochs], VALIDATION)
-            largest = max([largest, *(e.loss for e in epochs[1:]), *(e.val_loss for e in epochs[1:])])
             seen = [(start + e.epoch, e.val_iou) for e in epochs if e.val_iou is not None]
             self._line(self._iou, [a for a, _ in seen], [b for _, b in seen], VALIDATION)
             best = step.best or max((e.epoch for e in epochs if e.best), default=None)
             if best in step.epochs:
                 self._mark(start + best, step.epochs[best])
             start += count
-        if largest:
-            self._loss.setYRange(0, largest)
         self._loss.setXRange(0, max(start, 1), padding=0.02)
 
     def _band(self, number: int, name: str, start: int, count: int) -> None:
@@ -128,9 +127,15 @@ class Curves(QWidget):
                 brush = pg.mkBrush(128, 128, 128, 32)
                 region = pg.LinearRegionItem((start, start + count), movable=False, brush=brush, pen=pg.mkPen(None))
                 plot.addItem(region, ignoreBounds=True)
+        if count < 0.1 * self._total():
+            return  # no room for a name
         label = pg.TextItem(SHORT.get(name, name), color=self._text, anchor=(0, 0))
         self._iou.addItem(label, ignoreBounds=True)
         label.setPos(start, 1.0)
+
+    def _total(self) -> int:
+        """Epochs of all steps that have begun."""
+        return sum(max((e.epochs for e in step.epochs.values()), default=1) for step in self.steps)
 
     def _line(self, plot: Any, x: list[int], y: list[float], colour: str) -> None:
         symbol = {"symbol": "o", "symbolSize": 5, "symbolBrush": colour, "symbolPen": None} if len(x) == 1 else {}

@@ -15,6 +15,7 @@ from blunet.networks.published import import_published
 from blunet.networks.weights import get_weights, set_weights
 from blunet.packed.card import ModelCard, ModelInfo
 from blunet.packed.published import read_published
+from blunet.packed.reference import ReferenceEngine
 
 LEGACY = {"unet": "unet", "lightweight": "lw_unet", "blunet": "blu_net"}
 
@@ -116,6 +117,7 @@ def test_two_files_hold_all_that_belongs_to_a_model(tmp_path):
         NetworkSettings("blunet", 3, 8),
         NetworkSettings("blunet", 2, 16, ResidualLevels(1, 2, 3, 2)),
         NetworkSettings("blunet", 1, 8, ResidualLevels(2, 1, 1, 1)),
+        NetworkSettings("blunet", 3, 8, ResidualLevels(1, 1, 1, 1), binarize_depthwise=True),
     ],
 )
 def test_packed_engine_gives_the_same_answer(settings):
@@ -127,11 +129,12 @@ def test_packed_engine_gives_the_same_answer(settings):
     assert theirs.std() > 1e-3
 
 
-def test_packed_sums_equal_keras_layer_by_layer():
+@pytest.mark.parametrize("coded", [False, True])
+def test_packed_sums_equal_keras_layer_by_layer(coded):
     """Before each sign, on the same inputs, within 1e-5 of the layer's largest."""
-    settings = NetworkSettings("blunet", 3, 8)
+    settings = NetworkSettings("blunet", 3, 8, binarize_depthwise=coded)
     network = random_network(settings, 7)
-    engine = KerasModel(network, settings, ModelInfo()).packed().engine
+    engine = ReferenceEngine(KerasModel(network, settings, ModelInfo()).packed().weights)
     image = textured((32, 48))[None, ..., None]
     probe = keras.Model(
         network.inputs[0],
@@ -207,3 +210,23 @@ def test_faulty_checkpoints_are_named(fault, legacy, tmp_path):
                 pass
     with pytest.raises(InputError, match=says):
         read_published(path, "blunet")
+
+
+def test_coded_depthwise_results_are_learnt_with():
+    """Its gammas get gradients, the loss falls, and the file gives the same network again."""
+    settings = NetworkSettings("blunet", 2, 8, ResidualLevels(2, 2, 2, 2), binarize_depthwise=True)
+    network = build_network(settings, seed=1)
+    image = textured((32, 32))[None, ..., None]
+    truth = (image > np.median(image)).astype(np.float32)
+    before = get_weights(network, settings)
+    network.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy", jit_compile=False)
+    losses = [float(network.train_on_batch(image, truth)) for _ in range(25)]
+    assert losses[-1] < 0.9 * losses[0]
+    after = get_weights(network, settings)
+    moved = [
+        key for key in before if key[1] == "depthwise_activation_gamma" and not np.allclose(before[key], after[key])
+    ]
+    assert len(moved) == sum(layer.kind == "separable" for layer in layer_table(settings))
+    again = type(network).from_config(network.get_config())
+    again.set_weights(network.get_weights())
+    np.testing.assert_array_equal(again.predict_on_batch(image), network.predict_on_batch(image))

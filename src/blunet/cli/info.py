@@ -65,7 +65,7 @@ def _rows(found: ModelFile) -> Iterator[tuple[str, str]]:
     yield "Levels", f"{network.levels}, with {', '.join(filters)} filters"
     if network.binary:
         levels = ", ".join(f"{name} {count}" for name, count in content["residual_levels"].items())
-        yield "Residual levels", levels
+        yield "Residual levels", levels + (", depthwise results too" if network.binarize_depthwise else "")
     yield "", ""
     yield "Binary parameters", f"{content['binary_parameters']:>12,}"
     yield "Float parameters", f"{content['float_parameters']:>12,}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import keras
@@ -30,6 +30,8 @@ def binarise(
     levels: ResidualLevels,
     images: Sequence[NDArray[np.float32]],
     start: Start = "calibrated",
+    *,
+    coded: bool = False,
 ) -> keras.Model:
     """Build a BLU-Net from a trained lightweight U-Net.
 
@@ -46,6 +48,9 @@ def binarise(
     start : {"calibrated", "least_squares", "published"}
         `published`: the student's kernels, all gammas as in the study. `least_squares`: weight gammas by least
         squares, activations as published. `calibrated`: see Notes.
+    coded : bool
+        Whether depthwise results are coded too (`binarize_depthwise`); their gammas begin as the least squares of
+        what the images give, whatever the start.
 
     Returns
     -------
@@ -65,11 +70,13 @@ def binarise(
     and biases: the network's form stays the published one. Last, biases absorb the mean error of each channel that
     the coding of the weights causes, layer by layer.
     """
-    target = replace(settings, network="blunet", residual_levels=levels)
+    target = replace(settings, network="blunet", residual_levels=levels, binarize_depthwise=coded)
     if start != "calibrated":
         model = build_network(target, activation_start="published", weight_start=start)
         weights = _without_output(get_weights(student, settings))
         set_weights(model, target, weights | _weight_gammas(weights, target, start == "published"))
+        if coded:
+            _walk(model, target, images, lambda layer, inputs: _code_depthwise(model, layer, inputs))
         return model
     model = build_network(target, activation_start="halving")
     maps = _maps(student, settings, images)
@@ -180,25 +187,50 @@ def _correct_biases(
     clips: Mapping[str, NDArray[np.float32]],
     top: float,
 ) -> None:
-    """Shift each channel's bias until its mean value on the images is the student's, from the first layer on.
+    """Shift each channel's bias until its mean value on the images is the student's, from the first layer on."""
 
-    Each layer is run on what the corrected layers before it give, image by image and without a graph: tracing one for
-    every layer would take longer than all the sums.
+    def correct(layer: Layer, inputs: list[Tensor]) -> None:
+        _code_depthwise(model, layer, inputs)
+        wanted = np.minimum(maps[layer.name], clips[layer.name]) * (2 * top / clips[layer.name]) - top
+        goal = wanted.mean(axis=(0, 1, 2))
+        convolution, sign = model.get_layer(layer.name), model.get_layer(f"{layer.name}_sign")
+        for _ in range(CORRECTIONS):
+            means = [keras.ops.convert_to_numpy(keras.ops.mean(sign(convolution(x)), axis=(0, 1, 2))) for x in inputs]
+            bias = keras.ops.convert_to_numpy(convolution.bias)
+            convolution.bias.assign(bias + (goal - np.mean(means, axis=0)))
+
+    _walk(model, target, images, correct)
+
+
+def _walk(
+    model: keras.Model,
+    target: NetworkSettings,
+    images: Sequence[NDArray[np.float32]],
+    visit: Callable[[Layer, list[Tensor]], None],
+) -> None:
+    """Visit every layer but the output with what it sees of each image; it may change the layer.
+
+    Each layer is run on what the layers before it give as they are now, image by image and without a graph: tracing one
+    for every layer would take longer than all the sums.
     """
     coded: dict[str, list[Tensor]] = {}
     previous = [keras.ops.convert_to_tensor(image[None, ..., None]) for image in images]
     for layer in layer_table(target):
         if layer.path == "output":
             continue
-        wanted = np.minimum(maps[layer.name], clips[layer.name]) * (2 * top / clips[layer.name]) - top
-        goal = wanted.mean(axis=(0, 1, 2))
         inputs = [_input(model, layer, x, coded[layer.skip][i] if layer.skip else None) for i, x in enumerate(previous)]
+        visit(layer, inputs)
         convolution, sign = model.get_layer(layer.name), model.get_layer(f"{layer.name}_sign")
-        for _ in range(CORRECTIONS):
-            means = [keras.ops.convert_to_numpy(keras.ops.mean(sign(convolution(x)), axis=(0, 1, 2))) for x in inputs]
-            bias = keras.ops.convert_to_numpy(convolution.bias)
-            convolution.bias.assign(bias + (goal - np.mean(means, axis=0)))
         previous = coded[layer.name] = [sign(convolution(x)) for x in inputs]
+
+
+def _code_depthwise(model: keras.Model, layer: Layer, inputs: list[Tensor]) -> None:
+    """Set the gammas between a layer's two parts, if it has some, to the least squares of its depthwise sums."""
+    convolution = model.get_layer(layer.name)
+    levels = getattr(convolution, "coded_levels", 0)
+    if levels:
+        sums = np.concatenate([keras.ops.convert_to_numpy(convolution.depthwise(x)).ravel() for x in inputs])
+        convolution.depthwise_activation_gamma.assign(least_squares_gammas(sums, levels))
 
 
 def _input(model: keras.Model, layer: Layer, previous: Tensor, skip: Tensor | None) -> Tensor:

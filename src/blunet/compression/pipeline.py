@@ -182,7 +182,9 @@ class _Run:
             student = yield from self._step(step, student, "lightweight", hints)
         student = yield from self._segmentation("retrain", student, "lightweight")
         probes = [self._crops("binarise", self._groups(), 1).draw(i).images[0, ..., 0] for i in range(PROBES)]
-        binary = binarise(student, light, settings.residual_levels, probes, settings.start)
+        binary = binarise(
+            student, light, settings.residual_levels, probes, settings.start, coded=settings.binarize_depthwise
+        )
         binary = yield from self._segmentation("binarise", binary, "blunet")
         yield from self._finish(before, teacher, student, binary)
 

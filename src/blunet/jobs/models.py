@@ -69,6 +69,7 @@ class ModelFile:
             "levels": self.network.levels,
             "base_filters": self.network.base_filters,
             "residual_levels": network["residual_levels"] if self.network.binary else None,
+            **({"binarize_depthwise": self.network.binarize_depthwise} if self.network.binary else {}),
             "binary_parameters": counted.binary_parameters,
             "float_parameters": counted.float_parameters,
             "size_mib": counted.size_mib,

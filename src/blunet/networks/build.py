@@ -110,6 +110,7 @@ def _binary(layer: Layer, start: WeightStart, window: float) -> keras.layers.Lay
             layer.weight("pointwise_kernel").residual_levels,
             start,
             window,
+            coded_levels=next((w.shape[0] for w in layer.weights if w.name == "depthwise_activation_gamma"), 0),
             name=layer.name,
         )
     levels = layer.weight("kernel").residual_levels

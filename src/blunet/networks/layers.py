@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from blunet.packed.bits import TIE_BREAK
 from blunet.networks.residual import (
     WINDOW,
     ActivationStart,
@@ -140,7 +141,7 @@ class BinaryConv2D(_Binary):
 
 @keras.saving.register_keras_serializable(package="blunet")
 class BinarySeparableConv2D(_Binary):
-    """Depthwise, then pointwise convolution, both kernels residually binarised; nothing between; a float32 bias.
+    """Depthwise, then pointwise convolution, both kernels residually binarised; a float32 bias.
 
     Parameters
     ----------
@@ -150,7 +151,9 @@ class BinarySeparableConv2D(_Binary):
     start : {"least_squares", "published"}
         Gammas before training.
     window : float
-        Of the straight-through gradient.
+        Of the straight-through gradients.
+    coded_levels : int
+        Residual levels of the sign between the two parts, whose gammas begin as 1/2, 1/4, ...; 0: nothing is between.
     """
 
     def __init__(
@@ -161,10 +164,12 @@ class BinarySeparableConv2D(_Binary):
         pointwise_levels: int,
         start: WeightStart = "least_squares",
         window: float = WINDOW,
+        coded_levels: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(filters, kernel_size, start, window, **kwargs)
         self.depthwise_levels, self.pointwise_levels = depthwise_levels, pointwise_levels
+        self.coded_levels = coded_levels
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         k, inputs = self.kernel_size, int(input_shape[-1] or 0)
@@ -175,13 +180,28 @@ class BinarySeparableConv2D(_Binary):
             "pointwise_kernel", (1, 1, inputs, self.filters), "he_normal", self.pointwise_levels
         )
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        if self.coded_levels:
+            halving = [0.5 ** (m + 1) for m in range(self.coded_levels)]
+            self.depthwise_activation_gamma = self.add_weight(
+                name="depthwise_activation_gamma",
+                shape=(self.coded_levels,),
+                initializer=lambda *_, **__: ops.convert_to_tensor(halving, "float32"),
+            )
+
+    def depthwise(self, inputs: Tensor) -> Tensor:
+        """Return the depthwise sums, before they are coded."""
+        kernel = self._coded(self.depthwise_kernel, self.depthwise_gamma)
+        return ops.depthwise_conv(inputs, kernel, padding="same")
 
     def call(self, inputs: Tensor) -> Tensor:
-        depthwise = self._coded(self.depthwise_kernel, self.depthwise_gamma)
+        x = self.depthwise(inputs)
+        if self.coded_levels:
+            gamma = ops.copy(self.depthwise_activation_gamma)
+            offset = ops.stop_gradient(TIE_BREAK * ops.sum(ops.abs(gamma)))
+            x = residual_binarise(x + offset, gamma, self.window)
         pointwise = self._coded(self.pointwise_kernel, self.pointwise_gamma)
-        x = ops.depthwise_conv(inputs, depthwise, padding="same")
         return ops.conv(x, pointwise, padding="same") + self.bias
 
     def get_config(self) -> dict[str, Any]:
         own = {"depthwise_levels": self.depthwise_levels, "pointwise_levels": self.pointwise_levels}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "coded_levels": self.coded_levels}

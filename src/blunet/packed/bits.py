@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 WORD_BITS = 64
+#: Part of their gammas' sum that is added to depthwise sums before they are coded; see `tie_break`.
+TIE_BREAK = 1e-4
 
 
 def word_count(bits: int) -> int:
@@ -73,7 +75,7 @@ def tie_break(gammas: NDArray[np.float32]) -> np.float32:
     Such a sum has few terms of few magnitudes, and is 0 often: two taps cancel. In floats it is then 0 or not as the
     order of the additions has it; this makes it positive in every engine, like a 0 everywhere else.
     """
-    return np.float32(1e-4 * np.abs(gammas).sum(dtype=np.float32))
+    return np.float32(TIE_BREAK * np.abs(gammas).sum(dtype=np.float32))
 
 
 def residual_value(signs: NDArray[np.bool_], gammas: NDArray[np.float32]) -> NDArray[np.float32]:

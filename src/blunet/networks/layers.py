@@ -7,7 +7,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from blunet.packed.bits import TIE_BREAK
 from blunet.networks.residual import (
     WINDOW,
     ActivationStart,
@@ -18,6 +17,7 @@ from blunet.networks.residual import (
     published_gammas,
     residual_binarise,
 )
+from blunet.packed.bits import TIE_BREAK
 
 
 def depthwise_initializer(kernel_size: int) -> keras.initializers.Initializer:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
 #: After a change the labels wait so long (milliseconds) for the next one.
-PATIENCE = 30
+PATIENCE = 10
 #: Cells of another size than the model's by more than this factor are worth a word.
 UNLIKE = 1.7
 NOTHING = "Open an image first: File, Open, or the Load widget, or the sample (File, Open Sample, BLU-Net)."

@@ -26,6 +26,7 @@ from blunet.images.simulate import simulate_dic, simulate_timelapse
 from blunet.widgets.compress import CompressWidget
 from blunet.widgets.compress_form import SCRATCH
 from blunet.widgets.load import LoadWidget
+from blunet.widgets.scroll import UprightScroll
 from blunet.widgets.segment import SegmentWidget
 
 SIZE = 1360, 860
@@ -111,7 +112,7 @@ def compress(out: Path) -> None:
     save(viewer, out / "compress.png")
     wait(600, lambda: not widget.busy)
     wait(0.5)
-    area = widget.findChildren(type(widget.layout().itemAt(0).widget()))[0]
+    area = widget.findChild(UprightScroll)
     area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
     save(viewer, out / "report.png")
     print(widget.status.text())

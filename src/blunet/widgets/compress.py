@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QStandardPaths, Qt, QTimer, QUrl, Signal
+from qtpy.QtCore import QStandardPaths, QTimer, QUrl, Signal
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -42,8 +40,11 @@ from blunet.jobs.training_data import SUFFIX, Checked, Written, check_data, writ
 from blunet.widgets.compress_form import TITLES, CompressForm
 from blunet.widgets.compress_table import ReportTable
 from blunet.widgets.curves import Curves, theme_colours
+from blunet.widgets.docks import segment_dock
 from blunet.widgets.layers import bare, frames_of
+from blunet.widgets.scroll import fill
 from blunet.widgets.settings import preference, recall, remember
+from blunet.widgets.text import sentence
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class CompressWidget(QWidget):
         self._steps: list[str] = []
         self.form = CompressForm(viewer)
         self.curves, self.table = Curves(), ReportTable()
-        self.facts, self.status = _text(), _text()
+        self.facts, self.status = sentence(), sentence()
         self.start_button, self.cancel_button = QPushButton("Start"), QPushButton("Cancel")
         self.start_button.setToolTip("Train in the background; napari stays yours meanwhile.")
         self.cancel_button.setToolTip("Stop at the next batch and save; the run can go on later. Twice: stop at once.")
@@ -376,14 +377,7 @@ class CompressWidget(QWidget):
     def _use(self) -> None:
         if self.model is None:
             return
-        from blunet.widgets.segment import SegmentWidget
-
-        window = self.viewer.window
-        found = next(iter(window._qt_window.findChildren(SegmentWidget)), None)
-        if found is None:
-            found = SegmentWidget(self.viewer)
-            window.add_dock_widget(found, name="Segment cells", area="right")
-        if found.use_model(self.model):
+        if segment_dock(self.viewer).use_model(self.model):
             self._tell("Segment uses the new model now.")
 
     def _open_report(self) -> None:
@@ -454,15 +448,7 @@ class CompressWidget(QWidget):
         layout.addWidget(self.table)
         layout.addLayout(after)
         layout.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(inner)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
-        self.setMinimumWidth(360)
+        fill(self, inner)
 
 
 def _gently(found: Iterable[Checked]) -> Iterable[Any]:
@@ -478,9 +464,3 @@ def _time(seconds: float) -> str:
     if minutes < 1.5:
         return f"{max(1, round(seconds))} s" if seconds < 60 else "1 minute"
     return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
-
-
-def _text() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    return label

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from blunet.widgets.curves import ALIGN
-
+ALIGN = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 COLUMNS = ("", "IoU", "F1", "AP50", "Size", "ms per image")
 HINTS = (
     "The stages of the run",

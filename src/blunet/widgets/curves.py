@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import pyqtgraph as pg
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from blunet.compression.events import EpochDone, Event, RunStarted, StepDone, StepStarted
 
@@ -20,6 +23,8 @@ SHORT = {
     "retrain": "retrain",
     "binarise": "binarise",
 }
+#: A step with a smaller share of the epochs has no room for its name.
+LEAST_SHARE = 0.09
 TRAINING, VALIDATION, BEST = "#4c9be8", "#f0a030", "#5fbf6a"
 
 
@@ -32,6 +37,35 @@ class Step:
     best: int | None = None
 
 
+class LossAxis(pg.AxisItem):
+    """A logarithmic axis with ticks at 1, 2 and 5 of every decade, or at fewer where they would touch."""
+
+    #: Height in pixels that a tick's text needs.
+    ROOM = 20
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
+        """Return the ticks between two logarithms."""
+        decades = range(math.floor(minVal), math.ceil(maxVal) + 1)
+        for steps in ((1, 2, 5), (1, 3), (1,)):
+            ticks = [decade + math.log10(step) for decade in decades for step in steps]
+            ticks = [tick for tick in ticks if minVal <= tick <= maxVal]
+            if len(ticks) * self.ROOM <= size:
+                break
+        return [(1.0, ticks)]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """Write them as the losses that they are."""
+        return [f"{10**value:.3g}" for value in values]
+
+
+class Canvas(pg.GraphicsLayoutWidget):
+    """Room for two plots that does not push the rest of a dock off the screen."""
+
+    def sizeHint(self) -> QSize:
+        """Return the size that both plots are read well at."""
+        return QSize(400, 340)
+
+
 class Curves(QWidget):
     """Two plots, one above the other: the losses, and the IoU on the validation images."""
 
@@ -39,10 +73,9 @@ class Curves(QWidget):
         super().__init__(parent)
         self.steps: list[Step] = []
         """What was told, step by step."""
-        self._view = pg.GraphicsLayoutWidget()
+        self._view = Canvas()
         self._view.setMinimumHeight(260)
-        self._view.setToolTip("Blue: training. Orange: validation images, which are not trained on. Green: the best.")
-        self._loss = self._view.addPlot(row=0, col=0)
+        self._loss = self._view.addPlot(row=0, col=0, axisItems={"left": LossAxis("left")})
         self._iou = self._view.addPlot(row=1, col=0)
         self._iou.setXLink(self._loss)
         for plot, label in ((self._loss, "loss"), (self._iou, "IoU")):
@@ -56,6 +89,13 @@ class Curves(QWidget):
         self._iou.setYRange(0, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        legend = QLabel(
+            f"<span style='color:{TRAINING}'>━</span> training &nbsp; "
+            f"<span style='color:{VALIDATION}'>━</span> validation &nbsp; "
+            f"<span style='color:{BEST}'>●</span> best epoch, which is kept"
+        )
+        legend.setToolTip("Validation images are not learnt from: they choose the best epoch of each step.")
+        layout.addWidget(legend)
         layout.addWidget(self._view)
         self.set_colours("#262930", "#f0f1f2")
 
@@ -102,13 +142,15 @@ class Curves(QWidget):
         return self.steps[-1]
 
     def _draw(self) -> None:
+        self.setVisible(bool(self.steps))
         for plot in (self._loss, self._iou):
             plot.clear()
         start = 0
         for number, step in enumerate(self.steps):
             epochs = [step.epochs[n] for n in sorted(step.epochs)]
             count = max((e.epochs for e in epochs), default=1)
-            self._band(number, step.name, start, count)
+            if number % 2:
+                self._tint(start, start + count)
             x = [start + e.epoch for e in epochs]
             self._line(self._loss, x, [e.loss for e in epochs], TRAINING)
             self._line(self._loss, x, [e.val_loss for e in epochs], VALIDATION)
@@ -118,24 +160,27 @@ class Curves(QWidget):
             if best in step.epochs:
                 self._mark(start + best, step.epochs[best])
             start += count
+        for name, first, count in self._names():
+            if count >= LEAST_SHARE * start:
+                label = pg.TextItem(name, color=self._text, anchor=(0, 0))
+                self._iou.addItem(label, ignoreBounds=True)
+                label.setPos(first, 1.0)
         self._loss.setXRange(0, max(start, 1), padding=0.02)
 
-    def _band(self, number: int, name: str, start: int, count: int) -> None:
-        """Tint every second step, and name it."""
+    def _tint(self, start: int, stop: int) -> None:
+        """Set a step apart from its neighbours."""
         for plot in (self._loss, self._iou):
-            if number % 2:
-                brush = pg.mkBrush(128, 128, 128, 32)
-                region = pg.LinearRegionItem((start, start + count), movable=False, brush=brush, pen=pg.mkPen(None))
-                plot.addItem(region, ignoreBounds=True)
-        if count < 0.1 * self._total():
-            return  # no room for a name
-        label = pg.TextItem(SHORT.get(name, name), color=self._text, anchor=(0, 0))
-        self._iou.addItem(label, ignoreBounds=True)
-        label.setPos(start, 1.0)
+            brush = pg.mkBrush(128, 128, 128, 32)
+            region = pg.LinearRegionItem((start, stop), movable=False, brush=brush, pen=pg.mkPen(None))
+            plot.addItem(region, ignoreBounds=True)
 
-    def _total(self) -> int:
-        """Epochs of all steps that have begun."""
-        return sum(max((e.epochs for e in step.epochs.values()), default=1) for step in self.steps)
+    def _names(self) -> Iterator[tuple[str, int, int]]:
+        """Yield name, first epoch and epochs of what stands together."""
+        first = 0
+        for name, steps in groupby(self.steps, key=lambda step: SHORT[step.name]):
+            count = sum(max((e.epochs for e in step.epochs.values()), default=1) for step in steps)
+            yield name, first, count
+            first += count
 
     def _line(self, plot: Any, x: list[int], y: list[float], colour: str) -> None:
         symbol = {"symbol": "o", "symbolSize": 5, "symbolBrush": colour, "symbolPen": None} if len(x) == 1 else {}
@@ -155,6 +200,3 @@ def theme_colours(name: str) -> tuple[str, str]:
 
     theme = get_theme(name)
     return theme.background.as_hex(), theme.text.as_hex()
-
-
-ALIGN = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

@@ -14,7 +14,9 @@ from blunet.jobs.plan_layers import Plan, Refused, look
 from blunet.widgets.layers import bare
 from blunet.widgets.load_form import LoadForm
 from blunet.widgets.load_prepare import PrepareBox
+from blunet.widgets.scroll import fill
 from blunet.widgets.settings import PLUGIN, recall, remember
+from blunet.widgets.text import follow_theme
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -48,14 +50,17 @@ class LoadWidget(QWidget):
         self._left_out: list[str] = []
         self._opened: list[Layer] = []
         self.form = LoadForm()
+        follow_theme(self.form.warning, viewer)
         self.prepare = PrepareBox(viewer)
         line = QFrame()
         line.setFrameShape(QFrame.Shape.HLine)
-        layout = QVBoxLayout(self)
+        inner = QWidget()
+        layout = QVBoxLayout(inner)
         layout.addWidget(self.form)
         layout.addWidget(line)
         layout.addWidget(self.prepare)
         layout.addStretch(1)
+        fill(self, inner)
         self._restore()
         self.form.changed.connect(self._on_changed)
         self.form.open_button.clicked.connect(self.start)

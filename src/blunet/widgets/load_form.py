@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -20,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from blunet.jobs.plan_layers import Plan, PlannedLayer
 from blunet.widgets.load_source import SourceBox
+from blunet.widgets.text import sentence
 
 NOTHING = "Drop your images above, or choose them: files, a folder, or a pattern."
 #: So many sentences on what was left out are shown.
@@ -50,7 +50,7 @@ class LoadForm(QWidget):
         self.masks.setChecked(True)
         self.masks.setToolTip("Cells drawn by hand: 'x_mask.tif' beside 'x.tif', or a folder 'masks' beside 'images'.")
         self.masks.toggled.connect(self.changed)
-        self.found = _text()
+        self.found = sentence()
         self.pixel_size = _spin(" µm", 10_000, 4)
         self.pixel_size.setToolTip(
             "Side of a pixel in the specimen, in micrometres. At the lowest value, what the file says."
@@ -65,8 +65,7 @@ class LoadForm(QWidget):
         self.bar.setRange(0, 0)
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(6)
-        self.status, self.warning = _text(), _text()
-        self.warning.setStyleSheet("color: #d9a21b;")
+        self.status, self.warning = sentence(), sentence()
         self._lay_out()
         self.show_plan(None)
         self.set_busy(False)
@@ -159,10 +158,3 @@ def _spin(suffix: str, most: float, decimals: int) -> QDoubleSpinBox:
     spin.setDecimals(decimals)
     spin.setSuffix(suffix)
     return spin
-
-
-def _text() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

@@ -29,6 +29,7 @@ from blunet.jobs.segment_frames import Frames
 from blunet.widgets.layer_list import LayerList
 from blunet.widgets.layers import frames_of, spatial
 from blunet.widgets.settings import recall, remember
+from blunet.widgets.text import remark
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -254,9 +255,7 @@ class PrepareBox(QWidget):
         self.sigma.setToolTip("What changes over fewer pixels than this stays. Take about twice a cell's diameter.")
         self.add_button = QPushButton("Add as a layer")
         self.add_button.setToolTip("Adds the image without its shading as a layer of its own, which can be segmented.")
-        self.note = QLabel()
-        self.note.setWordWrap(True)
-        self.note.setEnabled(False)  # dimmer than what can be changed
+        self.note = remark()
         percentiles, slow = QHBoxLayout(), QHBoxLayout()
         percentiles.addWidget(self.low)
         percentiles.addWidget(QLabel("to"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from blunet.errors import InputError
 from blunet.jobs.models import ModelFile, inspect_model, model_path
 from blunet.widgets.settings import add_recent_model, preference, recall, recent_models, remember
+from blunet.widgets.text import remark
 
 BUNDLED, OTHER = "Bundled model", "Choose a file…"
 
@@ -37,9 +38,7 @@ class ModelPicker(QWidget):
         self._list = QComboBox()
         self._list.setToolTip("The network that finds the cells. Models made with Compress appear here once used.")
         self._list.activated.connect(self._on_activated)
-        self._card = QLabel()
-        self._card.setWordWrap(True)
-        self._card.setEnabled(False)  # dimmer than what can be changed
+        self._card = remark()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

@@ -20,6 +20,7 @@ from blunet.jobs.events import CancelToken
 from blunet.jobs.segment import SegmentSettings
 from blunet.jobs.segment_frames import Frames, LabelsFound, ProbabilityFound, label_frames, predict_frames
 from blunet.widgets.layers import bare, command_line, frames_of, unlike_model
+from blunet.widgets.scroll import fill
 from blunet.widgets.segment_form import SegmentForm
 from blunet.widgets.segment_result import Result
 from blunet.widgets.settings import preference, recall, remember
@@ -56,7 +57,8 @@ class SegmentWidget(QWidget):
         self.job: Job | None = None
         self._update: Job | None = None
         self._waiting = False
-        self.form = SegmentForm(viewer, self)
+        self.form = SegmentForm(viewer)
+        fill(self, self.form)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(PATIENCE)

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QSpinBox,
@@ -26,6 +25,7 @@ from blunet.segmentation.objects import MIN_SIZE, Objects
 from blunet.widgets.diameter import DiameterBox
 from blunet.widgets.layer_list import LayerList
 from blunet.widgets.model_picker import ModelPicker
+from blunet.widgets.text import follow_theme, sentence
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -38,13 +38,13 @@ KINDS: tuple[tuple[str, Objects, str], ...] = (
 
 
 class SegmentForm(QWidget):
-    """Controls of the Segment widget, laid out in `parent`."""
+    """Controls of the Segment widget."""
 
     live_changed = Signal()
     """Threshold, smallest size, kind of objects or measuring were changed."""
     image_changed = Signal()
 
-    def __init__(self, viewer: Viewer, parent: QWidget) -> None:
+    def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._ready = self._busy = False
         self._refusal = ""
@@ -91,9 +91,9 @@ class SegmentForm(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(6)
-        self.status, self.warning = _text(), _text()
-        self.warning.setStyleSheet("color: #d9a21b;")
-        self._lay_out(parent)
+        self.status, self.warning = sentence(), sentence()
+        follow_theme(self.warning, viewer)
+        self._lay_out()
         self.set_busy(False)
         self.warn("")
 
@@ -197,7 +197,7 @@ class SegmentForm(QWidget):
         self.copy_button.setEnabled(self._ready)
         self.diameter.ruler_button.setEnabled(self._ready)
 
-    def _lay_out(self, parent: QWidget) -> None:
+    def _lay_out(self) -> None:
         self._form = QFormLayout()
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
@@ -219,18 +219,10 @@ class SegmentForm(QWidget):
         foot = QHBoxLayout()
         foot.addStretch(1)
         foot.addWidget(self.copy_button)
-        layout = QVBoxLayout(parent)
+        layout = QVBoxLayout(self)
         layout.addLayout(self._form)
         layout.addLayout(buttons)
         for widget in (self.bar, self.status, self.warning):
             layout.addWidget(widget)
         layout.addLayout(foot)
         layout.addStretch(1)
-        self.hide()  # a holder of the controls, which belong to the parent's layout
-
-
-def _text() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ from blunet.jobs.compress import ChildError
 from blunet.jobs.events import Cancelled, CancelToken
 
 log = logging.getLogger(__name__)
+
+#: The activity dock is told at most so often: at every change napari runs the event loop and draws the window.
+SHOWN_SECONDS = 0.4
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Job(QObject):
         self.token = CancelToken()
         self.title = title
         self._bar: progress | None = None
+        self._shown = -math.inf
         self._running = False
         self._news: deque[object] = deque()
         self._telling = False
@@ -92,13 +98,15 @@ class Job(QObject):
 
     def show_progress(self, done: float, total: float, text: str = "") -> None:
         """Show in the activity dock that `done` of `total` steps are done."""
-        bar = self._bar
-        if bar is None:
+        bar, now = self._bar, time.monotonic()
+        if bar is None or now - self._shown < SHOWN_SECONDS:
             return
+        self._shown = now
         if bar.total != total:
             bar.total = total
-        if text:
-            bar.set_description(f"{self.title}: {text}")
+        title = f"{self.title}: {text}" if text else self.title
+        if title != bar.desc.removesuffix(": "):
+            bar.set_description(title)
         if done > bar.n:
             bar.update(done - bar.n)
 

@@ -1,0 +1,46 @@
+"""A dock that scrolls up and down where the screen is low, and is never too narrow for what it shows."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+
+LEAST_HEIGHT = 200
+
+
+class UprightScroll(QScrollArea):
+    """Scrolls `inner` vertically alone; its least width is that of `inner` beside the scroll bar."""
+
+    def __init__(self, inner: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(inner)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the least size that shows everything across."""
+        inner = self.widget()
+        return QSize(self._beside_bar(0 if inner is None else inner.minimumSizeHint().width()), LEAST_HEIGHT)
+
+    def sizeHint(self) -> QSize:
+        """Return a comfortable size."""
+        inner = self.widget()
+        wanted = QSize(0, LEAST_HEIGHT) if inner is None else inner.sizeHint()
+        return QSize(self._beside_bar(wanted.width()), wanted.height())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Take over a new least width of what is shown."""
+        if event.type() == QEvent.Type.LayoutRequest and watched is self.widget():
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
+
+    def _beside_bar(self, across: int) -> int:
+        return across + self.verticalScrollBar().sizeHint().width()
+
+
+def fill(dock: QWidget, inner: QWidget) -> None:
+    """Fill a dock with `inner`, which scrolls."""
+    outer = QVBoxLayout(dock)
+    outer.setContentsMargins(0, 0, 0, 0)
+    outer.addWidget(UprightScroll(inner))

@@ -1,0 +1,49 @@
+"""Sentences in a dock: plain ones, dim remarks, and warnings that are seen in dark and light themes alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QGraphicsOpacityEffect, QLabel
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+#: Of a remark; a disabled label would be paler than can be read.
+REMARK_OPACITY = 0.72
+#: A warning's colour on a dark and on a light background.
+ON_DARK, ON_LIGHT = "#e0ac2b", "#8a5a00"
+
+
+def sentence() -> QLabel:
+    """Return an empty label for whole sentences, which can be copied."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def remark(text: str = "") -> QLabel:
+    """Return a label dimmer than what can be changed."""
+    label = sentence()
+    label.setText(text)
+    effect = QGraphicsOpacityEffect(label)
+    effect.setOpacity(REMARK_OPACITY)
+    label.setGraphicsEffect(effect)
+    return label
+
+
+def follow_theme(warning: QLabel, viewer: Viewer) -> None:
+    """Give a label the colour of a warning, in whatever theme the viewer has."""
+
+    def colour(_: object = None) -> None:
+        from napari.utils.theme import get_theme
+
+        background = get_theme(str(viewer.theme)).background.as_rgb_tuple()
+        dark = sum(background[:3]) / 3 < 128
+        warning.setStyleSheet(f"color: {ON_DARK if dark else ON_LIGHT};")
+
+    viewer.events.theme.connect(colour)
+    warning.destroyed.connect(lambda: viewer.events.theme.disconnect(colour))
+    colour()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,11 @@ from napari import Viewer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
+from blunet.compression.settings import STEPS, CompressionSettings, preset
+from blunet.images.dic_settings import DicSettings
 from blunet.images.simulate import simulate_dic
+from blunet.widgets.compress import CompressWidget
+from blunet.widgets.compress_form import SCRATCH
 from blunet.widgets.segment import SegmentWidget
 
 TICK = 0.005
@@ -106,6 +111,7 @@ def main() -> None:
         cancels.append(until(lambda: not widget.busy))
     print(f"cancel while segmenting 2048 x 2048: worst {max(cancels):.2f} s")
     folder_of_frames(viewer)
+    training(viewer)
     viewer.close()
 
 
@@ -119,6 +125,46 @@ def folder_of_frames(viewer: Viewer) -> None:
         viewer.open(name, plugin="napari-blunet")
         print(f"opening a folder of 500 frames of 512 x 512: {time.perf_counter() - begin:.2f} s")
         viewer.layers.clear()
+
+
+def training(viewer: Viewer) -> None:
+    """Compress in the background: a small run through all its steps, and runs that are cancelled."""
+    with tempfile.TemporaryDirectory() as name:
+        for part in ("images", "masks"):
+            Path(name, "data", part).mkdir(parents=True)
+        for i in range(12):
+            field = simulate_dic(DicSettings(shape=(256, 256)), seed=i)
+            tifffile.imwrite(Path(name, "data", "images", f"{i}.tif"), field.image)
+            tifffile.imwrite(Path(name, "data", "masks", f"{i}.tif"), field.labels.astype(np.uint16))
+        widget = CompressWidget(viewer)
+        viewer.window.add_dock_widget(widget)
+        viewer.add_image(np.tile(simulate_dic().image, (2, 2)), name="looked at meanwhile")
+        quick = preset("quick")
+        short = replace(quick, **{n: replace(quick.step(n), epochs=4, batches=20) for n in STEPS})
+        choose(widget, name, "whole", short)
+        with Pulse() as pulse:
+            widget.start()
+            took = until(lambda: not widget.busy, 900)
+        print(f"training, all steps of 16 filters ({took:.0f} s): event loop {pulse.told()}; {widget.status.text()}")
+        for filters, crop in ((16, 192), (64, 256)):
+            settings = replace(quick, base_filters=filters, **{n: replace(quick.step(n), crop=crop) for n in STEPS})
+            choose(widget, name, f"cancelled{filters}", settings)
+            cancels = []
+            for _ in range(2):
+                widget.start()
+                until(lambda: widget.bars[2].value() >= 3, 300)  # some batches
+                widget.cancel()
+                cancels.append(until(lambda: not widget.busy))
+            print(f"cancel while training {filters} filters, to a saved run: worst {max(cancels):.2f} s")
+
+
+def choose(widget: CompressWidget, folder: str, run: str, settings: CompressionSettings) -> None:
+    """Fill in the form, and wait until the data are looked at."""
+    widget.form.teacher.setCurrentText(SCRATCH)
+    widget.form.use_settings(settings)
+    widget.form.run.set_text(str(Path(folder, run)))
+    widget.form.folder.set_text(str(Path(folder, "data")))
+    until(widget.start_button.isEnabled)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blunet.architecture import Layer, NetworkSettings, ResidualLevels, layer_table
 from blunet.compression.settings import Start
 from blunet.networks.build import build_network, feature_map
-from blunet.networks.residual import Tensor, least_squares_gammas
+from blunet.networks.residual import WINDOW, Tensor, least_squares_gammas
 from blunet.networks.weights import FloatWeights, get_weights, set_weights
 
 #: Depthwise kernels are scaled to this deviation, well inside the straight-through window.
@@ -32,6 +32,7 @@ def binarise(
     start: Start = "calibrated",
     *,
     coded: bool = False,
+    window: float = WINDOW,
 ) -> keras.Model:
     """Build a BLU-Net from a trained lightweight U-Net.
 
@@ -51,6 +52,8 @@ def binarise(
     coded : bool
         Whether depthwise results are coded too (`binarize_depthwise`); their gammas begin as the least squares of
         what the images give, whatever the start.
+    window : float
+        Signs pass the gradient where what they code lies within ``[-window, window]``.
 
     Returns
     -------
@@ -72,13 +75,13 @@ def binarise(
     """
     target = replace(settings, network="blunet", residual_levels=levels, binarize_depthwise=coded)
     if start != "calibrated":
-        model = build_network(target, activation_start="published", weight_start=start)
+        model = build_network(target, activation_start="published", weight_start=start, window=window)
         weights = _without_output(get_weights(student, settings))
         set_weights(model, target, weights | _weight_gammas(weights, target, start == "published"))
         if coded:
             _walk(model, target, images, lambda layer, inputs: _code_depthwise(model, layer, inputs))
         return model
-    model = build_network(target, activation_start="halving")
+    model = build_network(target, activation_start="halving", window=window)
     maps = _maps(student, settings, images)
     top = 1.0 - 0.5**levels.activation
     clips = {name: _evened(_clipping_points(m, levels.activation)) for name, m in maps.items() if name != "output"}

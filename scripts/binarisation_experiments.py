@@ -1,0 +1,105 @@
+"""What binarising one trained lightweight network loses, by start, straight-through window, levels and coding.
+
+    python scripts/binarisation_experiments.py --student RUN/checkpoints/retrain.keras --data FOLDER --test FOLDER
+
+Every row starts from the same student, sees the same crops in the same order and is scored on the same files: the IoU
+of the start (nothing trained), the best on the validation files, and that network's mean on the test files, all at
+p > 0.5. Rows are printed as Markdown as they come.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from blunet.architecture import ResidualLevels
+from blunet.compression.binarise import binarise
+from blunet.compression.events import StepDone
+from blunet.compression.samples import Crops, centre, parted, read_field
+from blunet.compression.settings import Start, StepSettings, preset
+from blunet.compression.splits import split
+from blunet.compression.training import segmentation_task, train, validate
+from blunet.evaluation.scores import iou
+from blunet.images.pairs import find_pairs
+from blunet.networks.files import KerasModel, load_keras
+
+PROBES = 16
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to binarise."""
+
+    start: Start = "calibrated"
+    window: float = 1.0
+    levels: int = 3
+    coded: bool = False
+
+
+ROWS = [
+    Row(),
+    Row(start="least_squares"),
+    Row(start="published"),
+    Row(window=0.5),
+    Row(window=2.0),
+    Row(levels=2),
+    Row(levels=1),
+    Row(coded=True),
+    Row(coded=True, levels=2),
+    Row(coded=True, levels=1),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--student", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--batches", type=int, default=60)
+    arguments = parser.parse_args()
+
+    student = load_keras(arguments.student)
+    normalisation, multiple = student.info.normalisation, student.settings.multiple
+    pairs = {pair.name: pair for pair in find_pairs(arguments.data).pairs}
+    chosen = split(list(pairs), 0.2, 1)
+    real, validation = ([read_field(pairs[name], normalisation) for name in names] for names in chosen)
+    validation = [centre(field, 512) for field in validation]
+    test = [read_field(pair, normalisation) for pair in find_pairs(arguments.test).pairs]
+    step = StepSettings(arguments.epochs, arguments.batches, 5e-4, crop=192, batch=1)
+    crops = Crops([[parted(f) for f in real]], step.crop, step.batch, preset("quick").augmentation, 7)
+    probes = [crops.draw(10**6 + i).images[0, ..., 0] for i in range(PROBES)]
+
+    def tested(model: KerasModel) -> float:
+        return float(np.mean([iou(f.labels > 0, model.run(f.image) > 0.5) for f in test]))
+
+    whole = validate(student.network, validation, multiple).iou
+    print(f"Student: validation {whole:.3f}, test {tested(student):.3f}; {len(real)} training, {len(validation)} "
+          f"validation and {len(test)} test files, {step.epochs} epochs of {step.batches} crops.\n")  # fmt: skip
+    print("| start | window | levels | depthwise coded | IoU at the start | best validation IoU | test IoU | minutes |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for row in ROWS:
+        began = time.monotonic()
+        keras.utils.set_random_seed(1)
+        levels = ResidualLevels(row.levels, row.levels, row.levels, row.levels)
+        network = binarise(
+            student.network, student.settings, levels, probes, row.start, coded=row.coded, window=row.window
+        )
+        before = validate(network, validation, multiple).iou
+        task = segmentation_task(network, validation, multiple, step)
+        *_, done = train("binarise", task, crops, step)
+        assert isinstance(done, StepDone)
+        settings = replace(student.settings, network="blunet", residual_levels=levels, binarize_depthwise=row.coded)
+        score = tested(KerasModel(network, settings, student.info))
+        minutes = (time.monotonic() - began) / 60
+        print(f"| {row.start} | {row.window:g} | {row.levels} | {'yes' if row.coded else 'no'} | {before:.3f} | "
+              f"{done.val_iou:.3f} | {score:.3f} | {minutes:.0f} |", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

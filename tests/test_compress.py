@@ -166,6 +166,28 @@ def test_scoring_predicts_every_file_once_and_agrees_with_evaluate(data, finishe
     assert list(tmp_path.iterdir()) == []
 
 
+def test_simulated_fields_help_to_choose_the_threshold_and_are_not_scored(data, finished, tmp_path):
+    pairs = list(find_pairs(data).pairs)
+    model = load_model(finished[0] / "model.blunet")
+    field = simulate_dic(DicSettings(shape=(80, 96), object_diameter=20), seed=9)
+    probability = model.predict(field.image)
+    for wanted in (min(scoring.THRESHOLDS), max(scoring.THRESHOLDS)):
+        truth = probability > wanted  # only this threshold, or one that gives the same mask, is right
+        swaying = [replace(field, labels=truth.astype(np.int32))] * 50
+        stage = scoring.score_stage("BLU-Net", model, pairs[:1], [], tmp_path, simulated=swaying)
+        np.testing.assert_array_equal(probability > stage.threshold, truth)
+        assert [row["image"] for row in stage.figures["validation"]["images"]] == [pairs[0].name]
+
+
+def test_a_run_with_simulated_fields_mixed_in_scores_the_files_alone(data, tmp_path):
+    settings = replace(TINY, simulated=2)
+    events = list(compress(request(data, tmp_path / "run", settings, teacher="scratch")))
+    assert isinstance(events[-1], RunDone)
+    told, report = events[0], json.loads((tmp_path / "run" / "report.json").read_text())
+    for model in report["models"]:
+        assert [row["image"] for row in model["validation"]["images"]] == told.validation
+
+
 QUICK = preset("quick")
 LARGER = replace(
     QUICK,

@@ -142,9 +142,10 @@ def duration(
     float
         On two idle cores within a third of what it takes; on many cores or a graphics card it may take much less.
     """
-    training = sum(step_seconds(settings, name, validation) for name in steps)
-    fields = settings.simulated + (settings.pretraining_fields if "pretrain" in steps else 0)
-    pixels = sum(height * width for height, width in (*validation, *test))
+    held_out = [(VALIDATED, VALIDATED)] * (len(validation) if settings.simulated else 0)
+    training = sum(step_seconds(settings, name, (*validation, *held_out)) for name in steps)
+    fields = settings.simulated + len(held_out) + (settings.pretraining_fields if "pretrain" in steps else 0)
+    pixels = sum(height * width for height, width in (*validation, *held_out, *test))
     scoring = 0.0
     stages: tuple[Network, ...] = ("unet", "unet", "lightweight", "blunet")
     for network in stages if "pretrain" in steps else stages[1:]:

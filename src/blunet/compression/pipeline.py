@@ -24,13 +24,14 @@ from blunet.compression.page import report_page
 from blunet.compression.report import Stage, losses_between, score_stage
 from blunet.compression.request import Request
 from blunet.compression.run_directory import RunDirectory
-from blunet.compression.samples import Crops, Field, centre, parted, read_field, simulated_fields
+from blunet.compression.samples import Crops, Field, centre, parted, read_field, simulated_fields, simulated_images
 from blunet.compression.settings import STEPS, CompressionSettings
 from blunet.compression.splits import folds, split
 from blunet.compression.teacher import load_teacher, rebuilt
 from blunet.compression.time_left import TimeLeft
 from blunet.compression.training import States, Task, segmentation_task, train
 from blunet.evaluation.evaluate import check_pairs
+from blunet.images.normalise import normalise
 from blunet.images.pairs import Pair, find_pairs
 from blunet.images.read import open_image
 from blunet.networks.build import build_network
@@ -39,6 +40,8 @@ from blunet.packed.card import ModelCard, ModelInfo
 
 PROBES = 16
 SIMULATED_DIAMETER = 50.0
+#: Simulated fields that choose weights and threshold have the run's seed plus this.
+HELD_OUT = 7919
 #: The stage that is a start and no result of the run.
 BEFORE = "U-Net before transfer"
 
@@ -155,6 +158,13 @@ class _Run:
         self.real = [parted(read_field(p, self.info.normalisation)) for p in data.training]
         whole = [read_field(p, self.info.normalisation) for p in data.validation]
         self.validation = [centre(field, VALIDATED) for field in whole]
+        held_out = len(self.validation) if settings.simulated else 0
+        seed = settings.seed + HELD_OUT
+        self.held_out = list(simulated_images(held_out, object_diameter=self._diameter(), seed=seed))
+        self.validation += [
+            Field(f"held-out-{i}", normalise(field.image, self.info.normalisation), field.labels)
+            for i, field in enumerate(self.held_out)
+        ]
         try:
             yield from self._phases()
         except Stopped:
@@ -242,12 +252,14 @@ class _Run:
         """Simulated fields for mixing in (`count`), or for pretraining (0), made once."""
         number = count or self.settings.pretraining_fields
         if number not in self.made:
-            diameter = self.data.report.object_diameter or SIMULATED_DIAMETER
             fields = simulated_fields(
-                number, self.info.normalisation, object_diameter=diameter, seed=self.settings.seed
+                number, self.info.normalisation, object_diameter=self._diameter(), seed=self.settings.seed
             )
             self.made[number] = [parted(field) for field in fields]
         return self.made[number]
+
+    def _diameter(self) -> float:
+        return self.data.report.object_diameter or SIMULATED_DIAMETER
 
     def _crops(self, step: str, groups: list[list[Field]], batch: int) -> Crops:
         settings = self.settings.step(step)
@@ -271,7 +283,9 @@ class _Run:
             model: Any = KerasModel(network, settings.network(kinds), self.info)
             model = model.packed() if kind == "blunet" else model
             try:
-                stages.append(score_stage(name, model, data.validation, data.test, self.run.path, self._check))
+                stages.append(
+                    score_stage(name, model, data.validation, data.test, self.run.path, self._check, self.held_out)
+                )
             except Stopped:
                 yield RunStopped("report", 1, 0)
                 raise

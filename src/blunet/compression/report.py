@@ -20,6 +20,7 @@ from blunet.evaluation.scores import iou
 from blunet.images.masks import read_mask
 from blunet.images.pairs import Pair
 from blunet.images.read import read_image
+from blunet.images.simulate import DicField
 from blunet.segmentation.predictor import Predictor
 
 #: Thresholds tried on the validation files.
@@ -40,7 +41,7 @@ class Stage:
         computer, the first image not counted where there are more), and ``validation`` and ``test`` with the figures
         image by image.
     threshold : float
-        The best on the validation files; all figures are those of this threshold.
+        The best on the validation files and simulated fields; all figures are those of this threshold.
     pictures : dict
         By validation file: a PNG of what was found, missed and made up.
     """
@@ -57,6 +58,7 @@ def score_stage(
     test: Sequence[Pair],
     folder: Path | None = None,
     check: Callable[[], None] = lambda: None,
+    simulated: Sequence[DicField] = (),
 ) -> Stage:
     """Choose a network's threshold and score it; every file is predicted once.
 
@@ -71,6 +73,8 @@ def score_stage(
         Where probabilities lie for a while if they are too many for the memory; None: the system's place.
     check : callable
         Called before every file; what it raises ends the work.
+    simulated : sequence of DicField
+        Fields that help to choose the threshold and are not scored.
     """
     seconds: list[float] = []
 
@@ -88,6 +92,9 @@ def score_stage(
             probability, truth = predict(pair)
             ious.append(_ious(probability, truth))
             np.save(file, probability)
+        for field in simulated:
+            check()
+            ious.append(_ious(model.predict(field.image), field.labels))
         threshold = _best(ious)
         file.seek(0)
         pictures, rows = {}, []

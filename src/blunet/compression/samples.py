@@ -15,7 +15,7 @@ from blunet.images.masks import read_mask, with_gap
 from blunet.images.normalise import Normalisation, normalise
 from blunet.images.pairs import Pair
 from blunet.images.read import read_image
-from blunet.images.simulate import random_settings, simulate_dic
+from blunet.images.simulate import DicField, random_settings, simulate_dic
 from blunet.images.weights import border_weights
 
 PREFETCHED = 4
@@ -49,14 +49,17 @@ def read_field(pair: Pair, normalisation: Normalisation) -> Field:
 def simulated_fields(
     count: int, normalisation: Normalisation, *, object_diameter: float, seed: int, size: int = 512
 ) -> list[Field]:
-    """Simulate `count` square DIC fields of `size` pixels with widely varying optics and cells."""
-    fields = []
+    """Simulate `count` square DIC fields of `size` pixels, as `simulated_images`, and normalise them."""
+    made = simulated_images(count, object_diameter=object_diameter, seed=seed, size=size)
+    return [Field(f"simulated-{i}", normalise(one.image, normalisation), one.labels) for i, one in enumerate(made)]
+
+
+def simulated_images(count: int, *, object_diameter: float, seed: int, size: int = 512) -> Iterator[DicField]:
+    """Simulate square DIC fields with widely varying optics and cells, as the microscope would give them."""
     for i in range(count):
         rng = np.random.default_rng([seed, i])
         drawn = random_settings(rng, (size, size), object_diameter)
-        made = simulate_dic(drawn, seed=int(rng.integers(2**31)))
-        fields.append(Field(f"simulated-{i}", normalise(made.image, normalisation), made.labels))
-    return fields
+        yield simulate_dic(drawn, seed=int(rng.integers(2**31)))
 
 
 def parted(field: Field) -> Field:

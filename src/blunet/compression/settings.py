@@ -110,7 +110,8 @@ class CompressionSettings:
     folds, fold : int
         More than one fold: file groups of equal size take turns as validation files; `fold` (from 0) is the turn.
     simulated : int
-        Simulated fields mixed into every batch's draw beside the real ones; 0: none.
+        Simulated fields mixed into every batch's draw beside the real ones; 0: none. With them, as many others as there
+        are validation files help these to choose weights and threshold; the report scores the files alone.
     pretraining_fields : int
         Simulated fields that the step `pretrain` learns from.
     seed : int

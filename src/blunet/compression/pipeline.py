@@ -265,7 +265,8 @@ class _Run:
         settings = self.settings.step(step)
         seed = self.settings.seed * 1000 + STEPS.index(step)
         weighted = settings.border_weights and not step.startswith("hint")
-        return Crops(groups, settings.crop, batch, self.settings.augmentation, seed, weighted)
+        balanced = settings.loss == "bce"
+        return Crops(groups, settings.crop, batch, self.settings.augmentation, seed, weighted, balanced)
 
     def _finish(
         self, before: keras.Model | None, teacher: keras.Model, student: keras.Model, binary: keras.Model

@@ -109,6 +109,8 @@ class Crops:
         Batch number i is the same for the same seed, whatever was drawn before.
     weighted : bool
         Whether a batch brings weights that stress thin borders between touching cells.
+    balanced : bool
+        Whether these weights also give foreground and background equal totals; not beside a loss that does so itself.
     """
 
     groups: Sequence[Sequence[Field]]
@@ -117,13 +119,13 @@ class Crops:
     augmentation: AugmentSettings
     seed: int
     weighted: bool = False
+    balanced: bool = True
 
     def draw(self, index: int) -> Batch:
         """Return batch `index`."""
         crops = [self._crop(np.random.default_rng([self.seed, index, n])) for n in range(self.batch)]
         images, labels = (np.stack(planes) for planes in zip(*crops, strict=True))
-        weights = np.stack([border_weights(plane) for plane in labels]) if self.weighted else None
-        return Batch(images[..., None], (labels > 0).astype(np.float32)[..., None], weights)
+        return Batch(images[..., None], (labels > 0).astype(np.float32)[..., None], self._weights(labels))
 
     def between(self, first: int, last: int) -> Iterator[Batch]:
         """Yield the batches from `first` up to but not including `last`, made ahead in a thread."""
@@ -138,6 +140,13 @@ class Crops:
             finally:
                 for future in ahead:
                     future.cancel()
+
+    def _weights(self, labels: NDArray[np.int32]) -> NDArray[np.float32] | None:
+        if not self.weighted:
+            return None
+        if self.balanced:
+            return np.stack([border_weights(plane) for plane in labels])
+        return np.stack([border_weights(plane, largest_ratio=1.0) for plane in labels])
 
     def _crop(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         group = self.groups[int(rng.integers(len(self.groups)))]

@@ -55,7 +55,8 @@ class StepSettings:
     loss : {"bce", "bce+dice"}
         Binary cross-entropy, or with the Dice loss added; steps that learn hints use neither.
     border_weights : bool
-        Weigh the cross-entropy up at thin borders between touching cells.
+        Weigh the loss up at thin borders between touching cells; with "bce" also so that foreground and background
+        count alike, which the Dice loss does by itself.
     run : bool
         Whether the step is run at all; a skipped step hands on what it was given.
     """

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -153,27 +153,33 @@ def benchmark(
     known = engines(settings.levels, settings.base_filters)
     chosen = settings.engines or (*known, *CEILINGS)
     _check(settings, chosen, known)
-    children: dict[str, _Child] = {}
-    timings = {name: Timing() for name in chosen}
+    children: dict[str, EngineProcess] = {}
     try:
         for name in chosen:
             cancel.check()
             yield Preparing(name)
-            network = known[name].to_dict() if name in known else None
-            children[name] = _Child(name, network, settings.size, threads)
-            timings[name].work = children[name].work
-        for number in range(1, settings.rounds + 1):
-            for name, child in children.items():
-                cancel.check()
-                seconds = child.run()
-                timings[name].seconds.append(seconds)
-                yield Timed(name, number, settings.rounds, seconds)
-        for name, child in children.items():
-            timings[name].peak_rss_mib = child.end()
+            children[name] = EngineProcess(name, known.get(name), settings.size, threads)
+        timings = yield from in_turn(children, settings.rounds, cancel)
     finally:
         for child in children.values():
             child.kill()
     yield Benchmarked(settings.size, threads, processor(), timings)
+
+
+def in_turn(
+    children: Mapping[str, EngineProcess], rounds: int, cancel: CancelToken
+) -> Generator[Timed, None, dict[str, Timing]]:
+    """Run engines one after the other, `rounds` times over, and end them; yields every run, returns all figures."""
+    timings = {name: Timing(work=child.work) for name, child in children.items()}
+    for number in range(1, rounds + 1):
+        for name, child in children.items():
+            cancel.check()
+            seconds = child.run()
+            timings[name].seconds.append(seconds)
+            yield Timed(name, number, rounds, seconds)
+    for name, child in children.items():
+        timings[name].peak_rss_mib = child.end()
+    return timings
 
 
 def processor() -> str:
@@ -202,16 +208,36 @@ def _check(settings: BenchmarkSettings, chosen: tuple[str, ...], known: dict[str
             raise InputError(f"There is no engine '{name}'; choose from {', '.join((*known, *CEILINGS))}.")
 
 
-class _Child:
-    """An engine in its process, ready when this is made."""
+class EngineProcess:
+    """An engine in its process, ready when this is made.
 
-    def __init__(self, name: str, network: dict[str, Any] | None, size: int, threads: int) -> None:
+    Parameters
+    ----------
+    name : str
+        Of the engine, as `benchmark_child.prepare` or another command knows it.
+    network : NetworkSettings, optional
+        What it runs; None: it is a loop.
+    size, threads : int
+        Side of the image in pixels, and processor threads.
+    command : sequence of str
+        Starts a process that is served by `benchmark_child.serve`; the request is its last argument.
+
+    Raises
+    ------
+    InputError
+        If the engine cannot be started, with the last line that it wrote.
+    """
+
+    def __init__(
+        self, name: str, network: NetworkSettings | None, size: int, threads: int, command: Sequence[str] = COMMAND
+    ) -> None:
         self.name = name
-        request = {"engine": name, "network": network, "size": size, "threads": threads}
+        settings = None if network is None else network.to_dict()
+        request = {"engine": name, "network": settings, "size": size, "threads": threads}
         environment = {**os.environ, **dict.fromkeys(VARIABLES, str(threads)), "TF_CPP_MIN_LOG_LEVEL": "3"}
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
-            [*COMMAND, json.dumps(request)],
+            [*command, json.dumps(request)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=environment, text=True,
         )  # fmt: skip
         self.work = float(self._answer()["work"])

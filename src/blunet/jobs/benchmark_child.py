@@ -20,13 +20,18 @@ from blunet.packed.weights import BinaryWeights, binary_table, stored_shape, sto
 #: Work of one run of a loop, in multiply-adds a thread.
 FLOAT_WORK, BIT_WORK = 1e10, 2e11
 
+#: From an engine's name, its network (None: a loop), the image's side and the threads to what runs it once.
+Prepare = Callable[[str, NetworkSettings | None, int, int], Callable[[], float]]
 
-def main() -> None:
-    """Serve the engine that the first argument describes."""
+
+def serve(prepare: Prepare) -> None:
+    """Serve the engine that the last argument describes; `prepare` makes what runs it, from name, network and sizes."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print does not belong among the answers
-    request = json.loads(sys.argv[1])
-    run = prepare(request["engine"], request.get("network"), request["size"], request["threads"])
+    request = json.loads(sys.argv[-1])
+    network = request["network"]
+    settings = None if network is None else NetworkSettings.from_dict(network)
+    run = prepare(request["engine"], settings, request["size"], request["threads"])
     work = run()
     _answer(answers, {"ready": True, "work": work})
     for _ in sys.stdin:
@@ -36,12 +41,10 @@ def main() -> None:
     _answer(answers, {"peak_rss_mib": peak_memory()})
 
 
-def prepare(engine: str, network: dict[str, Any] | None, size: int, threads: int) -> Callable[[], float]:
+def prepare(engine: str, settings: NetworkSettings | None, size: int, threads: int) -> Callable[[], float]:
     """Return what runs the engine once and returns its multiply-adds (0 where that says nothing)."""
-    if engine in ("float32_loop", "popcount_loop"):
+    if settings is None:
         return _loop(engine, threads)
-    assert network is not None
-    settings = NetworkSettings.from_dict(network)
     image = np.random.default_rng(0).random((size, size), np.float32)
     if engine.startswith("keras"):
         from blunet.networks.build import build_network
@@ -119,4 +122,4 @@ def _answer(stream: TextIO, content: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(prepare)

@@ -1,0 +1,144 @@
+"""The long proof that the packed engine gives the same answer as the reference engine and as Keras.
+
+    python benchmarks/equality.py [--share 0.05] [--seed 0] [--targets native haswell x86-64]
+
+Networks of 1 to 5 levels and 8 to 64 filters, with every combination of 1 to 3 residual levels, depthwise results coded
+or not, have weights, gammas and biases drawn; the given share of them is tried, another for another seed. Each time:
+
+- every layer's codes, on the same inputs, are those of the reference engine, and, by turns, those of Keras;
+- 1 to 4 threads give equal bits;
+- an image of odd sides cut into tiles has the probabilities of the whole one (one level everywhere: equal bits).
+
+Every target is a processor that numba is told to compile for, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from blunet.architecture import Layer, NetworkSettings, ResidualLevels
+from blunet.packed import Engine, PackedModel, ReferenceEngine, binarise_weights
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from random_networks import latent_weights, names
+from same_answer import Sums, compare_layers
+
+TARGETS = {
+    "native": {},
+    "haswell": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+popcnt"},
+    "x86-64": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""},
+}
+#: Filters of the networks with so many levels: at five levels 64 filters have 12 million weights.
+FILTERS = (8, 16, 24, 40, 64)
+#: Most probabilities, as a share, that tiles may change: a sign flips where a sum is within rounding of 0.
+FLIPPED = 0.001
+#: Every so many networks one is built in Keras too.
+KERAS_TURN = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=list(TARGETS))
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.here:
+        prove(arguments.share, arguments.seed)
+        return
+    for target in arguments.targets:
+        print(f"{target}:", flush=True)
+        command = [sys.executable, __file__, "--here", f"--share={arguments.share}", f"--seed={arguments.seed}"]
+        if subprocess.run(
+            command, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **TARGETS[target]}, check=False
+        ).returncode:
+            sys.exit(f"The answers differ on {target}.")
+
+
+def prove(share: float, seed: int) -> None:
+    """Try a share of all networks; the first that differs ends with what differs."""
+    every = [
+        NetworkSettings("blunet", levels, filters, ResidualLevels(*residual), binarize_depthwise=coded)
+        for levels, filters, coded in itertools.product(range(1, 6), FILTERS, (False, True))
+        for residual in itertools.product((1, 2, 3), repeat=4)
+    ]
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(len(every))[: max(1, round(share * len(every)))]
+    began, near = time.monotonic(), []
+    for number, index in enumerate(chosen):
+        settings = every[index]
+        try:
+            near.append(try_network(settings, rng, with_keras=number % KERAS_TURN == 0))
+        except AssertionError as e:
+            sys.exit(f"{label(settings)}: {e}")
+        if sys.stderr.isatty():
+            print(f"\r{number + 1} of {len(chosen)}", end="", file=sys.stderr)
+    print(f"  {len(chosen)} of {len(every)} networks, {-(-len(chosen) // KERAS_TURN)} of them in Keras too: the same "
+          f"answer; {100 * np.mean(near):.3f} % of the codes too near to 0 to compare; "
+          f"{time.monotonic() - began:.0f} s", flush=True)  # fmt: skip
+
+
+def try_network(settings: NetworkSettings, rng: np.random.Generator, *, with_keras: bool) -> float:
+    """Compare one network's answers; return the part of its codes that lay too near to 0."""
+    latent = latent_weights(settings, int(rng.integers(2**31)))
+    weights = binarise_weights(settings, latent)
+    engine, reference = Engine(weights, 2), ReferenceEngine(weights)
+    sides = settings.multiple * rng.integers(1, 1 + 64 // settings.multiple, 2)
+    image = rng.random(tuple(sides), np.float32)
+    near = compare_layers(engine, reference, image, keras_sums(settings, latent, reference) if with_keras else None)
+    first = engine.run(image)
+    for threads in (1, 3, 4):
+        assert np.array_equal(with_threads(weights, threads).run(image), first), f"{threads} threads give other bits"
+    model, tile = PackedModel(weights), 4 * settings.multiple
+    odd = rng.random(tuple(2 * int(n) + 1 for n in rng.integers(tile, 2 * tile, 2)), np.float32)
+    differ = np.abs(model.predict(odd, tile=tile) - model.predict(odd))
+    r = settings.residual_levels
+    exact = settings.binarize_depthwise and (r.activation, r.convolution, r.depthwise, r.pointwise) == (1, 1, 1, 1)
+    assert (differ > 1e-5).mean() <= (0 if exact else FLIPPED), f"tiles change {100 * (differ > 1e-5).mean():.2f} %"
+    return near
+
+
+def with_threads(weights, threads: int) -> Engine:
+    """Return an engine of so many threads, also where there are fewer cores."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    engine = Engine(weights, 1)
+    if threads > 1:
+        engine.threads, engine._pool = threads, ThreadPoolExecutor(threads)
+    return engine
+
+
+def keras_sums(settings: NetworkSettings, latent: dict, reference: ReferenceEngine) -> Sums:
+    """Return what gives the sums of a Keras network with the latent weights."""
+    import keras
+
+    from blunet.networks.build import build_network
+    from blunet.networks.weights import set_weights
+
+    network = build_network(settings)
+    set_weights(network, settings, latent)
+
+    def sums(layer: Layer, inputs: np.ndarray) -> np.ndarray:
+        found = keras.ops.convert_to_numpy(network.get_layer(layer.name)(inputs[None]))[0]
+        own = reference.layer_sums(layer, inputs)
+        if not settings.binarize_depthwise or layer.kind == "convolution":  # coded middles may flip near 0
+            assert np.abs(found - own).max() <= 1e-5 * np.abs(own).max(), f"{layer.name}: Keras' sums differ"
+        return found
+
+    return sums
+
+
+def label(settings: NetworkSettings) -> str:
+    return names(settings) + "-coded" * settings.binarize_depthwise
+
+
+if __name__ == "__main__":
+    main()

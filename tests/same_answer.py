@@ -1,0 +1,66 @@
+"""Whether the packed engine gives the same answer as another, layer by layer, on the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from blunet.architecture import Layer
+from blunet.packed import Engine, ReferenceEngine
+from blunet.packed.bits import residual_value, tie_break
+from blunet.packed.reference import convolve_depthwise
+
+#: From a layer and its input (H, W, channels) to its sums before the activation (H, W, filters).
+Sums = Callable[[Layer, np.ndarray], np.ndarray]
+
+
+def compare_layers(engine: Engine, reference: ReferenceEngine, image: np.ndarray, sums_of: Sums | None = None) -> float:
+    """Check every layer's codes, on the same inputs; return the part of values that lay too near to 0 to tell.
+
+    The sums are those of `sums_of`, of Keras for instance; None: the reference's own.
+    """
+    sums_of = sums_of or reference.layer_sums
+    codes = engine.codes(image)
+    kept = {name: residual_value(code, gammas(reference, name)) for name, code in codes.items()}
+    near = total = 0
+    previous = ""
+    for layer in reference.layers:
+        if layer.activation == "sigmoid":
+            sums = sums_of(layer, kept[previous])[..., 0]
+            probability = engine.run(image)
+            np.testing.assert_allclose(probability, 1 / (1 + np.exp(-sums)), atol=1e-5)
+            break
+        inputs = reference.layer_input(layer, kept.get(previous, image[..., None]), kept.get(layer.skip))
+        sums = sums_of(layer, inputs)
+        unsure, residual = np.zeros(sums.shape, bool), sums.copy()
+        unsure |= middle_unsure(reference, layer, inputs)[..., None]
+        for level, gamma in enumerate(gammas(reference, layer.name)):
+            unsure |= np.abs(residual) < 1e-4 * max(1.0, np.abs(sums).max() / 10)
+            sign = residual >= 0
+            wrong = (sign != codes[layer.name][level]) & ~unsure
+            assert not wrong.any(), f"{layer.name}, level {level}: {wrong.sum()} of {wrong.size} codes"
+            residual = residual - np.where(sign, gamma, -gamma)
+        near, total, previous = near + unsure.sum(), total + unsure.size, layer.name
+    return near / total
+
+
+def middle_unsure(reference: ReferenceEngine, layer: Layer, inputs: np.ndarray) -> np.ndarray:
+    """Pixels where a depthwise sum that is coded lies too near to 0 to tell."""
+    key = layer.name, "depthwise_activation_gamma"
+    if key not in reference.weights.floats:
+        return np.zeros(inputs.shape[:2], bool)
+    k = layer.kernel_size
+    padded = np.pad(inputs, (((k - 1) // 2, k // 2),) * 2 + ((0, 0),))
+    kernel = reference.weights.decoded(layer.name, "depthwise_kernel")[..., 0]
+    levels = np.abs(reference.weights.floats[key])
+    residual = convolve_depthwise(padded, kernel) + tie_break(levels)
+    unsure = np.zeros(residual.shape, bool)
+    for gamma in levels:
+        unsure |= np.abs(residual) < 1e-6 * np.abs(padded).max() * np.abs(kernel).max()
+        residual = residual - np.where(residual >= 0, gamma, -gamma)
+    return unsure.any(-1)
+
+
+def gammas(reference: ReferenceEngine, name: str) -> np.ndarray:
+    return np.abs(reference.weights.floats[name, "activation_gamma"])

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
-from blunet.images.normalise import check_image
+from blunet.images.normalise import check_image, type_limits
 from blunet.jobs.events import CancelToken
 from blunet.jobs.segment import SegmentSettings, checked_settings
+from blunet.packed.card import ModelInfo
 from blunet.packed.model import load_model
 from blunet.segmentation.measure import measure
 from blunet.segmentation.objects import label_objects
@@ -21,6 +22,10 @@ from blunet.segmentation.predict import probability, shared_limits
 
 #: A stack's normalisation is estimated from so many frames, spread evenly.
 SAMPLED_FRAMES = 16
+#: An image with fewer pixels than this across has hardly room for a cell.
+SMALL = 32
+#: A DIC image has more grey values than this, in more than this part of what its model takes for black to white.
+FEW_VALUES, NARROW = 4, 1 / 8
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class LabelsFound:
     table : mapping of str to ndarray
         Measurements, one row an object; empty if none were asked for.
     diameter : float
-        Median diameter of the objects in pixels (of circles of equal area), NaN without objects.
+        Median diameter of the objects in pixels (of circles of equal area), NaN without single objects.
     """
 
     t: int
@@ -134,7 +139,35 @@ def predict_frames(
                 yield ProbabilityFound(t, np.zeros(frame.shape, np.float32), _constant(frames, t))
                 continue
             found = probability(frame, network, diameter=diameter, limits=limits, check=token.check)
-        yield ProbabilityFound(t, found)
+        yield ProbabilityFound(t, found, unlike(frame, network.info, diameter) if t == chosen[0] else "")
+
+
+def unlike(frame: NDArray[Any], model: ModelInfo, diameter: float | None = None) -> str:
+    """Return a warning, in words, if an image looks unlike anything that a model can use, else an empty string.
+
+    Parameters
+    ----------
+    frame : ndarray of shape (Y, X)
+    model : ModelInfo
+    diameter : float, optional
+        What the user takes for the typical diameter of its objects (pixels).
+    """
+    if min(frame.shape) < SMALL:
+        return f"The image has only {frame.shape[0]} × {frame.shape[1]} pixels: hardly room for a cell."
+    if diameter is not None and diameter > max(frame.shape):
+        return f"A diameter of {diameter:g} px is larger than the image."
+    sample = frame[:: max(1, frame.shape[0] // 512), :: max(1, frame.shape[1] // 512)]
+    if np.unique(sample).size <= FEW_VALUES:
+        return "The image has hardly any grey values: is it a mask rather than a DIC image?"
+    if model.normalisation.method == "range":
+        low, high = type_limits(frame.dtype)
+        darkest, brightest = float(sample.min()), float(sample.max())
+        if brightest > high or brightest - darkest < NARROW * (high - low):
+            return (
+                f"The image has grey values from {darkest:g} to {brightest:g}, and this model takes {low:g} for black "
+                f"and {high:g} for white: it may see little. Stretch the values, or take a model that adapts to them."
+            )
+    return ""
 
 
 def label_frames(
@@ -179,7 +212,8 @@ def label_frames(
         labels = _labels(probabilities[t], settings)
         token.check()
         sizes = np.bincount(labels.ravel())[1:]
-        diameter = float(np.median(np.sqrt(4 / np.pi * sizes))) if sizes.size else float("nan")
+        single = sizes.size and settings.objects != "mask"
+        diameter = float(np.median(np.sqrt(4 / np.pi * sizes))) if single else float("nan")
         labels[labels > 0] += before
         table: Mapping[str, NDArray[Any]] = {}
         if measured:

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QWidget
 
@@ -67,14 +68,20 @@ class DiameterBox(QWidget):
         self.found = diameter
         self.estimate_button.setEnabled(bool(np.isfinite(diameter) and diameter >= 1))
 
+    def set_image(self, image: Image | None) -> None:
+        """Tell the layer that is measured; what was found in another counts no more."""
+        if image is not self.image:
+            self.image = image
+            self.set_found(float("nan"))
+            self.remove_ruler()
+
     def measure(self) -> None:
         """Put a layer on top in which the user draws a line."""
         self.remove_ruler()
         if self.image is None:
             return
-        scale = self.image.scale[-2:]
         ruler = self._viewer.add_shapes(
-            None, ndim=2, name=RULER, scale=scale, translate=self.image.translate[-2:],
+            None, ndim=2, name=RULER, scale=self.image.scale[-2:], units=self.image.units[-2:],
             edge_color="yellow", edge_width=max(1.0, float(np.ptp(self.image.extent.data[:, -1])) / 400),
         )  # fmt: skip
         ruler.mode = "add_line"
@@ -94,13 +101,21 @@ class DiameterBox(QWidget):
             "added", "ActionType.ADDED",
         ):  # fmt: skip
             return
-        line = np.asarray(self._ruler.data[0])[:, -2:]
-        length = float(np.linalg.norm(line[-1] - line[0]))
+        first, *_, last = (self._pixel(point) for point in np.asarray(self._ruler.data[0]))
+        length = float(np.linalg.norm(last - first))
         if length >= 1:
             from qtpy.QtCore import QTimer
 
             self.spin.setValue(round(length))
             QTimer.singleShot(0, self.remove_ruler)  # not while the layer is telling of it
+
+    def _pixel(self, point: NDArray[Any]) -> NDArray[Any]:
+        """Return where a point (Y, X) of the ruler lies in the image, however that is turned and stretched."""
+        assert self._ruler is not None
+        assert self.image is not None
+        world = np.zeros(self.image.ndim)
+        world[-2:] = self._ruler.data_to_world(point)
+        return np.asarray(self.image.world_to_data(world))[-2:]
 
     def _estimate(self) -> None:
         if np.isfinite(self.found):

@@ -6,8 +6,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from blunet.errors import InputError
 from blunet.jobs.segment import SegmentSettings
 from blunet.jobs.segment_frames import Frames
@@ -44,8 +42,6 @@ def frames_of(layer: Image) -> Frames:
             f"'{layer.name}' has {data.ndim} dimensions; take a single image (Y, X) or a time-lapse (T, Y, X): "
             "right-click the layer and split it."
         )
-    if data.ndim == 3 and data.shape[0] == 1:
-        data = data[0]
     size, unit = pixel_size(layer)
     return Frames(data, size, unit)
 
@@ -67,20 +63,6 @@ def spatial(layer: Layer) -> dict[str, Any]:
         if getattr(layer, name, None) is not None:
             keywords[name] = getattr(layer, name)
     return keywords
-
-
-def unlike_model(frames: Frames, t: int, diameter: float | None) -> str:
-    """Return a warning, in words, if a frame looks unlike anything that a model can use, else an empty string."""
-    frame = frames.frame(t)
-    if min(frame.shape) < 32:
-        return f"The image is only {frame.shape[0]} × {frame.shape[1]} pixels: hardly room for a cell."
-    sample = frame[:: max(1, frame.shape[0] // 512), :: max(1, frame.shape[1] // 512)]
-    values = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
-    if values.size and np.unique(values).size <= 4:
-        return "The image has hardly any grey values: is it a mask rather than a DIC image?"
-    if diameter is not None and diameter > max(frame.shape):
-        return f"A diameter of {diameter:g} px is larger than the image."
-    return ""
 
 
 def command_line(layer: Layer, model: Path | None, settings: SegmentSettings, measured: bool, probability: bool) -> str:

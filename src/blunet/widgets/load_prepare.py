@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -91,9 +90,8 @@ class PrepareBox(QWidget):
         settings = self._settings()
 
         def show(event: AllFlattened) -> None:
-            data = event.data if frames.stack else _shaped(event.data, layer.ndim)
             self.viewer.add_image(
-                data, name=f"{layer.name} – without shading", contrast_limits=(0, 1), **spatial(layer),
+                event.data, name=f"{layer.name} – without shading", contrast_limits=(0, 1), **spatial(layer),
                 metadata={"made from": layer.name, "normalisation": settings.to_dict()},
             )  # fmt: skip
             self.shading.setChecked(False)
@@ -128,7 +126,7 @@ class PrepareBox(QWidget):
 
     def _place_preview(self, layer: Image, frames: Frames, flat: FrameFlattened) -> None:
         """Show a frame where it lies: of a time-lapse at its time only."""
-        data = _shaped(flat.image, layer.ndim)
+        data = flat.image[None] if frames.stack else flat.image
         where = spatial(layer)
         if frames.stack:
             first = np.array(where["translate"], float)
@@ -283,7 +281,3 @@ def _percentile(lowest: float, highest: float, value: float) -> QDoubleSpinBox:
     spin.setSuffix(" %")
     spin.setValue(value)
     return spin
-
-
-def _shaped(image: NDArray[np.float32], ndim: int) -> NDArray[np.float32]:
-    return image.reshape((1,) * (ndim - 2) + image.shape)

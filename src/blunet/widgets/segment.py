@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QWidget
 
@@ -19,7 +17,8 @@ from blunet.errors import InputError
 from blunet.jobs.events import CancelToken
 from blunet.jobs.segment import SegmentSettings
 from blunet.jobs.segment_frames import Frames, LabelsFound, ProbabilityFound, label_frames, predict_frames
-from blunet.widgets.layers import bare, command_line, frames_of, unlike_model
+from blunet.widgets.compiling import Compiling
+from blunet.widgets.layers import bare, command_line, frames_of
 from blunet.widgets.scroll import fill
 from blunet.widgets.segment_form import SegmentForm
 from blunet.widgets.segment_result import Result
@@ -57,6 +56,7 @@ class SegmentWidget(QWidget):
         self.job: Job | None = None
         self._update: Job | None = None
         self._waiting = False
+        """Whether the labels are to be made again when what runs has ended."""
         self.form = SegmentForm(viewer)
         fill(self, self.form)
         self._timer = QTimer(self)
@@ -67,11 +67,12 @@ class SegmentWidget(QWidget):
         self.form.cancel_button.clicked.connect(self.cancel)
         self.form.copy_button.clicked.connect(self._copy)
         self.form.live_changed.connect(self._timer.start)
+        self.form.probability_box.toggled.connect(self._on_probability)
         self.form.picker.changed.connect(self._on_model)
         self.form.picker.refused.connect(self.form.warn)
         self.form.image_changed.connect(self._show_state)
         viewer.layers.events.removed.connect(self._on_removed)
-        _Compiling(self).told.connect(self.form.tell)
+        Compiling(self).told.connect(self.form.tell)
         self._restore()
         self._show_state()
 
@@ -104,8 +105,9 @@ class SegmentWidget(QWidget):
         chosen = [shown] if not (frames.stack and self.form.all_frames) else _first(shown, frames.count)
         settings, model = self.settings(), self.form.picker.path
         self._remember()
-        self.form.warn(unlike_model(frames, shown, settings.diameter) if isinstance(frames.data, np.ndarray) else "")
-        self.result = Result(self.viewer, image, frames, self._provenance(settings))
+        self._waiting = False
+        self.form.warn("")
+        self.result = Result(self.viewer, image, frames, model, settings.diameter, self._provenance(settings))
         threads, tile = preference("threads", 0) or None, preference("tile", 0) or None
         measured, tell = self.form.measured, self.result
 
@@ -152,17 +154,22 @@ class SegmentWidget(QWidget):
             if event.message:
                 self.form.warn(event.message)
         elif isinstance(event, LabelsFound):
+            if result.edited:  # painted on while others are made: those go to a layer of their own
+                self._waiting = result is self.result
+                return
             result.show(event)
-            self.form.diameter.set_found(event.diameter)
+            if result.image is self.form.image:
+                self.form.diameter.set_found(event.diameter)
 
     def _on_done(self, result: Result, settings: SegmentSettings) -> None:
         if not result.alive or result.labels is None:
             return
         self._tell_found(result, settings)
-        if self.form.wants_probability:
-            result.show_probability()
+        self._on_probability()
         self.viewer.layers.selection.active = result.labels
         self._compare_size(settings)
+        if self._waiting:
+            self._relabel()
 
     def _tell_found(self, result: Result, settings: SegmentSettings) -> None:
         result.finish(_plain(settings))
@@ -191,9 +198,11 @@ class SegmentWidget(QWidget):
 
     def _relabel(self) -> None:
         result = self.result
-        if result is None or not result.alive or not result.probabilities:
-            return
         if self.job is not None and self.job.running:
+            self._waiting = True
+            return
+        if result is None or not result.alive or not result.probabilities or result.model != self.form.picker.path:
+            self._waiting = False
             return
         if self._update is not None and self._update.running:
             self._waiting = True
@@ -203,7 +212,8 @@ class SegmentWidget(QWidget):
         if result.edited:
             result = self.result = result.renewed()
             self.form.tell("The labels that you have edited stay; the new settings go to a layer of their own.")
-        settings, frames, found = self.settings(), result.frames, dict(result.probabilities)
+        settings = replace(self.settings(), diameter=result.diameter)
+        frames, found = result.frames, dict(result.probabilities)
         shown, measured = self._shown_frame(result.image, frames), self.form.measured
 
         def run(token: CancelToken) -> Iterable[LabelsFound]:
@@ -224,9 +234,16 @@ class SegmentWidget(QWidget):
 
     # State -----------------------------------------------------------------------------------------------------------
 
+    def _on_probability(self) -> None:
+        """Add the probability that is there already."""
+        if self.form.wants_probability and self.result is not None and self.result.alive:
+            self.result.show_probability()
+
     def _on_model(self) -> None:
         self.form.set_threshold(self.form.picker.model.info.threshold)
         self.form.warn("")
+        if self.result is not None and self.result.alive and self.result.model != self.form.picker.path:
+            self.form.tell("The labels that are there stay; press Segment to find the cells with this model.")
 
     def _on_removed(self, event: Any) -> None:
         if self.result is not None and event.value is self.result.labels:
@@ -234,7 +251,7 @@ class SegmentWidget(QWidget):
 
     def _show_state(self) -> None:
         image = self.form.image
-        self.form.diameter.image = image
+        self.form.diameter.set_image(image)
         if image is None:
             self.form.set_stack(1)
             self.form.set_ready(False, NOTHING)
@@ -301,27 +318,3 @@ def _plain(settings: SegmentSettings) -> dict[str, Any]:
     from dataclasses import asdict
 
     return asdict(settings)
-
-
-class _Compiling(QObject):
-    """Hands on that kernels are being compiled, from whichever thread it is logged in."""
-
-    told = Signal(str)
-
-    def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
-        logger = logging.getLogger("blunet.packed.kernels.compiled")
-        logger.setLevel(logging.INFO)
-        handler = _Handler(self)
-        logger.addHandler(handler)
-        parent.destroyed.connect(lambda: logger.removeHandler(handler))
-
-
-class _Handler(logging.Handler):
-    def __init__(self, owner: _Compiling) -> None:
-        super().__init__(logging.INFO)
-        self._owner = owner
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(RuntimeError):  # the widget is gone
-            self._owner.told.emit(record.getMessage())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,17 +26,25 @@ class Result:
     image : Image
         The layer that the run was started from.
     frames : Frames
+    model : Path or None
+        The file of the model, None for the bundled one.
+    diameter : float or None
+        Typical diameter of the cells that the network has run with.
     provenance : dict
         For the layers' metadata, under "blunet".
     """
 
-    def __init__(self, viewer: Viewer, image: Image, frames: Frames, provenance: dict[str, Any]) -> None:
+    def __init__(
+        self, viewer: Viewer, image: Image, frames: Frames, model: Path | None, diameter: float | None,
+        provenance: dict[str, Any],
+    ) -> None:  # fmt: skip
         self.viewer, self.image, self.frames, self.provenance = viewer, image, frames, provenance
+        self.model, self.diameter = model, diameter
         self.labels: Labels | None = None
         self.probability: Image | None = None
         self.probabilities: dict[int, NDArray[np.float32]] = {}
         self.edited = False
-        """Whether the user has painted on the labels since they were made."""
+        """Whether the user has painted on the labels since they were made: then they are the user's."""
         self._writing = False
         self._spatial = spatial(image)
         self._name = image.name
@@ -58,7 +67,9 @@ class Result:
         self.probabilities[t] = place
 
     def show(self, found: LabelsFound) -> None:
-        """Put the labels of a frame into the layer, which is made with the first."""
+        """Put the labels of a frame into the layer, which is made with the first, unless it was edited."""
+        if self.edited:
+            return
         self._tables[found.t] = dict(found.table)
         if self.labels is None or self._array is None:
             self._array = room(self._shape, np.int32)
@@ -73,8 +84,8 @@ class Result:
             self._writing = False
 
     def finish(self, settings: dict[str, Any]) -> None:
-        """Set the table of measurements and the settings, when all frames are there."""
-        if self.labels is None:
+        """Set the table of measurements and the settings, when all frames are there, unless they were edited."""
+        if self.labels is None or self.edited:
             return
         self.labels.metadata = {**self.labels.metadata, "blunet": {**self.provenance, "settings": settings}}
         tables = [self._tables[t] for t in sorted(self._tables) if self._tables[t]]
@@ -86,7 +97,7 @@ class Result:
 
     def renewed(self) -> Result:
         """Return a result of the same probabilities with layers of its own: the edited ones stay as they are."""
-        other = Result(self.viewer, self.image, self.frames, self.provenance)
+        other = Result(self.viewer, self.image, self.frames, self.model, self.diameter, self.provenance)
         other.probabilities, other._whole = self.probabilities, self._whole
         other._spatial, other._name = self._spatial, self._name
         return other
@@ -114,7 +125,7 @@ class Result:
         layer = self.viewer.add_labels(
             array, name=f"{self._name} – cells", metadata={"blunet": self.provenance}, **self._spatial
         )
-        for emitter in (layer.events.paint, layer.events.labels_update):
+        for emitter in (layer.events.paint, layer.events.labels_update, layer.events.data):
             emitter.connect(self._on_edited)
         return layer
 

@@ -1,0 +1,45 @@
+"""Warnings, in words, of images that look unlike what a model can use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from blunet.images.normalise import Normalisation
+from blunet.jobs.events import CancelToken
+from blunet.jobs.segment_frames import Frames, predict_frames, unlike
+from blunet.packed.card import ModelInfo
+
+RANDOM = np.random.default_rng(0)
+RANGE, ADAPTING = ModelInfo(Normalisation("range")), ModelInfo(Normalisation("percentile"))
+
+
+def grey(low: float, high: float, kind: type, side: int = 64) -> np.ndarray:
+    return RANDOM.uniform(low, high, (side, side)).astype(kind)
+
+
+@pytest.mark.parametrize(
+    ("image", "model", "diameter", "words"),
+    [
+        (grey(0, 65535, np.uint16), RANGE, None, ""),
+        (grey(900, 4095, np.uint16), ADAPTING, None, ""),
+        (grey(0, 255, np.uint8), RANGE, 40.0, ""),
+        (grey(900, 4095, np.uint16), RANGE, None, "takes 0 for black and 65535 for white"),
+        (grey(0, 4095, np.float32), RANGE, None, "takes 0 for black and 1 for white"),
+        (grey(0, 255, np.uint8, 20), ADAPTING, None, "hardly room for a cell"),
+        (grey(0, 1, np.float32) > 0.5, ADAPTING, None, "a mask rather than a DIC image"),
+        (grey(0, 255, np.uint8), ADAPTING, 300.0, "300 px is larger than the image"),
+    ],
+)
+def test_unlike(image: np.ndarray, model: ModelInfo, diameter: float | None, words: str) -> None:
+    told = unlike(image, model, diameter)
+    assert words in told if words else told == ""
+
+
+def test_a_run_tells_it_once_also_of_frames_that_are_read_lazily() -> None:
+    import dask.array as da
+
+    stack = da.from_array((RANDOM.uniform(0, 1, (3, 40, 40)) > 0.5).astype(np.uint8), (1, 40, 40))
+    told = [event.message for event in predict_frames(Frames(stack), [1, 0, 2], None, None, CancelToken())]
+    assert "hardly any grey values" in told[0]
+    assert told[1:] == ["", ""]

@@ -1,0 +1,161 @@
+"""What a user changes while Segment works, and after."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+
+import blunet
+from blunet.images.simulate import simulate_dic
+from blunet.packed.model import BUNDLED
+from blunet.widgets.segment import SegmentWidget
+
+PLACE = {"scale": (60, 0.3, 0.3), "units": ("s", "um", "um"), "axis_labels": ("t", "y", "x")}
+
+
+@pytest.fixture(scope="module")
+def field():
+    return simulate_dic().image[:192, :256]
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def widget(viewer):
+    widget = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Segment")
+    return widget
+
+
+def wait(qtbot, widget):
+    qtbot.waitUntil(lambda: not widget.busy and not widget._timer.isActive() and not widget._waiting, timeout=60_000)
+
+
+def run(qtbot, widget):
+    widget.start()
+    wait(qtbot, widget)
+
+
+def test_settings_changed_during_a_run_are_followed(viewer, widget, qtbot, field):
+    viewer.add_image(field, name="Field")
+    widget.start()
+    widget.form.threshold.setValue(0.9)
+    wait(qtbot, widget)
+    assert [layer.name for layer in viewer.layers] == ["Field", "Field – cells"]
+    labels = widget.result.labels
+    np.testing.assert_array_equal(labels.data, blunet.segment(field, threshold=0.9))
+    assert labels.metadata["blunet"]["settings"]["threshold"] == 0.9
+
+
+def test_what_is_painted_during_a_run_stays(viewer, widget, qtbot, field):
+    viewer.add_image(np.stack([field] * 8), name="Lapse")
+    viewer.dims.set_point(0, 0)
+    widget.form.range.setCurrentIndex(1)
+    painted = []
+
+    def paint(_):
+        if not painted and widget.result.labels is not None:  # the frame that is shown comes first
+            painted.append(widget.result.labels)
+            painted[0].paint((0, 20, 20), 77)
+            painted.append(painted[0].data.copy())
+
+    widget.start()
+    widget.job.event.connect(paint)
+    wait(qtbot, widget)
+    first, then = painted
+    np.testing.assert_array_equal(first.data, then)
+    assert not first.data[1:].any()
+    assert [layer.name for layer in viewer.layers] == ["Lapse", "Lapse – cells", "Lapse – cells [1]"]
+    assert all(frame.any() for frame in widget.result.labels.data)
+
+
+def test_what_is_painted_during_an_update_stays(viewer, widget, qtbot, field):
+    viewer.add_image(field, name="Field")
+    run(qtbot, widget)
+    first = widget.result.labels
+    widget.form.threshold.setValue(0.9)
+    widget._relabel()  # captured, before anything is painted
+    first.paint((20, 20), 77)
+    painted = first.data.copy()
+    wait(qtbot, widget)
+    np.testing.assert_array_equal(first.data, painted)
+    np.testing.assert_array_equal(widget.result.labels.data, blunet.segment(field, threshold=0.9))
+
+
+def test_labels_of_another_model_stay(viewer, widget, qtbot, field, tmp_path):
+    viewer.add_image(field, name="Field")
+    run(qtbot, widget)
+    before = widget.result.labels.data.copy()
+    other = tmp_path / "other.blunet"
+    other.write_bytes(BUNDLED.read_bytes())
+    widget.use_model(other)
+    assert "press Segment" in widget.form.status.text()
+    widget.form.threshold.setValue(0.95)
+    wait(qtbot, widget)
+    np.testing.assert_array_equal(widget.result.labels.data, before)
+    widget.use_model(None)
+    widget.form.threshold.setValue(0.9)
+    wait(qtbot, widget)
+    np.testing.assert_array_equal(widget.result.labels.data, blunet.segment(field, threshold=0.9))
+
+
+def test_the_layer_tells_the_diameter_that_the_network_ran_with(viewer, widget, qtbot, field):
+    viewer.add_image(field, name="Field")
+    run(qtbot, widget)
+    widget.form.diameter.spin.setValue(80)
+    widget.form.threshold.setValue(0.9)
+    wait(qtbot, widget)
+    settings = widget.result.labels.metadata["blunet"]["settings"]
+    assert (settings["threshold"], settings["diameter"]) == (0.9, None)
+
+
+def test_the_probability_is_shown_without_another_run(viewer, widget, qtbot, field):
+    viewer.add_image(field, name="Field")
+    run(qtbot, widget)
+    job = widget.job
+    widget.form.probability_box.setChecked(True)
+    shown = viewer.layers["Field – probability"]
+    assert widget.job is job
+    np.testing.assert_array_equal(shown.data > 0.6, blunet.load_model().predict(field) > 0.6)
+
+
+def test_a_stack_of_one_frame(viewer, widget, qtbot, field):
+    image = viewer.add_image(field[None], name="One", **PLACE)
+    widget.form.measure_box.setChecked(True)
+    run(qtbot, widget)
+    labels = widget.result.labels
+    assert labels.data.shape == image.data.shape
+    np.testing.assert_allclose(labels.scale, image.scale)
+    np.testing.assert_array_equal(labels.data[0], blunet.segment(field))
+    assert not widget.form.range.isVisibleTo(widget)
+    assert "area_um2" in labels.features
+
+
+def test_the_ruler_measures_pixels_of_an_image_that_is_turned_and_stretched(viewer, widget, qtbot, field):
+    turned = np.array([[1.1, 0.2, 3], [-0.1, 0.9, 4], [0, 0, 1]])
+    image = viewer.add_image(field, scale=(0.3, 0.6), rotate=20, translate=(5, 7), affine=turned, units=("um", "um"))
+    notification_manager.records.clear()
+    widget.form.diameter.ruler_button.click()
+    ruler = viewer.layers[-1]
+    assert ruler.units == image.units
+    ends = [ruler.world_to_data(image.data_to_world(point)) for point in ((10, 10), (40, 50))]
+    ruler.add(np.array(ends), shape_type="line")
+    assert widget.form.diameter.value == 50
+    qtbot.waitUntil(lambda: ruler not in viewer.layers)
+    assert not notification_manager.records
+
+
+def test_only_the_cells_of_this_image_are_an_estimate(viewer, widget, qtbot, field):
+    viewer.add_image(field, name="Field")
+    widget.form.objects.setCurrentIndex(widget.form.objects.findData("mask"))
+    run(qtbot, widget)
+    assert not widget.form.diameter.estimate_button.isEnabled()
+    widget.form.objects.setCurrentIndex(widget.form.objects.findData("watershed"))
+    wait(qtbot, widget)
+    assert widget.form.diameter.estimate_button.isEnabled()
+    viewer.add_image(field, name="Other")
+    assert not widget.form.diameter.estimate_button.isEnabled()

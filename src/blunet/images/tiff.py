@@ -87,7 +87,9 @@ def tiff_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any]]:
             frame = _page(series, index, path).reshape(shape) if whole is None else whole[index]
             if letters[0] == "S":
                 frame = np.moveaxis(frame, 0, -1)
-            yield np.array(frame, dtype=frame.dtype.newbyteorder("="))
+            native = frame.dtype.newbyteorder("=")
+            frame = np.asarray(frame, native) if whole is None else np.array(frame, native)
+            yield frame
 
 
 def _arrangement(series: tifffile.TiffPageSeries) -> tuple[list[int], str, dict[str, int]]:

@@ -22,7 +22,7 @@ from blunet.packed.weights import BinaryWeights
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "bundled.blunet"
 #: Images with a side longer than this (pixels) are run in tiles, which bounds memory.
-TILE = 1024
+TILE = 1280
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.evaluation.scores import average_precision, f1, iou
 from blunet.images.masks import read_mask
+from blunet.images.normalise import check_image
 from blunet.images.pairs import Pair
 from blunet.images.read import open_image, read_image
 from blunet.segmentation.objects import label_objects
@@ -69,9 +70,14 @@ def check_pairs(pairs: Iterable[Pair]) -> None:
     An average over what is left would be another figure, so that no pair is ever skipped.
     """
     for pair in pairs:
-        image = open_image(pair.image)
-        if image.axes != "YX":
-            raise InputError(f"'{pair.image}' is a stack of {image.frames} frames; give single images with masks.")
+        file = open_image(pair.image)
+        if file.axes != "YX":
+            raise InputError(f"'{pair.image}' is a stack of {file.frames} frames; give single images with masks.")
+        image = file.frame()
+        try:
+            check_image(image)
+        except InputError as e:
+            raise InputError(f"'{pair.image}': {e}") from e
         read_mask(pair.mask, (image.shape[0], image.shape[1]))
 
 

@@ -84,10 +84,10 @@ class ImageFile:
             for values in _frames(self.path, chosen):
                 yield to_grey(values)
 
-    def sample(self, most: int = 16) -> Iterator[NDArray[Any]]:
-        """Yield at most `most` frames spread evenly over the stack, the first and the last among them."""
+    def sample(self, most: int = 16) -> list[int]:
+        """Choose at most `most` frames spread evenly over the stack, the first and the last among them."""
         count = min(most, self.frames)
-        return self.each([round(i * (self.frames - 1) / max(count - 1, 1)) for i in range(count)])
+        return [round(i * (self.frames - 1) / max(count - 1, 1)) for i in range(count)]
 
 
 def open_image(path: str | Path) -> ImageFile:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from blunet.errors import InputError
 from blunet.files import output_folder
 from blunet.images.find import images_of, stem_of, without_repeats
-from blunet.images.normalise import Limits
-from blunet.images.read import open_image
+from blunet.images.normalise import Limits, check_image
+from blunet.images.read import ImageFile, open_image
 from blunet.images.write import read_description
 from blunet.jobs.events import CancelToken, FrameDone, Segmented, Skipped, Started, Warned
 from blunet.jobs.results import LABELS, OBJECTS, PROBABILITY, Results
@@ -140,30 +143,52 @@ def _segment_frames(
     image, threshold = results.image, settings.threshold
     assert threshold is not None
     stack = image.axes == "TYX"
-    limits: Limits | None = shared_limits(image.sample(), model, settings.diameter) if stack else None
+    limits = _limits(image, model, settings.diameter) if stack else None
     for number, frame in enumerate(image.each(), start=1):
         cancel.check()
-        place = f"frame {number} of {image.frames}: " if stack else ""
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as caught, _naming_frame(image, number):
             warnings.simplefilter("always", UserWarning)
-            try:
-                found = None
-                if PROBABILITY in results.files:
-                    found = probability(frame, model, diameter=settings.diameter, limits=limits, check=cancel.check)
-                    inside = found > threshold
-                else:
-                    inside = foreground(
-                        frame, model, threshold, diameter=settings.diameter, limits=limits, check=cancel.check
-                    )
-            except InputError as e:
-                raise InputError(f"{place}{e}") from e
+            found = None
+            if PROBABILITY in results.files:
+                found = probability(frame, model, diameter=settings.diameter, limits=limits, check=cancel.check)
+                inside = found > threshold
+            else:
+                inside = foreground(
+                    frame, model, threshold, diameter=settings.diameter, limits=limits, check=cancel.check
+                )
         for warning in caught:
-            yield Warned(image.path, f"{place}{warning.message}")
+            yield Warned(image.path, f"{_place(image, number)}{warning.message}")
         labels = label_foreground(inside, settings.objects, settings.min_size)
         results.add(frame, labels, float(inside.mean()), found)
         if stack:
             yield FrameDone(image.path, number, image.frames)
     cancel.check()
+
+
+def _limits(image: ImageFile, model: Predictor, diameter: float | None) -> Limits:
+    """Estimate the one normalisation that the frames of a stack share."""
+
+    def checked() -> Iterator[NDArray[Any]]:
+        chosen = image.sample()
+        for t, frame in zip(chosen, image.each(chosen), strict=True):
+            with _naming_frame(image, t + 1):
+                check_image(frame)
+            yield frame
+
+    return shared_limits(checked(), model, diameter)
+
+
+@contextmanager
+def _naming_frame(image: ImageFile, number: int) -> Iterator[None]:
+    """Put the frame (counted from 1) of a stack before what is wrong with it."""
+    try:
+        yield
+    except InputError as e:
+        raise InputError(f"{_place(image, number)}{e}") from e
+
+
+def _place(image: ImageFile, number: int) -> str:
+    return f"frame {number} of {image.frames}: " if image.axes == "TYX" else ""
 
 
 def _images(sources: Sequence[str | Path]) -> tuple[list[Path], list[Skipped]]:

@@ -152,7 +152,7 @@ def training(viewer: Viewer) -> None:
             cancels = []
             for _ in range(2):
                 widget.start()
-                until(lambda: widget.bars[2].value() >= 3, 300)  # some batches
+                until(lambda: widget.bars.batches.value() >= 3, 300)  # some batches
                 widget.cancel()
                 cancels.append(until(lambda: not widget.busy))
             print(f"cancel while training {filters} filters, to a saved run: worst {max(cancels):.2f} s")

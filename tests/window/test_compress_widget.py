@@ -14,9 +14,10 @@ from blunet.compression.settings import STEPS, preset
 from blunet.images.dic_settings import DicSettings
 from blunet.images.simulate import simulate_dic
 from blunet.jobs.models import inspect_model
-from blunet.widgets.compress import FIRST, CompressWidget
+from blunet.widgets.compress import CompressWidget
 from blunet.widgets.compress_form import FOLDER, LAYERS, SCRATCH
 from blunet.widgets.curves import Curves
+from blunet.widgets.data_check import FIRST
 from blunet.widgets.segment import SegmentWidget
 
 LONG = 240_000
@@ -133,7 +134,8 @@ def test_training_on_layers(widget, qtbot, fields, tmp_path):
     widget.form.use_settings(tiny())
     widget.form.run.set_text(str(tmp_path / "run"))
     qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
-    assert "6 frames of 64 × 64" in widget.facts.text()
+    assert "4 of 6 frames have labels" in widget.facts.text()
+    assert "A run takes about" in widget.facts.text()
     widget.start()
     pairs = tmp_path / "run data" / "masks"
     qtbot.waitUntil(lambda: pairs.is_dir() and len(list(pairs.glob("*.tif"))) == 4, timeout=30_000)
@@ -141,6 +143,26 @@ def test_training_on_layers(widget, qtbot, fields, tmp_path):
     widget.cancel()
     qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
     assert np.array_equal(tifffile.imread(pairs / "frame_0002.tif"), labels[1])
+    widget.viewer.layers.clear()  # what was written is enough to go on
+    qtbot.waitUntil(lambda: "4 images with masks" in widget.facts.text(), timeout=30_000)
+    assert widget.start_button.text() == "Resume"
+    assert widget.start_button.isEnabled()
+
+
+def test_layers_with_too_few_labels_until_there_are_some(widget, qtbot, fields, tmp_path):
+    widget.form.run.set_text(str(tmp_path / "run"))
+    widget.form.source.setCurrentText(LAYERS)
+    widget.viewer.add_image(np.stack([field.image for field in fields]), name="Lapse")
+    labels = widget.viewer.add_labels(np.zeros((3, 64, 64), np.uint8), name="Painted")
+    qtbot.waitUntil(lambda: "no frame has labels" in widget.facts.text(), timeout=10_000)
+    assert not widget.start_button.isEnabled()
+    labels.brush_size = 20
+    labels.paint((0, 30, 30), 1)
+    qtbot.waitUntil(lambda: "only one frame has labels" in widget.facts.text(), timeout=10_000)
+    assert not widget.start_button.isEnabled()
+    labels.paint((2, 30, 30), 1)
+    qtbot.waitUntil(widget.start_button.isEnabled, timeout=10_000)
+    assert "2 of 3 frames have labels" in widget.facts.text()
 
 
 @pytest.mark.parametrize(
@@ -188,11 +210,19 @@ def test_settings_that_are_no_numbers(widget, qtbot, data, tmp_path):
 
 
 def test_a_run_folder_that_cannot_be_made(widget, qtbot, data, tmp_path):
+    choose(qtbot, widget, data, tmp_path / "run")
     (tmp_path / "file").write_text("in the way")
-    choose(qtbot, widget, data, tmp_path / "file" / "run")
-    widget.start()
-    qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
-    assert "file" in widget.status.text()
+    for folder, words in (
+        (tmp_path / "file" / "run", "is a file"),
+        (data, "holds other files"),
+        ("", "Choose a folder"),
+    ):
+        widget.form.run.set_text(str(folder))
+        assert words in widget.warning.text()
+        assert not widget.start_button.isEnabled()
+    widget.form.run.new_button.click()
+    assert widget.warning.text() == ""
+    assert not widget.run_folder.exists()
     assert widget.start_button.isEnabled()
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
 
-from blunet.compression.dataset import DatasetReport, check_dataset
+from blunet.compression.dataset import check_dataset
 from blunet.compression.estimate import disk_bytes, duration
 from blunet.compression.settings import STEPS, CompressionSettings
 from blunet.compression.splits import split
@@ -37,16 +39,15 @@ class Checked:
 
     Attributes
     ----------
-    folder : Path
-    report : DatasetReport
+    lines : tuple of str
+        What they are, in plain language; what looks odd begins with "Warning: ".
     seconds : float
         Estimated duration of a run on this computer.
     bytes : int
         What it needs on disk.
     """
 
-    folder: Path
-    report: DatasetReport
+    lines: tuple[str, ...]
     seconds: float
     bytes: int
 
@@ -64,7 +65,29 @@ def check_data(folder: str | Path, settings: CompressionSettings, teacher: str) 
     _, validation = split([pair.name for pair in report.pairs], settings.validation_share, settings.seed)
     sizes = {pair.name: (pair.shape[0], pair.shape[1]) for pair in report.pairs}
     seconds = duration(settings, steps, [sizes[name] for name in validation])
-    yield Checked(Path(folder), report, seconds, disk_bytes(settings, steps))
+    yield Checked(tuple(report.lines()), seconds, disk_bytes(settings, steps))
+
+
+def check_layers(
+    image: Any, labels: Any, settings: CompressionSettings, teacher: str, token: CancelToken | None = None
+) -> Iterator[Checked]:
+    """Check layers as `check_data` does the folder that `write_pairs` makes of them.
+
+    Raises
+    ------
+    InputError
+        If they cannot be trained on; the sentence says why.
+    Cancelled
+        If asked to stop.
+    """
+    with tempfile.TemporaryDirectory(prefix="blunet-") as name:
+        written = list(write_pairs(image, labels, name, token))
+        try:
+            (checked,) = check_data(name, settings, teacher)
+        except InputError as e:
+            raise InputError(str(e).replace(f" in '{name}'", "").replace(f"{name}{os.sep}", "")) from e
+    used = f"{len(written)} of {len(labels)} frames have labels: these are used."
+    yield replace(checked, lines=(used, *checked.lines[1:]))
 
 
 def write_pairs(image: Any, labels: Any, folder: str | Path, token: CancelToken | None = None) -> Iterator[Written]:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from qtpy.QtCore import QStandardPaths, QTimer, QUrl, Signal
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QUrl, Signal
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QHBoxLayout,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from blunet.compression.events import (
     BatchDone,
@@ -29,33 +21,31 @@ from blunet.compression.events import (
     RunStarted,
     RunStopped,
     StepStarted,
-    read_events,
 )
 from blunet.compression.request import Request
-from blunet.compression.settings import preset, read_settings
 from blunet.errors import InputError
 from blunet.jobs.compress import compress
+from blunet.jobs.earlier_run import holds_run, is_finished, read_run, why_no_run
 from blunet.jobs.events import CancelToken
-from blunet.jobs.training_data import SUFFIX, Checked, Written, check_data, write_pairs
+from blunet.jobs.training_data import SUFFIX, Written, write_pairs
+from blunet.widgets.compress_bars import RunBars
 from blunet.widgets.compress_form import TITLES, CompressForm
 from blunet.widgets.compress_table import ReportTable
 from blunet.widgets.curves import Curves, theme_colours
+from blunet.widgets.data_check import DataCheck
 from blunet.widgets.docks import segment_dock
-from blunet.widgets.layers import bare, frames_of
+from blunet.widgets.layers import bare
 from blunet.widgets.scroll import fill
-from blunet.widgets.settings import preference, recall, remember
-from blunet.widgets.text import sentence
+from blunet.widgets.settings import new_run_folder, recall, remember
+from blunet.widgets.text import duration, follow_theme, sentence
+from blunet.widgets.validation_mask import ValidationMask
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.layers import Image
 
-#: A change of the form waits so long (milliseconds) for the next before the data are checked.
-PATIENCE = 400
 #: A cancelled run is given so many seconds to save its last batches.
 GRACE = 10.0
-FIRST = "Choose a folder with images and masks, or layers with labels: then this says what they are worth."
 
 
 class CompressWidget(QWidget):
@@ -68,8 +58,6 @@ class CompressWidget(QWidget):
 
     finished = Signal()
     """A run has ended, however it did."""
-    checked = Signal()
-    """The data were checked, whatever came of it."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:  # napari knows the parameter by this very annotation
         super().__init__()
@@ -77,29 +65,22 @@ class CompressWidget(QWidget):
         self.job: Job | None = None
         self.model: Path | None = None
         """What the latest run has made."""
-        self._checking: Job | None = None
-        self._reason = FIRST
-        self._preview: Image | None = None
-        self._steps: list[str] = []
         self.form = CompressForm(viewer)
+        self.check = DataCheck(self.form, self._written, self)
+        self._mask = ValidationMask(viewer)
         self.curves, self.table = Curves(), ReportTable()
-        self.facts, self.status = sentence(), sentence()
+        self.facts, self.warning, self.status = sentence(), sentence(), sentence()
+        follow_theme(self.warning, viewer)
         self.start_button, self.cancel_button = QPushButton("Start"), QPushButton("Cancel")
         self.start_button.setToolTip("Train in the background; napari stays yours meanwhile.")
         self.cancel_button.setToolTip("Stop at the next batch and save; the run can go on later. Twice: stop at once.")
-        self.bars = [QProgressBar() for _ in range(3)]
+        self.bars = RunBars()
         self.use_button, self.report_button = QPushButton("Use this model"), QPushButton("Open report")
         self.use_button.setToolTip("Segment with the new model.")
         self.report_button.setToolTip("Scores and example masks of every stage, in your browser.")
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(PATIENCE)
-        self._timer.timeout.connect(self._check)
         self._lay_out()
         self._connect()
         self._restore()
-        self._refuse(FIRST)
-        self._timer.start()
 
     @property
     def busy(self) -> bool:
@@ -114,7 +95,7 @@ class CompressWidget(QWidget):
     @property
     def resuming(self) -> bool:
         """Whether the chosen folder holds a run."""
-        return bool(self.form.run.text) and (self.run_folder / "run.json").is_file()
+        return bool(self.form.run.text) and holds_run(self.run_folder)
 
     # A run -----------------------------------------------------------------------------------------------------------
 
@@ -161,27 +142,30 @@ class CompressWidget(QWidget):
         InputError
             If something is missing.
         """
-        if not self.form.run.text:
-            raise InputError("Choose a folder for the run.")
         settings, run, resume = self.form.settings(), self.run_folder, self.resuming
-        teacher = self.form.teacher_name()
+        teacher, data, truth = self.form.teacher_name(), None, None
+        folder = Path(self.form.folder.text).expanduser()
         if self.form.from_layers:
-            image, labels = self.form.image.layer, self.form.labels.layer
-            if image is None or labels is None:
-                raise InputError("Choose an image layer and a labels layer.")
-            data, truth = frames_of(image).data, labels.data
-            folder = run.with_name(run.name + SUFFIX)
-        else:
-            data = truth = None
-            folder = Path(self.form.folder.text).expanduser()
+            folder = self._beside
+            if self._written() is None:
+                data, truth = self.form.layers()
         request = Request(str(folder), str(run), settings, teacher, None, resume)
 
         def make(token: CancelToken) -> Iterable[Any]:
-            if data is not None and not (resume and folder.is_dir()):
+            if data is not None:
                 yield from write_pairs(data, truth, folder, token)
             yield from compress(request, token, grace=GRACE)
 
         return make
+
+    @property
+    def _beside(self) -> Path:
+        """Where layers are written as pairs: beside the run's folder, which has to be empty."""
+        return self.run_folder.with_name(self.run_folder.name + SUFFIX)
+
+    def _written(self) -> Path | None:
+        """Return the pairs that the run to be resumed was begun with, if it was begun with layers."""
+        return self._beside if self.resuming and self._beside.is_dir() else None
 
     def _on_event(self, event: Any) -> None:
         if isinstance(event, Event):
@@ -190,9 +174,7 @@ class CompressWidget(QWidget):
             case Written():
                 self._tell(f"Writing the training data: frame {event.done} of {event.frames}.")
             case RunStarted():
-                self._steps = event.steps
-                for bar in self.bars:
-                    bar.show()
+                self.bars.steps = event.steps
             case Note(text, warning):
                 if not warning:  # the check of the data has told these
                     self._tell(text)
@@ -208,116 +190,30 @@ class CompressWidget(QWidget):
                 self._tell("Stopped and saved. Resume goes on where it stood.")
             case RunFailed(sentence):
                 self._tell(sentence)
+                show_error(sentence)
 
     def _move(self, event: Any, epochs: int, batch: int, left: float | None) -> None:
-        number = self._steps.index(event.step) if event.step in self._steps else 0
-        share = (epochs + batch / event.batches) / event.epochs
-        whole, epoch, batches = self.bars
-        for bar, value, most, text in (
-            (whole, int(1000 * (number + share)), 1000 * max(1, len(self._steps)),
-             f"Step {number + 1} of {len(self._steps)}: {TITLES[event.step]}"),
-            (epoch, epochs, event.epochs, f"Epoch {epochs + 1} of {event.epochs}"),
-            (batches, batch, event.batches, f"Batch {batch} of {event.batches}"),
-        ):  # fmt: skip
-            bar.setRange(0, most)
-            bar.setValue(value)
-            bar.setFormat(text)
+        self.bars.show_progress(event, epochs, batch)
+        text = f"{TITLES[event.step]}, epoch {epochs + 1}"
         if left is not None:
-            self._tell(f"About {_time(left)} left.")
+            self._tell(f"About {duration(left)} left.")
+            text += f", about {duration(left)} left"
         if self.job is not None:
-            self.job.show_progress(whole.value(), whole.maximum(), f"{TITLES[event.step]}, epoch {epochs + 1}")
+            self.job.show_progress(self.bars.whole.value(), self.bars.whole.maximum(), text)
 
     def _show_preview(self, path: str | None) -> None:
-        if path is None or not self.form.preview.isChecked() or not Path(path).is_file():
-            return
-        from PIL import Image as Picture
-
-        with Picture.open(path) as picture:
-            mask = np.asarray(picture) > 0
-        layer = self._preview
-        if layer is None or layer not in self.viewer.layers or layer.data.shape != mask.shape:
-            self._preview = self.viewer.add_image(
-                mask.astype(np.uint8), name="Validation mask", contrast_limits=(0, 1), opacity=0.6, colormap="green",
-                metadata={"blunet": {"preview": True}},
-            )  # fmt: skip
-        else:
-            layer.data = mask.astype(np.uint8)
+        if path is not None and self.form.preview.isChecked() and Path(path).is_file():
+            self._mask.show(Path(path), self.form.image.layer)
 
     def _on_done(self, event: RunDone) -> None:
         self.model = Path(event.model)
         which = self.table.show_report(Path(event.report))
         self.table.show()
-        self._tell(f"Done in {_time(event.seconds)}. {which}")
+        self._tell(f"Done in {duration(event.seconds)}. {which}")
 
     def _on_ended(self) -> None:
         self._set_busy(False)
         self.finished.emit()
-
-    # The data --------------------------------------------------------------------------------------------------------
-
-    def _check(self) -> None:
-        """Look at the data in a thread, as soon as there are some."""
-        if self._checking is not None and self._checking.running:
-            self._checking.cancel()
-            self._timer.start()
-            return
-        try:
-            settings, teacher = self.form.settings(), self.form.teacher_name()
-        except InputError as e:
-            self._refuse(str(e))
-            return
-        if self.form.from_layers:
-            self._check_layers()
-            return
-        folder = self.form.folder.text
-        if not folder:
-            self._refuse(FIRST)
-            return
-        self._refuse("Looking at the data…")
-        job = self._checking = Job(lambda _: _gently(check_data(Path(folder).expanduser(), settings, teacher)), self)
-        job.event.connect(self._on_checked)
-        job.ended.connect(self.checked)
-        job.start()
-
-    def _on_checked(self, found: Any) -> None:
-        if isinstance(found, InputError):
-            self._refuse(str(found))
-            return
-        assert isinstance(found, Checked)
-        lines = [*found.report.lines(), f"A run takes about {_time(found.seconds)} and {found.bytes / 2**20:.0f} MB."]
-        self.facts.setText("\n".join(lines))
-        self._reason = ""
-        self._show_state()
-
-    def _check_layers(self) -> None:
-        image, labels = self.form.image.layer, self.form.labels.layer
-        if image is None or labels is None:
-            self._refuse("Open an image and label some of its frames first, or choose a folder.")
-            return
-        try:
-            shape = frames_of(image).data.shape
-        except InputError as e:
-            self._refuse(str(e))
-            return
-        if tuple(shape) != tuple(labels.data.shape):
-            self._refuse(
-                f"'{labels.name}' has the shape {tuple(labels.data.shape)} and '{image.name}' {tuple(shape)}: choose "
-                "labels that were made on this image."
-            )
-            return
-        if len(shape) == 2:
-            self._refuse("One image is too few: give a stack with at least two labelled frames, or a folder.")
-            return
-        self.facts.setText(f"{shape[0]} frames of {shape[1]} × {shape[2]} pixels; those with labels are used.")
-        self._reason = ""
-        self._show_state()
-        self.checked.emit()
-
-    def _refuse(self, reason: str) -> None:
-        self.facts.setText(reason)
-        self._reason = reason
-        self._show_state()
-        self.checked.emit()
 
     # State -----------------------------------------------------------------------------------------------------------
 
@@ -330,34 +226,35 @@ class CompressWidget(QWidget):
         self._show_state()
 
     def _show_earlier(self) -> None:
-        folder = self.run_folder
         try:
-            self.form.use_settings(read_settings(folder / "settings.toml", preset("quick")))
-            events = list(read_events(folder / "events.jsonl"))
-        except (InputError, OSError) as e:
-            self._tell(f"The run in this folder cannot be read: {e}")
+            run = read_run(self.run_folder)
+        except InputError as e:
+            self._tell(str(e))
             return
+        self.form.show_run(run)
         self.curves.clear()
-        self.curves.add(*events)
-        model = folder / "model.blunet"
-        if model.is_file() and (folder / "report.json").is_file():
-            self.model = model
-            which = self.table.show_report(folder / "report.json")
+        self.curves.add(*run.events)
+        self.model = run.model
+        if run.report is not None:
+            which = self.table.show_report(run.report)
             self.table.show()
             self._tell(f"A finished run. {which}")
         else:
             self._tell("A run that was stopped: Resume goes on where it stood.")
 
     def _show_state(self) -> None:
-        ready = not self._reason and bool(self.form.run.text)
-        finished = self.resuming and (self.run_folder / "model.blunet").is_file()
+        wrong = why_no_run(self.run_folder) if self.form.run.text else "Choose a folder for the run."
+        self.facts.setText(self.check.text)
+        self.warning.setText(wrong)
+        self.warning.setVisible(bool(wrong) and not self.busy)
+        finished = bool(self.form.run.text) and is_finished(self.run_folder)
         self.start_button.setText("Train on" if finished else "Resume" if self.resuming else "Start")
         self.start_button.setToolTip(
             "This run is finished. With more epochs of Binarisation (Steps in detail) it goes on."
             if finished
             else "Train in the background; napari stays yours meanwhile."
         )
-        self.start_button.setEnabled(ready and not self.busy)
+        self.start_button.setEnabled(not self.check.refused and not wrong and not self.busy)
         self.cancel_button.setEnabled(self.busy)
         self.use_button.setVisible(self.model is not None)
         self.report_button.setVisible(self.model is not None)
@@ -365,10 +262,8 @@ class CompressWidget(QWidget):
     def _set_busy(self, busy: bool) -> None:
         self.form.set_busy(busy)
         self.facts.setVisible(not busy)
-        for bar in self.bars:
-            bar.setVisible(busy)
-            bar.reset()
-            bar.setFormat("")
+        self.bars.setVisible(busy)
+        self.bars.reset()
         self._show_state()
 
     def _tell(self, text: str) -> None:
@@ -403,21 +298,14 @@ class CompressWidget(QWidget):
         self.curves.set_colours(*theme_colours(str(self.viewer.theme)))
 
     def _remember(self) -> None:
-        remember("compress", {"folder": self.form.folder.text, "source": self.form.source.currentIndex()})
+        remember("compress", self.form.values())
 
     def _restore(self) -> None:
-        values = recall("compress", {})
-        self.form.source.setCurrentIndex(int(values.get("source", 0)))
-        if values.get("folder"):
-            self.form.folder.set_text(str(values["folder"]))
-        parent = preference("run_folder", None)
-        if not parent:
-            documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
-            parent = str(Path(documents) / "BLU-Net runs")
-        self.form.run.set_text(str(Path(parent) / f"run {datetime.now():%Y-%m-%d %H%M}"))
+        self.form.set_values(recall("compress", {}))
+        self.form.run.set_text(new_run_folder())
 
     def _connect(self) -> None:
-        self.form.data_changed.connect(self._timer.start)
+        self.check.changed.connect(self._show_state)
         self.form.run_changed.connect(self._on_run_folder)
         self.form.load_button.clicked.connect(self._load_settings)
         self.form.save_button.clicked.connect(self._save_settings)
@@ -438,10 +326,9 @@ class CompressWidget(QWidget):
         after.addWidget(self.report_button, 1)
         layout.addWidget(self.form)
         layout.addWidget(self.facts)
+        layout.addWidget(self.warning)
         layout.addLayout(buttons)
-        for bar in self.bars:
-            bar.hide()
-            layout.addWidget(bar)
+        layout.addWidget(self.bars)
         layout.addWidget(self.status)
         layout.addWidget(self.curves)
         self.table.hide()
@@ -449,18 +336,3 @@ class CompressWidget(QWidget):
         layout.addLayout(after)
         layout.addStretch(1)
         fill(self, inner)
-
-
-def _gently(found: Iterable[Checked]) -> Iterable[Any]:
-    """Yield what was found, or why it cannot be used: no notification for what is being chosen."""
-    try:
-        yield from found
-    except InputError as e:
-        yield e
-
-
-def _time(seconds: float) -> str:
-    minutes = seconds / 60
-    if minutes < 1.5:
-        return f"{max(1, round(seconds))} s" if seconds < 60 else "1 minute"
-    return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"

@@ -11,11 +11,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QLineEdit,
-    QPushButton,
     QTableWidget,
     QTableWidgetItem,
     QToolButton,
@@ -26,7 +23,11 @@ from superqt import QCollapsible
 
 from blunet.compression.settings import STEPS, CompressionSettings, preset, read_settings
 from blunet.errors import InputError
+from blunet.jobs.earlier_run import EarlierRun
 from blunet.widgets.layer_list import LayerList
+from blunet.widgets.layers import frames_of
+from blunet.widgets.path_box import PathBox
+from blunet.widgets.settings import new_run_folder
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -41,44 +42,6 @@ TITLES = {
 }
 FOLDER, LAYERS = "A folder of images and masks", "Layers of this viewer"
 SIMULATED, SCRATCH, FILE = "Learn from simulated images first", "From scratch", "A U-Net from a file"
-
-
-class PathBox(QWidget):
-    """A path, typed or chosen."""
-
-    changed = Signal()
-
-    def __init__(self, hint: str, *, file: str = "", new: bool = False) -> None:
-        super().__init__()
-        self._file, self._new = file, new
-        self.edit = QLineEdit()
-        self.edit.setMinimumWidth(80)
-        self.edit.setPlaceholderText(hint)
-        self.edit.editingFinished.connect(self.changed)
-        button = QPushButton("Choose…")
-        button.clicked.connect(self._choose)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.edit, 1)
-        layout.addWidget(button)
-
-    @property
-    def text(self) -> str:
-        """What is written, without spaces around it."""
-        return self.edit.text().strip()
-
-    def set_text(self, text: str) -> None:
-        """Write a path."""
-        self.edit.setText(text)
-        self.changed.emit()
-
-    def _choose(self) -> None:
-        if self._file:
-            name, _ = QFileDialog.getOpenFileName(self, self.edit.placeholderText(), self.text, self._file)
-        else:
-            name = QFileDialog.getExistingDirectory(self, self.edit.placeholderText(), self.text)
-        if name:
-            self.set_text(name)
 
 
 class CompressForm(QWidget):
@@ -107,7 +70,7 @@ class CompressForm(QWidget):
         self.preset.addItem("Quick: minutes to an hour", "quick")
         self.preset.addItem("As in the study: days", "study")
         self.preset.setToolTip("How large the networks are and how long they train.")
-        self.run = PathBox("Folder of the run")
+        self.run = PathBox("Folder of the run", new=new_run_folder)
         self.run.setToolTip(
             "Checkpoints, the report and the model go there. A run that was stopped goes on from there."
         )
@@ -132,6 +95,27 @@ class CompressForm(QWidget):
     def from_layers(self) -> bool:
         """Whether the data are layers."""
         return bool(self.source.currentText() == LAYERS)
+
+    def layers(self) -> tuple[Any, Any]:
+        """Return the values of the chosen image and of its labels, both (T, Y, X).
+
+        Raises
+        ------
+        InputError
+            If one is missing, or they do not fit.
+        """
+        image, labels = self.image.layer, self.labels.layer
+        if image is None or labels is None:
+            raise InputError("Open an image and label some of its frames first, or choose a folder.")
+        data, truth = frames_of(image).data, labels.data
+        if tuple(data.shape) != tuple(truth.shape):
+            raise InputError(
+                f"'{labels.name}' has the shape {tuple(truth.shape)} and '{image.name}' {tuple(data.shape)}: choose "
+                "labels that were made on this image."
+            )
+        if len(data.shape) == 2 or len(data) == 1:
+            raise InputError("One image is too few: give a stack with at least two labelled frames, or a folder.")
+        return data, truth
 
     def teacher_name(self) -> str:
         """Return the teacher as a request names it.
@@ -181,6 +165,36 @@ class CompressForm(QWidget):
         self.base = settings
         self._fill_steps()
         self.data_changed.emit()
+
+    def show_run(self, run: EarlierRun) -> None:
+        """Show what an earlier run was begun with."""
+        self.source.setCurrentText(FOLDER)
+        self.folder.set_text(str(run.data))
+        known = {"simulated": SIMULATED, "scratch": SCRATCH}
+        self.teacher.setCurrentText(known.get(run.teacher, FILE))
+        if run.teacher not in known:
+            self.teacher_file.set_text(run.teacher)
+        self.use_settings(run.settings)
+
+    def values(self) -> dict[str, Any]:
+        """Return what is worth remembering."""
+        return {
+            "source": self.source.currentText(),
+            "folder": self.folder.text,
+            "teacher": self.teacher.currentText(),
+            "teacher_file": self.teacher_file.text,
+            "preset": self.preset.currentData(),
+            "preview": self.preview.isChecked(),
+        }
+
+    def set_values(self, values: dict[str, Any]) -> None:
+        """Set what was remembered, as far as it is there."""
+        self.source.setCurrentText(str(values.get("source", FOLDER)))
+        self.folder.set_text(str(values.get("folder", "")))
+        self.teacher.setCurrentText(str(values.get("teacher", SIMULATED)))
+        self.teacher_file.set_text(str(values.get("teacher_file", "")))
+        self.preset.setCurrentIndex(max(0, self.preset.findData(values.get("preset"))))
+        self.preview.setChecked(bool(values.get("preview", True)))
 
     def set_busy(self, busy: bool) -> None:
         """Disable what a running run cannot take."""

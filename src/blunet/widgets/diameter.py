@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QWidget
 
+from blunet.widgets.layers import flat
+
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
     from napari.viewer import Viewer
@@ -81,8 +83,8 @@ class DiameterBox(QWidget):
         if self.image is None:
             return
         ruler = self._viewer.add_shapes(
-            None, ndim=2, name=RULER, scale=self.image.scale[-2:], units=self.image.units[-2:],
-            edge_color="yellow", edge_width=max(1.0, float(np.ptp(self.image.extent.data[:, -1])) / 400),
+            None, ndim=2, name=RULER, edge_color="yellow",
+            edge_width=max(1.0, float(np.ptp(self.image.extent.data[:, -1])) / 400), **flat(self.image),
         )  # fmt: skip
         ruler.mode = "add_line"
         ruler.events.data.connect(self._on_drawn)

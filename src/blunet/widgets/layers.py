@@ -65,6 +65,14 @@ def spatial(layer: Layer) -> dict[str, Any]:
     return keywords
 
 
+def flat(layer: Layer) -> dict[str, Any]:
+    """Return what gives a layer of two dimensions pixels of the same size."""
+    keywords: dict[str, Any] = {"scale": layer.scale[-2:]}
+    if getattr(layer, "units", None) is not None:  # layers of other units make napari warn
+        keywords["units"] = layer.units[-2:]
+    return keywords
+
+
 def command_line(layer: Layer, model: Path | None, settings: SegmentSettings, measured: bool, probability: bool) -> str:
     """Return the `blunet segment` line that does the same to the layer's file.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QSettings
+from qtpy.QtCore import QSettings, QStandardPaths
 
 PLUGIN = "napari-blunet"
 #: Models that the list of recent ones keeps.
@@ -49,6 +51,17 @@ def preference(name: str, default: Any) -> Any:
     except Exception:  # napari before 0.7 has no settings of plugins
         return default
     return default if value in (None, "") else value
+
+
+def new_run_folder() -> str:
+    """Return the path of a folder for a run that is not there yet, where the preferences want them."""
+    parent = preference("run_folder", None)
+    if not parent:
+        documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+        parent = str(Path(documents) / "BLU-Net runs")
+    name = f"run {datetime.now():%Y-%m-%d %H%M}"
+    names = (name if n == 1 else f"{name} ({n})" for n in count(1))
+    return str(next(path for name in names if not (path := Path(parent) / name).exists()))
 
 
 def _store() -> QSettings:

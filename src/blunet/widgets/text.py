@@ -47,3 +47,11 @@ def follow_theme(warning: QLabel, viewer: Viewer) -> None:
     viewer.events.theme.connect(colour)
     warning.destroyed.connect(lambda: viewer.events.theme.disconnect(colour))
     colour()
+
+
+def duration(seconds: float) -> str:
+    """Return a time as it is told."""
+    minutes = seconds / 60
+    if minutes < 1.5:
+        return f"{max(1, round(seconds))} s" if seconds < 60 else "1 minute"
+    return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"

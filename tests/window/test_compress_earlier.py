@@ -1,0 +1,116 @@
+"""What the Compress widget makes of an earlier session: runs that were begun, values that were set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+from napari.utils.notifications import notification_manager
+from PIL import Image as Picture
+
+from blunet.compression.dataset import check_dataset
+from blunet.compression.request import Request
+from blunet.compression.run_directory import RunDirectory
+from blunet.compression.settings import preset
+from blunet.images.dic_settings import DicSettings
+from blunet.images.simulate import simulate_dic
+from blunet.widgets.compress import CompressWidget
+from blunet.widgets.compress_form import LAYERS, SCRATCH
+from blunet.widgets.validation_mask import ValidationMask
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for i in range(3):
+        field = simulate_dic(DicSettings(shape=(64, 64), object_diameter=24), seed=i)
+        tifffile.imwrite(folder / "images" / f"f{i}.tif", field.image)
+        tifffile.imwrite(folder / "masks" / f"f{i}.tif", field.labels.astype(np.uint16))
+    return folder
+
+
+@pytest.fixture
+def begun(tmp_path, data):
+    """A run that was killed before its first checkpoint."""
+    settings = replace(preset("quick"), base_filters=8)
+    request = Request(str(data), str(tmp_path / "run"), settings, "scratch")
+    with RunDirectory(request.run).opened(request, check_dataset(data, 64)):
+        pass
+    return request
+
+
+@pytest.fixture
+def widget(make_napari_viewer):
+    viewer = make_napari_viewer()
+    widget = CompressWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Compress")
+    return widget
+
+
+def test_a_run_is_resumed_from_its_folder_alone(widget, qtbot, begun):
+    assert not widget.start_button.isEnabled()
+    widget.form.run.set_text(begun.run)
+    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
+    assert widget.start_button.text() == "Resume"
+    assert widget.form.folder.text == begun.data
+    assert widget.form.teacher_name() == "scratch"
+    assert widget.form.settings() == begun.settings
+
+
+def test_a_run_of_other_settings_is_refused_in_a_sentence(widget, qtbot, begun):
+    widget.form.run.set_text(begun.run)
+    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
+    widget.form.steps.item(1, 1).setText("7")
+    qtbot.waitUntil(lambda: widget.form.settings().transfer.epochs == 7 and widget.start_button.isEnabled())
+    notification_manager.records.clear()
+    with qtbot.waitSignal(widget.finished, timeout=120_000):
+        widget.start()
+    assert "begun with other settings" in widget.status.text()
+    assert [notice.message for notice in notification_manager.records] == [widget.status.text()]
+    assert "epochs = 7" not in RunDirectory(begun.run).settings.read_text()
+
+
+def test_a_damaged_run_is_told_in_a_sentence(widget, begun):
+    RunDirectory(begun.run).facts.write_text("{")
+    widget.form.run.set_text(begun.run)
+    assert "cannot be read" in widget.status.text()
+
+
+def test_last_values_are_remembered(widget, qtbot, data, tmp_path):
+    widget.form.run.set_text(str(tmp_path / "new"))
+    widget.form.folder.set_text(str(data))
+    widget.form.teacher.setCurrentText(SCRATCH)
+    widget.form.preset.setCurrentIndex(1)
+    widget.form.preview.setChecked(False)
+    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
+    widget.start()
+    widget.cancel()
+    widget.cancel()
+    qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
+    other = CompressWidget(widget.viewer)
+    qtbot.addWidget(other)
+    assert other.form.values() == widget.form.values()
+    assert other.form.settings() == preset("study")
+
+
+def test_the_validation_mask_disturbs_nothing(widget, tmp_path):
+    viewer = widget.viewer
+    image = viewer.add_image(np.zeros((2, 40, 40)), scale=(60, 0.3, 0.3), units=("s", "um", "um"))
+    widget.form.source.setCurrentText(LAYERS)
+    path, mask = tmp_path / "mask.png", np.eye(20, dtype=bool)
+    shown = ValidationMask(viewer)
+    notification_manager.records.clear()
+    for values in (mask, ~mask):
+        Picture.fromarray(values).save(path)
+        shown.show(path, widget.form.image.layer)
+        (layer,) = (layer for layer in viewer.layers if layer is not image)
+        np.testing.assert_array_equal(layer.data, values)
+        np.testing.assert_allclose(layer.scale, (0.3, 0.3))
+        assert layer.units == image.units[-2:]
+        assert viewer.layers.selection.active is image
+    assert widget.form.image.layer is image
+    assert not notification_manager.records

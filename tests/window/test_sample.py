@@ -13,7 +13,7 @@ from napari._app_model import get_app_model
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManager, PluginManifest
 
-from blunet.packed.model import BUNDLED
+from blunet.packed.model import BUNDLED, TILE
 
 PLUGIN = "napari-blunet"
 
@@ -151,8 +151,29 @@ def test_preferences_are_read_from_napari(plugin_settings: None, npe2pm: PluginM
     from blunet.widgets.settings import preference
 
     npe2pm.register(PluginManifest.from_distribution(PLUGIN))
-    assert preference("tile", 0) == 1024
+    assert preference("tile", 0) == TILE
     assert preference("default_model", None) is None
     assert not preference("threads", None)
     get_plugin_settings(PLUGIN).general.tile = 512
     assert preference("tile", 0) == 512
+
+
+def test_segment_begins_with_the_model_of_the_preferences(
+    viewer: Viewer, plugin_settings: None, npe2pm: PluginManager, tmp_path: Path
+) -> None:
+    from napari.settings import get_plugin_settings
+
+    from blunet.widgets.segment import SegmentWidget
+
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
+    mine, other = tmp_path / "mine.blunet", tmp_path / "other.blunet"
+    for path in (mine, other):
+        path.write_bytes(BUNDLED.read_bytes())
+    assert SegmentWidget(viewer).use_model(other)
+    assert SegmentWidget(viewer).form.picker.path == other  # the one used last
+    get_plugin_settings(PLUGIN).general.default_model = str(mine)
+    assert SegmentWidget(viewer).form.picker.path == mine
+    mine.unlink()
+    gone = SegmentWidget(viewer)
+    assert gone.form.picker.path is None
+    assert "mine.blunet" in gone.form.warning.text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from blunet.errors import InputError
@@ -44,7 +44,7 @@ class ModelPicker(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self._list)
         layout.addWidget(self._card)
-        self._restore()
+        self._fill()
 
     def use(self, path: str | Path | None) -> bool:
         """Choose a model file, None for the bundled one; tell whether it could be used."""
@@ -68,17 +68,19 @@ class ModelPicker(QWidget):
         self.changed.emit()
         return True
 
-    def _restore(self) -> None:
-        wanted = recall("model") or preference("default_model", None)
-        if not wanted or not Path(str(wanted)).is_file() or not self.use(str(wanted)):
-            self._fill()
+    def restore(self) -> None:
+        """Choose the model of the preferences, else the one that was chosen last if it is still there."""
+        if wanted := preference("default_model", None):
+            self.use(str(wanted))
+        elif (last := recall("model")) and Path(str(last)).is_file():
+            self.use(str(last))
 
     def _fill(self) -> None:
         self._list.clear()
         self._list.addItem(BUNDLED, None)
         for path in recent_models():
             self._list.addItem(path.name if path.stem != "model" else f"{path.parent.name}/{path.name}", str(path))
-            self._list.setItemData(self._list.count() - 1, str(path), 3)  # its tooltip
+            self._list.setItemData(self._list.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
         self._list.addItem(OTHER, OTHER)
         self._list.setCurrentIndex(max(0, self._list.findData(None if self.path is None else str(self.path))))
         self._card.setText(card_text(self.model))

@@ -306,6 +306,7 @@ class SegmentWidget(QWidget):
         remember("segment", self.form.values())
 
     def _restore(self) -> None:
+        self.form.picker.restore()
         self.form.set_threshold(self.form.picker.model.info.threshold)
         self.form.set_values(recall("segment", {}))
 

@@ -164,11 +164,10 @@ def test_labels_without_table_or_pixel_size(plugin: PluginManager, tmp_path: Pat
 
 
 def test_preferences_have_defaults_that_mean_automatic(plugin: PluginManager) -> None:
-    general = plugin.get_manifest("napari-blunet").contributions.configurations["general"].properties
-    assert {name: value.default for name, value in general.items()} == {
-        "default_model": "", "threads": 0, "tile": 1024, "run_folder": "",
-    }  # fmt: skip
     from blunet.packed.model import TILE
 
-    assert general["tile"].default == TILE
+    general = plugin.get_manifest("napari-blunet").contributions.configurations["general"].properties
+    assert {name: value.default for name, value in general.items()} == {
+        "default_model": "", "threads": 0, "tile": TILE, "run_folder": "",
+    }  # fmt: skip
     assert all(value.description for value in general.values())

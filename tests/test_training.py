@@ -25,7 +25,7 @@ PERCENTILES = Normalisation("percentile", 0.5, 99.5, 50.0)
 
 @pytest.fixture(scope="module")
 def fields():
-    return simulated_fields(6, PERCENTILES, object_diameter=24.0, seed=3, size=128)
+    return list(simulated_fields(6, PERCENTILES, object_diameter=24.0, seed=3, size=128))
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +130,49 @@ def test_a_loss_that_is_not_finite_stops_with_advice(fields, crops, tmp_path):
     assert states.best.read_bytes() == kept
 
 
+def test_weights_that_are_no_number_after_the_last_batch_are_not_saved(fields, crops, tmp_path):
+    states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
+    network = build_network(NETWORK, seed=1)
+    run(network, crops, fields, StepSettings(2, 1, 1e-3), states, lambda: states.last.exists())
+    kept = states.last.read_bytes()
+    task = segmentation_task(network, fields[4:], NETWORK.multiple, StepSettings(2, 1, 1e-3))
+
+    def spoilt():
+        network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])
+        return validate(network, fields[4:], NETWORK.multiple)
+
+    step = StepSettings(2, 1, 1e-3)
+    with pytest.raises(InputError, match=r"in epoch 2; .* lower 'student\.learning_rate' \(0\.001\)"):
+        list(train("student", replace(task, validate=spoilt), crops, step, states))
+    assert states.last.read_bytes() == kept
+
+
+def test_a_step_whose_best_weights_are_gone_does_not_take_others(fields, crops, tmp_path):
+    states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
+    run(build_network(NETWORK, seed=1), crops, fields, StepSettings(1, 3, 1e-3), states)
+    states.best.unlink()
+    with pytest.raises(InputError, match=r"best\.npz' is gone; put it back, or delete '.*last\.npz'"):
+        run(build_network(NETWORK, seed=1), crops, fields, StepSettings(1, 3, 1e-3), states)
+    states.last.unlink()
+    assert isinstance(
+        run(build_network(NETWORK, seed=1), crops, fields, StepSettings(1, 3, 1e-3), states)[-1], StepDone
+    )
+
+
 def test_a_checkpoint_cut_in_half_is_named(fields, crops, tmp_path):
     states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     step = StepSettings(1, 3, 1e-3)
     run(build_network(NETWORK, seed=1), crops, fields, step, states)
-    states.last.write_bytes(states.last.read_bytes()[:5000])
-    with pytest.raises(InputError, match=r"last\.npz"):
-        run(build_network(NETWORK, seed=1), crops, fields, step, states)
+    more = replace(step, epochs=2)
+    for cut in (states.best, states.last):
+        whole = cut.read_bytes()
+        for broken in (whole[:5000], whole[:5000] + b"damaged!" + whole[5008:]):
+            cut.write_bytes(broken)
+            network = build_network(NETWORK, seed=1)
+            task = segmentation_task(network, fields[4:], NETWORK.multiple, more)
+            with pytest.raises(InputError, match=rf"'.*{cut.name}' cannot be read: .*; delete the step's \.npz files"):
+                next(train("student", task, crops, more, states))  # before anything is trained
+        cut.write_bytes(whole)
 
 
 def test_learning_rate_is_constant_then_falls():

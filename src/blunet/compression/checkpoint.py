@@ -114,6 +114,6 @@ def _progress(held: Mapping[str, Any]) -> Progress:
 
 def _unreadable(path: Path) -> InputError:
     return InputError(
-        f"The checkpoint '{path}' cannot be read: it is cut short or of another network; "
-        "delete it to start this step again."
+        f"The checkpoint '{path}' cannot be read: it is damaged or of another network; "
+        "delete the step's .npz files to start the step again."
     )

@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from blunet.compression.checkpoint import Progress, load_state, save_state
+from blunet.compression.checkpoint import Progress, load_state, read_progress, save_state
 from blunet.compression.events import BatchDone, EpochDone, Event, RunStopped, StepDone, StepStarted
 from blunet.compression.samples import Batch, Crops, Field
 from blunet.compression.settings import StepSettings
@@ -141,14 +141,14 @@ def train(
     Raises
     ------
     InputError
-        If the loss is no longer finite, or a state cannot be written or read.
+        If loss or weights are no longer finite, or a state cannot be written or read.
     """
     model, optimizer = task.model, keras.optimizers.Adam(settings.learning_rate)
     model.compile(optimizer=optimizer, loss=task.loss, jit_compile=False)
     optimizer.build(model.trainable_variables)
     progress, best = Progress(), None
     if states is not None and states.last.exists():
-        progress = load_state(states.last, model, optimizer)
+        progress = _resumed(states, model, optimizer)
     yield StepStarted(name, min(progress.epoch + 1, settings.epochs), settings.epochs, settings.batches)
     while progress.epoch < settings.epochs:
         began, before = time.monotonic(), progress.seconds
@@ -157,12 +157,16 @@ def train(
             if isinstance(event, RunStopped) or time.monotonic() - began > SAVE_SECONDS:
                 progress.seconds, before = before + time.monotonic() - began, before + time.monotonic() - began
                 began = time.monotonic()
+                if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+                    raise _diverged(name, "weights", settings, progress)
                 if states is not None:
                     save_state(states.last, model, optimizer, progress)
             yield event
             if isinstance(event, RunStopped):
                 return
         measured = task.validate()
+        if not math.isfinite(measured.loss):
+            raise _diverged(name, "loss", settings, progress)
         is_best = _judge(progress, measured, settings)
         if is_best and states is None:
             best = model.get_weights()
@@ -185,11 +189,23 @@ def train(
             seconds=time.monotonic() - began,
             preview=_write_preview(states, measured.mask),
         )
-    if states is not None and states.best.exists():
+    if states is not None and progress.best_epoch:
         load_state(states.best, model, None)
     elif best is not None:
         model.set_weights(best)
     yield StepDone(name, progress.best_epoch, float(progress.best_loss or 0.0), progress.best_iou, progress.seconds)
+
+
+def _resumed(states: States, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Progress:
+    """Load the last state; that the best weights are lost is said now and not after the epochs that are left."""
+    if read_progress(states.last).best_epoch:
+        if not states.best.exists():
+            raise InputError(
+                f"The checkpoint '{states.best}' is gone; put it back, or delete '{states.last}' to start the step "
+                "again."
+            )
+        load_state(states.best, model, None)
+    return load_state(states.last, model, optimizer)
 
 
 def _epoch(
@@ -210,10 +226,7 @@ def _epoch(
         result = task.model.train_on_batch(batch.images, task.targets(batch), sample_weight=batch.weights)
         loss = float(np.ravel(result)[0])
         if not math.isfinite(loss):
-            raise InputError(
-                f"The loss of step '{name}' became {loss} in epoch {progress.epoch + 1}: lower its learning_rate "
-                f"({settings.learning_rate:g}) in the settings; the last good checkpoint is kept."
-            )
+            raise _diverged(name, "loss", settings, progress)
         progress.losses.append(loss)
         progress.batch += 1
         now = time.monotonic()
@@ -222,10 +235,17 @@ def _epoch(
             yield BatchDone(name, progress.epoch + 1, settings.epochs, progress.batch, settings.batches, loss)
 
 
+def _diverged(name: str, what: str, settings: StepSettings, progress: Progress) -> InputError:
+    return InputError(
+        f"The {what} of the step '{name}' became infinite or no number in epoch {progress.epoch + 1}; the last good "
+        f"checkpoint is kept: lower '{name}.learning_rate' ({settings.learning_rate:g}) in the settings and resume."
+    )
+
+
 def _judge(progress: Progress, measured: Validation, settings: StepSettings) -> bool:
     """Note the epoch's figures if they are the best so far."""
     score = -measured.loss if settings.monitor == "val_loss" or measured.iou is None else measured.iou
-    if progress.epoch < settings.ignored_epochs or not math.isfinite(score):
+    if progress.epoch < settings.ignored_epochs:
         return False
     if progress.best_score is not None and score <= progress.best_score:
         return False

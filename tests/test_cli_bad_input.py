@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     holes[3, 4] = np.nan
     tifffile.imwrite("nan.tif", holes)
     tifffile.imwrite("five.tif", np.zeros((2, 3, 4, 20, 30), np.uint8), metadata={"axes": "TZCYX"})
-    frames = np.stack([holes * 0, holes])
+    frames = np.stack([np.nan_to_num(holes), holes])
     tifffile.imwrite("nanstack.tif", frames, imagej=True, metadata={"axes": "TYX"})
     return tmp_path
 
@@ -64,7 +64,7 @@ BAD_IMAGES = [
     ("cut.tif", ["cut.tif"]),
     ("nan.tif", ["nan.tif", "1 NaN"]),
     ("five.tif", ["five.tif", "(2, 3, 4, 20, 30)"]),
-    ("nanstack.tif", ["nanstack.tif", "1 NaN"]),
+    ("nanstack.tif", ["nanstack.tif", "frame 2 of 2: ", "1 NaN"]),
 ]
 
 
@@ -117,6 +117,40 @@ def test_a_word_that_is_no_choice_is_a_usage_error():
     assert result.exit_code == 2
     assert "'cells'" in result.stderr
     assert "watershed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["segment", "good.tif", "--out", ""],
+        ["segment", "good.tif", "--out", "out", "--model", " "],
+        ["evaluate", "model.blunet", "--data", ""],
+        ["import-weights", "w.h5", "--network", "unet", "--out", ""],
+        ["compress", "--data", "data", "--out", ""],
+        ["compress", "--data", "data", "--out", "run", "--teacher", ""],
+        ["demo", "--out", ""],
+        ["info", ""],
+    ],
+)
+def test_an_empty_name_is_not_taken_for_the_current_folder(arguments, folder):
+    before = sorted(folder.iterdir())
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the name is empty; give one." in result.stderr
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["segment", "nowhere.tif", "--out", "out", "--model", "model.blunet"],
+        ["info", "text.tif"],
+        ["evaluate", "model.blunet", "--data", "empty"],
+        ["benchmark", "--size", "-3"],
+    ],
+)
+def test_an_error_leaves_stdout_empty_for_who_reads_json(arguments):
+    refused(run(*arguments, "--json"))
 
 
 def test_two_inputs_with_one_output_stop_before_any_work(folder):
@@ -219,6 +253,14 @@ def test_no_data_folder_and_an_empty_one():
     refused(evaluate(), "data")
     Path("data").mkdir()
     refused(evaluate(), "no images and masks")
+
+
+def test_an_image_that_is_not_finite_is_refused_before_the_first_is_scored():
+    pair("a", squares(), squares())
+    holes = squares().astype(np.float32)
+    holes[3, 4] = np.nan
+    pair("b", holes, squares())
+    refused(evaluate(), "b.tif", "1 NaN")
 
 
 def test_a_stack_cannot_be_scored():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from blunet.cli.console import BAD_INPUT, INTERRUPTED, ends_well, fail, note, say
+from blunet.cli.console import BAD_INPUT, INTERRUPTED, ends_well, fail, given_path, note, say
 
 if TYPE_CHECKING:
     from blunet.compression.events import RunDone, RunStopped
@@ -26,7 +26,7 @@ COLUMNS = (
     ("F1", "f1", ".4f"),
     ("AP50", "ap50", ".4f"),
     ("parameters", "parameters", ",d"),
-    ("MiB", "size_mib", ".2f"),
+    ("MiB", "size_mib", ".3f"),
     ("s per image", "seconds", ".3f"),
 )
 
@@ -35,11 +35,16 @@ COLUMNS = (
 def compress(
     data: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Folder with 'images' and 'masks', or 'x.tif' beside 'x_mask.tif'."),
+        typer.Option(
+            parser=given_path, metavar="DIR", help="Folder with 'images' and 'masks', or 'x.tif' beside 'x_mask.tif'."
+        ),
     ],
-    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run: checkpoints, report, model.")],
+    out: Annotated[
+        Path, typer.Option(parser=given_path, metavar="RUN", help="Folder of the run: checkpoints, report, model.")
+    ],
     settings: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML file of settings that differ from the preset's.")
+        Path | None,
+        typer.Option(parser=given_path, metavar="FILE", help="TOML file of settings that differ from the preset's."),
     ] = None,
     preset: Annotated[
         Literal["study", "quick"] | None,
@@ -54,13 +59,15 @@ def compress(
         ),
     ] = None,
     test: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Images and masks that are only scored, apart.")
+        Path | None,
+        typer.Option(parser=given_path, metavar="DIR", help="Images and masks that are only scored, apart."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in RUN stood.")] = False,
 ) -> None:
     """Compress a U-Net of your own into a BLU-Net, in three phases.
 
-    Ctrl-C stops at the next batch and saves; with --resume the run goes on there. A second Ctrl-C stops at once.
+    Ctrl-C, or a termination, stops at the next batch and saves; with --resume the run goes on there. A second one stops
+    at once.
     """
     from blunet.cli.steps import Steps
     from blunet.compression.events import RunDone, RunFailed, RunStopped
@@ -70,7 +77,10 @@ def compress(
     from blunet.jobs.events import Cancelled, CancelToken
 
     chosen = _settings(out, settings, preset, resume=resume)
-    taught_by = teacher or (_earlier_teacher(out) if resume else None) or "simulated"
+    if teacher is None:
+        taught_by = (_earlier_teacher(out) if resume else None) or "simulated"
+    else:
+        taught_by = str(given_path(teacher))
     request = Request(str(data), str(out), chosen, taught_by, None if test is None else str(test), resume)
     token = CancelToken()
     again = _command(
@@ -127,27 +137,33 @@ def _earlier_teacher(out: Path) -> str | None:
 
 @contextmanager
 def _cancelling(token: CancelToken) -> Iterator[None]:
-    """Have the first Ctrl-C cancel, and the second end at once."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+    """Have the first Ctrl-C cancel, and the second end at once; a termination is taken for a Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
 
     def cancel(*_: object) -> None:
         token.cancel()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in heard:
+            signal.signal(number, signal.default_int_handler)
 
-    signal.signal(signal.SIGINT, cancel)
+    for number in heard:
+        signal.signal(number, cancel)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 def place(event: RunStopped) -> str:
     """Say where a run was stopped."""
     if event.step == "report":
         return " while the stages were scored; all steps are done"
+    if event.epoch == 0:
+        return f" before the step '{event.step}'"
     return f" in the step '{event.step}', epoch {event.epoch}, batch {event.batch}"
 
 

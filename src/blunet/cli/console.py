@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import typer
@@ -94,6 +95,13 @@ def _warnings_as_notes() -> Iterator[None]:
         warnings.filterwarnings("always", category=UserWarning, module="blunet")
         warnings.showwarning = lambda message, *_, **__: warn(str(message))
         yield
+
+
+def given_path(text: str | Path) -> Path:
+    """Take a path from the command line; an empty one, which Python takes for the current folder, is refused."""
+    if not str(text).strip():
+        raise typer.BadParameter("the name is empty; give one.")
+    return Path(text)
 
 
 def use_threads(count: int | None) -> None:

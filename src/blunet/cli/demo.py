@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from blunet.cli.console import ends_well, say
+from blunet.cli.console import ends_well, given_path, say
 from blunet.cli.progress import Bar
 
 
 @ends_well
 def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results; made if needed.")] = Path("demo"),
+    out: Annotated[
+        Path, typer.Option(parser=given_path, metavar="DIR", help="Folder for the results; made if needed.")
+    ] = Path("demo"),
 ) -> None:
     """Segment the bundled sample image and draw the outlines."""
     from blunet.jobs import demo as job

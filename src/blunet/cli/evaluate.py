@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blunet.cli.console import ends_well, print_json, say, warn
+from blunet.cli.console import ends_well, given_path, print_json, say, warn
 from blunet.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 @ends_well
 def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .blunet or .keras file.")],
+    model: Annotated[Path, typer.Argument(parser=given_path, metavar="MODEL", help="A .blunet or .keras file.")],
     data: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Folder with 'images' and 'masks', or 'x.tif' beside 'x_mask.tif'."),
+        typer.Option(
+            parser=given_path, metavar="DIR", help="Folder with 'images' and 'masks', or 'x.tif' beside 'x_mask.tif'."
+        ),
     ],
     threshold: Annotated[
         float | None,

@@ -7,16 +7,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from blunet.cli.console import ends_well, say
+from blunet.cli.console import ends_well, given_path, say
 
 
 @ends_well
 def import_weights(
-    file: Annotated[Path, typer.Argument(metavar="FILE.h5", help="A published checkpoint (HDF5).")],
+    file: Annotated[Path, typer.Argument(parser=given_path, metavar="FILE.h5", help="A published checkpoint (HDF5).")],
     network: Annotated[
         Literal["unet", "lightweight", "blunet"], typer.Option(help="The network that the checkpoint holds.")
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="A .blunet file for a blunet, else a .keras file.")],
+    out: Annotated[
+        Path, typer.Option(parser=given_path, metavar="FILE", help="A .blunet file for a blunet, else a .keras file.")
+    ],
 ) -> None:
     """Turn a published checkpoint into a model file."""
     from blunet.jobs import import_weights as job

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blunet.cli.console import ends_well, print_json, say
+from blunet.cli.console import ends_well, given_path, print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ NAMES = {"unet": "U-Net", "lightweight": "Lightweight U-Net", "blunet": "BLU-Net
 
 @ends_well
 def info(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .blunet or .keras file.")],
+    model: Annotated[Path, typer.Argument(parser=given_path, metavar="MODEL", help="A .blunet or .keras file.")],
     program: Annotated[
         bool, typer.Option("--program", help="Also time every operation of a packed network, at 512 x 512.")
     ] = False,

@@ -47,6 +47,7 @@ class Bar:
             self._ended = True
             if self._progress is not None:
                 self._progress.stop()
+                self._progress = None
 
     def update(self, done: float, total: float | None = None, title: str | None = None) -> None:
         """Tell how many steps are done, and if they have changed, how many there are and of what."""

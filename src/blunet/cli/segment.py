@@ -13,6 +13,7 @@ from blunet.cli.console import (
     SOME_SKIPPED,
     ends_well,
     fail,
+    given_path,
     note,
     print_json,
     say,
@@ -34,9 +35,12 @@ def segment(
         list[str],
         typer.Argument(metavar="IMAGE", help="Files, folders (their images) or patterns such as 'plate/*.tif'."),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results; made if needed.")],
+    out: Annotated[
+        Path, typer.Option(parser=given_path, metavar="DIR", help="Folder for the results; made if needed.")
+    ],
     model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A model file; without it, the bundled model.")
+        Path | None,
+        typer.Option(parser=given_path, metavar="FILE", help="A model file; without it, the bundled model."),
     ] = None,
     threshold: Annotated[
         float | None,

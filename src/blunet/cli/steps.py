@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from blunet.cli.console import note, warn
+from blunet.cli.progress import Bar
 from blunet.compression.events import BatchDone, EpochDone, Event, Note, RunStarted, StepDone, StepStarted
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ TITLES = {
 class Steps:
     """Shows the events of a compression; use it in a `with` statement.
 
-    In a terminal: bars for the run, the epochs of the step and the batches of the epoch, and a line for every finished
-    step. Elsewhere, such as in a log file: a line for every epoch.
+    In a terminal: a bar until the first step begins, then bars for the run, the epochs of the step and the batches of
+    the epoch, and a line for every finished step. Elsewhere, such as in a log file: a line for every epoch.
     """
 
     def __init__(self) -> None:
@@ -35,11 +36,14 @@ class Steps:
         self._step = ""
         self._best = ""
         self._bars = _Bars() if sys.stderr.isatty() else None
+        self._waiting = Bar("Preparing")
 
     def __enter__(self) -> Steps:
+        self._waiting.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._waiting.__exit__()
         if self._bars is not None:
             self._bars.stop()
 
@@ -52,6 +56,7 @@ class Steps:
             case Note(text, warning):
                 self._line(text, warning=warning)
             case StepStarted():
+                self._waiting.__exit__()
                 self._step, self._best = event.step, ""
                 self._line(_step_line(event, self._number(event.step), len(self._steps)))
                 self._move(event, event.epoch - 1, 0.0, event.batches, None)
@@ -70,11 +75,8 @@ class Steps:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Take the bars away while lines are printed."""
-        if self._bars is None:
+        with self._waiting.paused(), nullcontext() if self._bars is None else self._bars.paused():
             yield
-        else:
-            with self._bars.paused():
-                yield
 
     def _line(self, text: str, *, warning: bool = False) -> None:
         with self.paused():

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import time
 from dataclasses import asdict, replace
 from xml.etree import ElementTree
 
@@ -16,11 +17,21 @@ import pytest
 import tifffile
 from PIL import Image
 
-from blunet.architecture import NetworkSettings
+from blunet.architecture import NetworkSettings, ResidualLevels
 from blunet.compression import estimate
 from blunet.compression import report as scoring
 from blunet.compression.checkpoint import read_progress
-from blunet.compression.events import BatchDone, EpochDone, Note, RunDone, RunStarted, RunStopped, StepDone, read_events
+from blunet.compression.events import (
+    BatchDone,
+    EpochDone,
+    Note,
+    RunDone,
+    RunStarted,
+    RunStopped,
+    StepDone,
+    StepStarted,
+    read_events,
+)
 from blunet.compression.pictures import FOUND, MADE_UP, MISSED, NOTHING, SIDE, picture_of
 from blunet.compression.pipeline import compress
 from blunet.compression.request import Request, request_from_json
@@ -35,6 +46,7 @@ from blunet.compression.settings import (
 from blunet.compression.time_left import TimeLeft
 from blunet.errors import InputError
 from blunet.evaluation.evaluate import evaluate
+from blunet.images.augment_settings import AugmentSettings
 from blunet.images.normalise import Normalisation
 from blunet.images.pairs import find_pairs
 from blunet.images.simulate import DicSettings, simulate_dic
@@ -264,9 +276,113 @@ def test_stopped_in_each_phase_and_resumed_it_ends_with_the_same_weights(data, f
     second = list(compress(request(data, run, resume=True)))
     assert second[0].resumed
     assert isinstance(second[-1], RunDone)
+    assert not [e for e in second if isinstance(e, Note) and "Simulating" in e.text]  # pretraining is over
+    done = {e.step: e.seconds for e in [*first, *second] if isinstance(e, StepDone)}
+    report = json.loads((run / "report.json").read_text())
+    assert report["seconds"] == pytest.approx(sum(done[s] for s in STEPS))
     whole, again = (load_keras(r / "checkpoints" / "binarise.keras").network for r in (finished[0], run))
     for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def only(*steps, **more):
+    """Tiny settings of which only these steps run."""
+    return replace(TINY, **{s: replace(TINY.step(s), run=s in steps) for s in STEPS}, **more)
+
+
+@pytest.mark.parametrize("start", ["published", "least_squares"])
+def test_an_output_layer_that_begins_afresh_is_the_same_in_a_resumed_run(data, start, tmp_path):
+    settings = only("hint_encoder", "binarise", start=start)
+    whole = list(compress(request(data, tmp_path / "whole", settings, teacher="scratch")))
+    assert isinstance(whole[-1], RunDone)
+    first = []
+
+    def reached():
+        return isinstance(first[-1], StepDone)
+
+    for event in compress(request(data, tmp_path / "run", settings, teacher="scratch"), reached):
+        first.append(event)
+    assert first[-1] == RunStopped("binarise", 0, 0)
+    list(compress(request(data, tmp_path / "run", settings, teacher="scratch", resume=True)))
+    made = (load_keras(tmp_path / r / "checkpoints" / "binarise.keras").network for r in ("whole", "run"))
+    for a, b in zip(*(network.get_weights() for network in made), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_a_run_is_stopped_between_two_simulated_images(data, tmp_path):
+    events = []
+    asked = []
+
+    def cancelled():
+        asked.append(1)
+        return isinstance(events[-1], Note) and events[-1].text == "Simulating 2000 images." and len(asked) > 3
+
+    began = time.monotonic()
+    for event in compress(request(data, tmp_path / "run", replace(TINY, pretraining_fields=2000)), cancelled):
+        events.append(event)
+    assert events[-1] == RunStopped("pretrain", 0, 0)
+    assert time.monotonic() - began < 60
+
+
+def test_the_penalty_of_the_last_step_is_not_in_the_hints(data, tmp_path):
+    losses = []
+    for l2 in (0.0, 0.1):
+        settings = only("hint_encoder", "retrain")
+        settings = replace(settings, retrain=replace(settings.retrain, l2=l2))
+        run = tmp_path / str(l2)
+        events = list(compress(request(data, run, settings, teacher="scratch")))
+        losses.append({e.step: e.loss for e in events if isinstance(e, EpochDone) and e.epoch == 1})
+    assert losses[0]["hint_encoder"] == pytest.approx(losses[1]["hint_encoder"])
+    assert losses[1]["retrain"] > losses[0]["retrain"] + 0.1
+
+
+def stopped_in(step, data, run):
+    """Run as far as the first epoch of a step."""
+    events = []
+    for event in compress(request(data, run), lambda: isinstance(events[-1], EpochDone) and events[-1].step == step):
+        events.append(event)
+    assert isinstance(events[-1], RunStopped)
+
+
+def test_an_unfinished_step_goes_on_with_another_learning_rate_and_a_finished_one_does_not(data, tmp_path):
+    run = tmp_path / "run"
+    stopped_in("transfer", data, run)
+    lower = replace(TINY, transfer=replace(STEP, learning_rate=1e-4))
+    going = compress(request(data, run, lower, resume=True))
+    assert next(e for e in going if isinstance(e, EpochDone)).learning_rate < 1e-4
+    going.close()
+    other = replace(TINY, pretrain=replace(STEP, learning_rate=1e-4))
+    with pytest.raises(InputError, match=r"'pretrain\.learning_rate' was 0\.002; give the same"):
+        next(compress(request(data, run, other, resume=True)))
+
+
+def test_what_a_killed_run_had_begun_to_write_is_removed(data, tmp_path):
+    run = tmp_path / "run"
+    stopped_in("pretrain", data, run)
+    torn = [run / ".report.123.json", run / "checkpoints" / ".pretrain-last.123.npz", run / "preview" / ".x.12.png"]
+    for path in torn:
+        path.write_bytes(b"half")
+    (run / ".notes").write_text("not ours")
+    going = compress(request(data, run, resume=True))
+    next(going)
+    going.close()
+    assert not [path for path in torn if path.exists()]
+    assert (run / ".notes").exists()
+
+
+def test_a_damaged_result_of_a_step_is_named_and_made_again_once_it_is_deleted(data, finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0], run)
+    path = run / "checkpoints" / "hint_encoder.keras"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 8] = b"damaged!"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"the step 'hint_encoder', .*hint_encoder\.keras', cannot be read; delete it"):
+        list(compress(request(data, run, resume=True)))
+    path.unlink()
+    again = list(compress(request(data, run, resume=True)))
+    assert isinstance(again[-1], RunDone)
+    assert [e.step for e in again if isinstance(e, StepDone)] == ["hint_encoder"]
 
 
 def test_a_finished_run_goes_on_with_more_epochs(data, tmp_path):
@@ -318,6 +434,8 @@ def test_a_teacher_from_a_file_brings_its_normalisation(data, tmp_path):
     settings = replace(TINY, **steps)
     events = list(compress(request(data, tmp_path / "run", settings, teacher=str(tmp_path / "teacher.keras"))))
     assert [e.step for e in events if isinstance(e, StepDone)] == ["transfer"]
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert [m["name"] for m in report["models"]] == ["U-Net before transfer", "U-Net", "BLU-Net"]
     assert load_model(tmp_path / "run" / "model.blunet").info.normalisation == info.normalisation
 
 
@@ -331,6 +449,36 @@ def test_presets_survive_a_file(tmp_path):
     assert changed.binarise.batches == preset("quick").binarise.batches
 
 
+def test_the_study_is_the_published_recipe():
+    study = preset("study")
+    recipe = {
+        "transfer": (1e-4, 512, "val_loss", 1e-7),
+        "hint_encoder": (1e-3, 256, "val_loss", 0.0),
+        "hint_decoder": (1e-3, 256, "val_loss", 0.0),
+        "retrain": (1e-3, 512, "val_iou", 0.0),
+        "binarise": (1e-3, 256, "val_iou", 0.0),
+    }
+    for name, wanted in recipe.items():
+        step = study.step(name)
+        assert (step.learning_rate, step.crop, step.monitor, step.l2) == wanted
+        assert (step.epochs, step.batch, step.decay, step.loss) == (400, 1, 0.95, "bce")
+        assert (step.ignored_epochs, step.border_weights, step.run) == (0, False, True)
+    assert (study.levels, study.base_filters, study.folds, study.start) == (5, 64, 5, "published")
+    assert study.residual_levels == ResidualLevels(3, 3, 3, 3)
+    assert (study.normalisation, study.augmentation) == (Normalisation("range"), AugmentSettings.study())
+
+
+def test_the_ablations_of_the_study_are_settings_that_the_docs_give(root, tmp_path):
+    found = {}
+    for block in re.findall(r"```toml\n(# .*? from scratch.*?)```", (root / "docs" / "compress.md").read_text(), re.S):
+        (tmp_path / "s.toml").write_text(block)
+        settings = read_settings(tmp_path / "s.toml", preset("study"))
+        (name,) = settings.steps("scratch")
+        step = settings.step(name)
+        found[name] = (step.crop, step.learning_rate, step.l2, step.monitor, step.ignored_epochs)
+    assert found == {"binarise": (256, 1e-4, 0.0, "val_iou", 40), "retrain": (512, 1e-3, 1e-7, "val_loss", 40)}
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -339,6 +487,8 @@ def test_presets_survive_a_file(tmp_path):
         ({"transfer": {"epochs": 0}}, "'epochs' is 0"),
         ({"retrain": {"crop": 33}}, "multiples of 2"),
         ({"binarise": {"learning_rate": -1.0}}, "learning_rate"),
+        ({"binarise": {"learning_rate": float("nan")}}, "learning_rate"),
+        ({"binarise": {"l2": 1e-7}}, r"'binarise\.l2' is 1e-07; only pretrain, transfer, retrain"),
         ({"augmentation": {"zoom": 0.1}}, "zoom"),
     ],
 )
@@ -417,25 +567,73 @@ def test_a_test_folder_that_cannot_be_scored_is_refused_before_anything_is_train
     assert not (tmp_path / "run").exists()
 
 
+def test_a_test_image_that_is_not_finite_is_refused_and_one_that_is_trained_on_is_named(data, tmp_path):
+    test = tmp_path / "test"
+    shutil.copytree(data, test)
+    image = tifffile.imread(test / "f1.tif").astype(np.float32)
+    tifffile.imwrite(test / "f1.tif", image)
+    asked = request(data, tmp_path / "run", test=str(test))
+    going = compress(asked)
+    warnings = [next(going) for _ in range(8)][1:]
+    going.close()
+    said = [e.text for e in warnings if isinstance(e, Note) and e.warning and "Test: " in e.text]
+    assert len(said) == 1
+    assert "3 images that the run also learns from or chooses by: 'f0.tif', 'f2.tif', 'f3.tif'" in said[0]
+    image[3, 3] = np.nan
+    tifffile.imwrite(test / "f1.tif", image)
+    with pytest.raises(InputError, match=r"f1\.tif': The image holds 1 NaN"):
+        next(compress(replace(asked, run=str(tmp_path / "other"))))
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_split_that_leaves_one_side_without_objects_is_refused(data, finished, tmp_path):
+    (name,) = finished[1][0].validation
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    mask = tifffile.imread(folder / f"{name}_mask.tif")
+    tifffile.imwrite(folder / f"{name}_mask.tif", np.zeros_like(mask))
+    with pytest.raises(InputError, match=rf"1 images to choose the best weights by are empty \({name}\); .* 'seed'"):
+        next(compress(request(folder, tmp_path / "run")))
+    for path in folder.glob("*_mask.tif"):
+        tifffile.imwrite(path, np.zeros_like(mask) if name not in path.name else mask)
+    with pytest.raises(InputError, match=r"3 images to train on are empty \(f"):
+        next(compress(request(folder, tmp_path / "run")))
+
+
+def test_the_data_are_described_before_the_first_step(finished):
+    events = finished[1]
+    begun = next(i for i, e in enumerate(events) if isinstance(e, StepStarted))
+    said = [e.text for e in events[:begun] if isinstance(e, Note)]
+    assert said[0].startswith("4 images with masks in ")
+    assert said[1] == "Images: 80 x 96 pixels (Y x X); uint16"
+    assert re.fullmatch(r"Objects: \d+, from \d+ to \d+ in an image; typical diameter [\d.]+ px", said[2])
+    assert said[3].startswith("Foreground: ")
+
+
 def test_a_run_folder_in_use_is_left_alone(data, tmp_path):
     run = tmp_path / "run"
     first = compress(request(data, run))
     next(first)
-    with pytest.raises(InputError, match="in use"):
-        next(compress(request(data, run, resume=True)))
+    for resume in (False, True):
+        with pytest.raises(InputError, match="in use"):
+            next(compress(request(data, run, resume=resume)))
     first.close()
     assert not (run / "lock").exists()
 
 
-@pytest.mark.parametrize("kind", ["blunet", "filters", "missing"])
+@pytest.mark.parametrize("kind", ["lightweight", "filters", "missing", "packed"])
 def test_a_teacher_that_cannot_teach(kind, data, legacy, tmp_path):
     path = tmp_path / "teacher.keras"
-    if kind == "blunet":
+    if kind == "lightweight":
         settings, says = NetworkSettings("lightweight", 2, 4), "'lightweight' network"
     else:
         settings, says = NetworkSettings("unet", 2, 8), "base_filters = 8"
-    if kind == "missing":
-        says = "no file"
+    if kind == "packed":
+        path = path.with_suffix(".blunet")
+        path.write_bytes(b"")
+        says = "is a '.blunet' file"
+    elif kind == "missing":
+        says = r"is no file; give a \.keras or published \.h5 file"
     else:
         KerasModel(build_network(settings), settings, ModelInfo()).save(path)
     with pytest.raises(InputError, match=says):

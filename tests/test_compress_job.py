@@ -32,9 +32,10 @@ from blunet.compression.events import (
     RunFailed,
     RunStarted,
     RunStopped,
+    StepStarted,
 )
 from blunet.compression.request import Request
-from blunet.compression.settings import STEPS, CompressionSettings, StepSettings, preset
+from blunet.compression.settings import STEPS, CompressionSettings, StepSettings, preset, read_settings
 from blunet.images.normalise import Normalisation
 from blunet.images.simulate import DicSettings, simulate_dic
 from blunet.jobs import compress as job
@@ -254,8 +255,8 @@ def test_the_command_shows_epochs_the_table_and_the_model(command):
     caption, *lines = result.stdout.splitlines()
     assert caption == "Mean of 2 test images:"
     assert lines[0].split() == ["IoU", "F1", "AP50", "parameters", "MiB", "s", "per", "image"]
-    assert lines[1].split() == ["teacher", "before", "0.5000", "0.6000", "0.2500", "31,030,593", "118.37", "1.500"]
-    assert lines[2].split() == ["BLU-Net", "0.8750", "0.9000", "0.7500", "11,787,396", "1.43", "0.250"]
+    assert lines[1].split() == ["teacher", "before", "0.5000", "0.6000", "0.2500", "31,030,593", "118.372", "1.500"]
+    assert lines[2].split() == ["BLU-Net", "0.8750", "0.9000", "0.7500", "11,787,396", "1.431", "0.250"]
     assert f"blunet segment IMAGE --model {Path('run', 'model.blunet')} --out DIR" in lines[-1]
 
 
@@ -307,14 +308,16 @@ def test_resuming_takes_the_settings_and_the_teacher_of_the_run(command, tmp_pat
 
 
 @posix
-@pytest.mark.parametrize("act", ["trains", "hangs"])
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, act):
+@pytest.mark.parametrize(
+    ("act", "number"), [("trains", signal.SIGINT), ("hangs", signal.SIGINT), ("trains", signal.SIGTERM)]
+)
+def test_ctrl_c_and_a_termination_save_and_say_how_to_go_on(tmp_path, act, number):
     arguments = ["compress", "--data", "my data", "--out", "run", "--teacher", act]
     command = [sys.executable, "-c", COMMAND, *arguments]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         wait_until(lambda: process.stderr.readline().startswith("Step 1 of 2"))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         if act == "hangs":  # a second one does not wait for the batch
             wait_until(lambda: process.stderr.readline().startswith("Stopping"))
             process.send_signal(signal.SIGINT)
@@ -453,9 +456,24 @@ def fills(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         (folder / "ballast").unlink()
 
 
+@posix
+@pytest.mark.timeout(600)
+def test_a_run_for_whose_beginning_the_disk_has_no_room_can_be_begun_once_it_has(tiny, tmp_path):
+    with small_disk(tmp_path, 4):
+        room = os.statvfs(tmp_path)
+        (tmp_path / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 8 * 1024))
+        result = CliRunner().invoke(app, arguments(tiny, tmp_path / "run"))
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "make room, then resume the run." in result.stderr.splitlines()[-1]
+        (tmp_path / "ballast").unlink()
+        request = Request(str(tiny / "data"), str(tmp_path / "run"), read_settings(tiny / "tiny.toml"), resume=True)
+        assert any(isinstance(event, StepStarted) for event in job.compress(request))
+
+
 def test_it_is_said_where_a_run_was_stopped():
     assert place(RunStopped("retrain", 2, 7)) == " in the step 'retrain', epoch 2, batch 7"
-    assert place(RunStopped("report", 1, 0)) == " while the stages were scored; all steps are done"
+    assert place(RunStopped("retrain", 0, 0)) == " before the step 'retrain'"
+    assert place(RunStopped("report", 0, 0)) == " while the stages were scored; all steps are done"
 
 
 @posix

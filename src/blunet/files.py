@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,19 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: str | Path) -> None:
+    """Remove the files in a folder that a killed process had begun to write (see `replacing`).
+
+    Parameters
+    ----------
+    folder : str or Path
+        It exists, and nobody else is writing into it.
+    """
+    for path in Path(folder).iterdir():
+        if re.fullmatch(r"\..+\.\d+\.\w+", path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def output_folder(path: str | Path) -> Path:

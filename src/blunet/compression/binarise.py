@@ -33,6 +33,7 @@ def binarise(
     *,
     coded: bool = False,
     window: float = WINDOW,
+    seed: int | None = None,
 ) -> keras.Model:
     """Build a BLU-Net from a trained lightweight U-Net.
 
@@ -54,6 +55,8 @@ def binarise(
         what the images give, whatever the start.
     window : float
         Signs pass the gradient where what they code lies within ``[-window, window]``.
+    seed : int, optional
+        Of the output layer, which every start but `calibrated` begins afresh; equal seeds give equal weights.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def binarise(
     """
     target = replace(settings, network="blunet", residual_levels=levels, binarize_depthwise=coded)
     if start != "calibrated":
-        model = build_network(target, activation_start="published", weight_start=start, window=window)
+        model = build_network(target, seed=seed, activation_start="published", weight_start=start, window=window)
         weights = _without_output(get_weights(student, settings))
         set_weights(model, target, weights | _weight_gammas(weights, target, start == "published"))
         if coded:

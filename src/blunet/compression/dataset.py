@@ -44,7 +44,11 @@ class DatasetReport:
     warnings: list[str]
 
     def lines(self) -> list[str]:
-        """Return a summary in plain language, a line for each matter, the warnings at the end."""
+        """Return `facts`, and the warnings behind them."""
+        return [*self.facts(), *(f"Warning: {warning}" for warning in self.warnings)]
+
+    def facts(self) -> list[str]:
+        """Return a summary in plain language, a line for each matter."""
         objects = [pair.objects for pair in self.pairs]
         shares = [pair.foreground for pair in self.pairs]
         sizes = [pair.shape[0] * pair.shape[1] for pair in self.pairs]
@@ -55,7 +59,6 @@ class DatasetReport:
             f"Images: {_sizes(self.pairs)}; {', '.join(sorted({pair.dtype for pair in self.pairs}))}",
             f"Objects: {sum(objects)}, from {min(objects)} to {max(objects)} in an image{typical}",
             f"Foreground: {mean:.1%} of the pixels, from {min(shares):.1%} to {max(shares):.1%} in an image",
-            *(f"Warning: {warning}" for warning in self.warnings),
         ]
 
 

@@ -40,6 +40,28 @@ def warnings_about(found: Pairs, pairs: Sequence[PairFacts], crop: int) -> Itera
     yield from _about_copies(pairs)
 
 
+def warnings_about_test(test: Pairs, pairs: Sequence[PairFacts], hashes: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence for what is odd about the test files.
+
+    Parameters
+    ----------
+    test : Pairs
+    pairs : sequence of PairFacts
+        That the run learns from and chooses by.
+    hashes : sequence of str
+        SHA-256 of the test images, in their order.
+    """
+    for sentence in _about_partners(test.unpaired_images, test.unpaired_masks):
+        yield f"Test: {sentence}"
+    known = {pair.image_sha256 for pair in pairs}
+    copies = [pair.image for pair, digest in zip(test.pairs, hashes, strict=True) if digest in known]
+    if copies:
+        yield (
+            f"Test: {_count(copies, 'image')} that the run also learns from or chooses by: {named(copies)}; scores on "
+            "them are too good."
+        )
+
+
 def _about_partners(images: Sequence[Path], masks: Sequence[Path]) -> Iterator[str]:
     if images:
         yield f"{_count(images, 'image')} without a mask of the same stem, not used: {named(images)}."

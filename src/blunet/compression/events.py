@@ -151,7 +151,10 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class RunDone(Event):
-    """All steps are over: `model` is the packed model, `report` the report, both paths."""
+    """All steps are over: `model` is the packed model, `report` the report, both paths.
+
+    `seconds` are those since the run began or was resumed.
+    """
 
     model: str
     report: str
@@ -160,7 +163,16 @@ class RunDone(Event):
 
 @dataclass(frozen=True)
 class RunStopped(Event):
-    """The run was cancelled; its state is saved and `--resume` goes on."""
+    """The run was cancelled; its state is saved and `--resume` goes on.
+
+    Attributes
+    ----------
+    step : str
+        Or "report", while the stages are scored.
+    epoch, batch : int
+        The epoch, counted from 1, and how many of its batches are done; epoch 0: the step had not begun or not yet
+        gone on.
+    """
 
     step: str
     epoch: int

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import pairwise
 from typing import Any
 
-from blunet.compression.events import EpochDone, Event, StepDone
+from blunet.compression.events import EpochDone, Event
 from blunet.compression.examples import Example
 from blunet.compression.pictures import FOUND, MADE_UP, MISSED
 
 WIDTH, HEIGHT, MARGIN = 720, 180, 44
 #: Width of a letter in a figure; a band that is narrower than its name goes without, and tells it under the pointer.
 LETTER = 6.2
+SMALLEST_LOSS = 1e-9
 COLOURS = ("#0072b2", "#e69f00")
 BANDS = ("#f2f5f9", "#ffffff")
 STYLE = """
@@ -39,9 +41,9 @@ def report_page(report: dict[str, Any], events: Iterable[Event], examples: Seque
     Parameters
     ----------
     report : dict
-        As in `report.json`.
+        As in `report.json`; its `seconds` are those of training.
     events : iterable of Event
-        Of the run, for the curves and the time.
+        Of the run, for the curves.
     examples : sequence of Example
         A row of pictures each.
 
@@ -50,25 +52,26 @@ def report_page(report: dict[str, Any], events: Iterable[Event], examples: Seque
     str
         A page that needs no other file.
     """
-    events = list(events)
-    epochs = [e for e in events if isinstance(e, EpochDone)]
-    seconds = {e.step: e.seconds for e in events if isinstance(e, StepDone)}
+    # An epoch that was told before its step was begun again is not shown twice.
+    epochs = list({(e.step, e.epoch): e for e in events if isinstance(e, EpochDone)}.values())
     scored = "test files" if report["test"] else "validation files"
     names = report["test"] or report["validation"]
+    minutes = max(1, round(report["seconds"] / 60))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>BLU-Net compression</title><style>{STYLE}</style></head><body>
 <h1>From a U-Net to BLU-Net</h1>
 <p class="small">{len(report["training"])} images to learn from, {len(report["validation"])} to choose by
-({escape(", ".join(report["validation"]))}); {max(1, round(sum(seconds.values()) / 60))} minutes of training.</p>
+({escape(", ".join(report["validation"]))}); teacher: {escape(report["teacher"])}; {minutes}
+minute{"" if minutes == 1 else "s"} of training.</p>
 <h2>What each stage reaches</h2>
 {_table(report["models"])}
-<p class="small">Means over the {len(names)} {scored}. IoU and F1 of the foreground, AP of the objects at IoU 0.5;
-time per image on this computer. {_sentence(report["losses"])}</p>
+<p class="small">Means over the {len(names)} {scored}. IoU and F1 of the foreground, AP50 of the objects, at IoU 0.5;
+time per image on this computer. {_thresholds(report["models"])} {_sentence(report["losses"])}</p>
 {_pictures(examples)}
 <h2>How it learnt</h2>
 {_curves(epochs, "val_iou", "validation IoU")}
-{_curves(epochs, "loss", "training loss (blue), validation loss (orange)", "val_loss")}
+{_curves(epochs, "loss", "training loss (blue), validation loss (orange), on a logarithmic scale", "val_loss")}
 </body></html>
 """
 
@@ -102,8 +105,15 @@ def _table(models: Sequence[dict[str, Any]]) -> str:
         f"<td>{m['parameters']:,}</td><td>{m['size_mib']:.3f}</td><td>{m['seconds']:.2f}</td></tr>"
         for m in models
     )
-    head = "<tr><th>stage</th><th>IoU</th><th>F1</th><th>AP</th><th>parameters</th><th>MiB</th><th>s / image</th></tr>"
+    head = (
+        "<tr><th>stage</th><th>IoU</th><th>F1</th><th>AP50</th><th>parameters</th><th>MiB</th><th>s / image</th></tr>"
+    )
     return f"<table>{head}{rows}</table>"
+
+
+def _thresholds(models: Sequence[dict[str, Any]]) -> str:
+    chosen = ", ".join(f"{m['threshold']:g} ({escape(m['name'])})" for m in models)
+    return f"Foreground is more probable than a threshold that was chosen on the validation files: {chosen}."
 
 
 def _sentence(losses: Sequence[dict[str, Any]]) -> str:
@@ -112,19 +122,26 @@ def _sentence(losses: Sequence[dict[str, Any]]) -> str:
 
 
 def _curves(epochs: Sequence[EpochDone], first: str, title: str, second: str | None = None) -> str:
-    """Draw one or two figures of the epochs over the whole run, a band for each step, a ring at each best epoch."""
+    """Draw figures of the epochs over the whole run, a band for each step, a ring at each best epoch.
+
+    Two figures are losses: they are drawn by their logarithms, as those of hints are of another size.
+    """
     keys = [key for key in (first, second) if key]
     shown = [e for e in epochs if all(getattr(e, key) is not None for key in keys)]
     if not shown:
         return ""
     values = [getattr(e, key) for e in shown for key in keys]
-    low, high = min(0.0, *values), max(values) or 1.0
+    low, high = 0.0, max(values) or 1.0
+    if second:
+        low = max(min(values), SMALLEST_LOSS)
+        high = max(high, 1.01 * low)
 
     def x(i: float) -> float:
         return MARGIN + (WIDTH - MARGIN) * (i + 0.5) / len(shown)
 
     def y(value: float) -> float:
-        return HEIGHT - 20 - (HEIGHT - 44) * (value - low) / (high - low)
+        share = math.log(max(value, low) / low) / math.log(high / low) if second else value / high
+        return HEIGHT - 20 - (HEIGHT - 44) * share
 
     parts = [_bands(shown, x)]
     for key, colour in zip(keys, COLOURS, strict=False):
@@ -138,7 +155,7 @@ def _curves(epochs: Sequence[EpochDone], first: str, title: str, second: str | N
         middle = f'cx="{x(i):.1f}" cy="{y(getattr(shown[i], keys[-1])):.1f}"'
         parts.append(f'<circle {middle} r="4" fill="white" stroke="#222"/>')
     for value in (low, high):
-        parts.append(f'<text x="{MARGIN - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.2f}</text>')
+        parts.append(f'<text x="{MARGIN - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.2g}</text>')
     parts.append(f'<text x="{MARGIN}" y="{HEIGHT - 5}" fill="#555">{escape(title)}; rings: best epochs</text>')
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" font-size="11">{"".join(parts)}</svg>'
 

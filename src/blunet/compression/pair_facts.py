@@ -75,14 +75,15 @@ def examined(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDArray[
                 objects=np.unique(labels[labels > 0]).size,
                 object_diameter=typical_diameter([labels]),
                 uniform=bool(image.min() == image.max()),
-                image_sha256=_sha256(pair.image),
-                mask_sha256=_sha256(pair.mask),
+                image_sha256=sha256(pair.image),
+                mask_sha256=sha256(pair.mask),
             )
         )
         yield labels
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Return the hash of a file's bytes in hexadecimal digits."""
     with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ import keras
 from blunet.architecture import census
 from blunet.compression.binarise import binarise
 from blunet.compression.checkpoint import read_progress
-from blunet.compression.dataset import DatasetReport, check_dataset
+from blunet.compression.data import Data, read_data
 from blunet.compression.estimate import VALIDATED, disk_bytes, duration
 from blunet.compression.events import BatchDone, Event, Note, RunDone, RunStarted, RunStopped, StepDone, read_events
 from blunet.compression.examples import examples
@@ -26,14 +27,11 @@ from blunet.compression.request import Request
 from blunet.compression.run_directory import RunDirectory
 from blunet.compression.samples import Crops, Field, centre, parted, read_field, simulated_fields, simulated_images
 from blunet.compression.settings import STEPS, CompressionSettings
-from blunet.compression.splits import folds, split
 from blunet.compression.teacher import load_teacher, rebuilt
 from blunet.compression.time_left import TimeLeft
 from blunet.compression.training import States, Task, segmentation_task, train
-from blunet.evaluation.evaluate import check_pairs
+from blunet.errors import InputError
 from blunet.images.normalise import normalise
-from blunet.images.pairs import Pair, find_pairs
-from blunet.images.read import open_image
 from blunet.networks.build import build_network
 from blunet.networks.files import KerasModel, load_keras
 from blunet.packed.card import ModelCard, ModelInfo
@@ -49,15 +47,9 @@ BEFORE = "U-Net before transfer"
 class Stopped(Exception):
     """The run was cancelled and its state is saved."""
 
-
-@dataclass(frozen=True)
-class Data:
-    """What a run learns from and is measured on."""
-
-    report: DatasetReport
-    training: list[Pair]
-    validation: list[Pair]
-    test: list[Pair]
+    def __init__(self, event: RunStopped) -> None:
+        super().__init__(event)
+        self.event = event
 
 
 def compress(request: Request, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Event]:
@@ -90,26 +82,6 @@ def compress(request: Request, cancelled: Callable[[], bool] = lambda: False) ->
             yield event
 
 
-def read_data(request: Request) -> Data:
-    """Check the folders and split the files, the same way for the same files and settings."""
-    settings = request.settings
-    report = check_dataset(request.data, max(settings.step(s).crop for s in STEPS))
-    pairs = {pair.name: pair for pair in find_pairs(request.data).pairs}
-    if settings.folds > 1:
-        chosen = folds(list(pairs), settings.folds, settings.seed)[settings.fold]
-    else:
-        chosen = split(list(pairs), settings.validation_share, settings.seed)
-    training, validation = ([pairs[name] for name in names] for names in chosen)
-    test = [] if request.test is None else list(find_pairs(request.test).pairs)
-    check_pairs(test)
-    return Data(report, training, validation, test)
-
-
-def _size(pair: Pair) -> tuple[int, int]:
-    height, width = open_image(pair.image).shape
-    return height, width
-
-
 class _Run:
     """One run: what its steps share."""
 
@@ -125,8 +97,9 @@ class _Run:
         self.request, self.run, self.data, self.teacher = request, run, data, teacher
         self.settings: CompressionSettings = request.settings
         self.resumed, self.cancelled = resumed, cancelled
+        self.steps = self.settings.steps(request.teacher)
         self.made: dict[int, list[Field]] = {}
-        self.began, self.time_left = time.monotonic(), TimeLeft(request.settings, self._steps())
+        self.began, self.time_left = time.monotonic(), TimeLeft(request.settings, self.steps)
         normalisation = teacher.info.normalisation if teacher else self.settings.normalisation
         card = ModelCard(
             name=f"BLU-Net of {Path(request.data).resolve().name}",
@@ -142,18 +115,20 @@ class _Run:
         data, settings = self.data, self.settings
         sizes = {pair.name: pair.shape for pair in data.report.pairs}
         validation = [sizes[p.name] for p in data.validation]
-        left = [s for s in self._steps() if not self._is_done(s)]
+        left = [s for s in self.steps if not self._is_done(s)]
         yield RunStarted(
             run=str(self.run.path),
-            steps=self._steps(),
+            steps=self.steps,
             training=[p.name for p in data.training],
             validation=[p.name for p in data.validation],
             test=[p.name for p in data.test],
             resumed=self.resumed,
-            seconds=duration(settings, left, validation, [_size(p) for p in data.test]),
-            bytes=disk_bytes(settings, self._steps()),
+            seconds=duration(settings, left, validation, data.test_sizes),
+            bytes=disk_bytes(settings, self.steps),
         )
-        for text in data.report.warnings:
+        for text in data.report.facts():
+            yield Note(text)
+        for text in (*data.report.warnings, *data.test_warnings):
             yield Note(text, warning=True)
         self.real = [parted(read_field(p, self.info.normalisation)) for p in data.training]
         whole = [read_field(p, self.info.normalisation) for p in data.validation]
@@ -167,75 +142,86 @@ class _Run:
         ]
         try:
             yield from self._phases()
-        except Stopped:
-            return
-
-    def _steps(self) -> list[str]:
-        left_out = () if self.request.teacher == "simulated" else ("pretrain",)
-        return [s for s in STEPS if self.settings.step(s).run and s not in left_out]
+        except Stopped as stopped:
+            yield stopped.event
 
     def _phases(self) -> Iterator[Event]:
         settings = self.settings
         unet, light = settings.network("unet"), settings.network("lightweight")
         teacher = self.teacher.network if self.teacher else None
-        if "pretrain" in self._steps():
+        if "pretrain" in self.steps:
             task = rebuilt(None, unet, settings.pretrain.l2, settings.seed)
-            teacher = yield from self._segmentation("pretrain", task, "unet", [self._simulated(0)])
+            teacher = yield from self._segmentation("pretrain", task, "unet")
         before = teacher
         task = rebuilt(teacher, unet, settings.transfer.l2, settings.seed)
         teacher = yield from self._segmentation("transfer", task, "unet")
-        student = build_network(light, seed=settings.seed + 1, l2=settings.retrain.l2)
+        student = build_network(light, seed=settings.seed + 1)
         parts: tuple[Part, ...] = ("encoder", "decoder")
         for part in parts:
             step = f"hint_{part}"
             hints = hint_task(teacher, student, light, part, self.validation)
             student = yield from self._step(step, student, "lightweight", hints)
+        student = rebuilt(student, light, settings.retrain.l2, settings.seed)
         student = yield from self._segmentation("retrain", student, "lightweight")
-        probes = [self._crops("binarise", self._groups(), 1).draw(i).images[0, ..., 0] for i in range(PROBES)]
+        crops = self._crops("binarise", (yield from self._fields("binarise")), 1)
         binary = binarise(
-            student, light, settings.residual_levels, probes, settings.start, coded=settings.binarize_depthwise
+            student,
+            light,
+            settings.residual_levels,
+            [crops.draw(i).images[0, ..., 0] for i in range(PROBES)],
+            settings.start,
+            coded=settings.binarize_depthwise,
+            seed=settings.seed + 2,
         )
         binary = yield from self._segmentation("binarise", binary, "blunet")
         yield from self._finish(before, teacher, student, binary)
 
-    def _segmentation(
-        self, step: str, network: keras.Model, kind: Any, groups: list[list[Field]] | None = None
-    ) -> Generator[Event, None, keras.Model]:
+    def _segmentation(self, step: str, network: keras.Model, kind: Any) -> Generator[Event, None, keras.Model]:
         settings = self.settings.step(step)
         task = segmentation_task(network, self.validation, self.settings.network(kind).multiple, settings)
-        return (yield from self._step(step, network, kind, task, groups))
+        return (yield from self._step(step, network, kind, task))
 
-    def _step(
-        self, step: str, network: keras.Model, kind: Any, task: Task, groups: list[list[Field]] | None = None
-    ) -> Generator[Event, None, keras.Model]:
+    def _step(self, step: str, network: keras.Model, kind: Any, task: Task) -> Generator[Event, None, keras.Model]:
         """Run a step, or take its result from the run's folder; returns the network with its best weights."""
-        if step not in self._steps():
+        if step not in self.steps:
             return network
         settings = self.settings.step(step)
         result, states = self.run.result(step), States(self.run.last(step), self.run.best(step), self.run.preview(step))
         if self._is_done(step):
-            network.set_weights(load_keras(result).network.get_weights())
+            network.set_weights(self._result(step).network.get_weights())
+            self._tidy(step, states)
             return network
-        if self.cancelled():
-            yield RunStopped(step, 1, 0)
-            raise Stopped
+        self._check(step)
         result.unlink(missing_ok=True)  # of fewer epochs: whoever resumes must not take it for the result of these
-        crops = self._crops(step, groups or self._groups(), settings.batch)
+        crops = self._crops(step, (yield from self._fields(step)), settings.batch)
         for event in train(step, task, crops, settings, states, self.cancelled):
+            if isinstance(event, RunStopped):
+                raise Stopped(event)
             if isinstance(event, BatchDone):
                 event = replace(event, seconds_left=self.time_left.seconds(event))
             yield event
-            if isinstance(event, RunStopped):
-                raise Stopped
             if isinstance(event, StepDone):
                 figures = {"validation_iou": event.val_iou} if event.val_iou is not None else {}
                 card = replace(self.info.card, name=f"{step} of {self.info.card.name}", figures=figures)
                 info = replace(self.info, card=card)
                 KerasModel(network, self.settings.network(kind), info).save(result)
+        self._tidy(step, states)
+        return network
+
+    def _result(self, step: str) -> KerasModel:
+        path = self.run.result(step)
+        try:
+            return load_keras(path)
+        except InputError as e:
+            raise InputError(
+                f"The result of the step '{step}', '{path}', cannot be read; delete it to do the step again."
+            ) from e
+
+    def _tidy(self, step: str, states: States) -> None:
+        """Remove the states of a step whose result is there; the last step's stay, for more epochs."""
         if step != "binarise":
             for path in (states.last, states.best):
                 path.unlink(missing_ok=True)
-        return network
 
     def _is_done(self, step: str) -> bool:
         """Whether a step's result is there; not where it has been given more epochs than it was trained for."""
@@ -245,18 +231,26 @@ class _Run:
             return True
         return read_progress(self.run.last(step)).epoch == self.settings.step(step).epochs
 
-    def _groups(self) -> list[list[Field]]:
-        return [self.real, self._simulated(self.settings.simulated)] if self.settings.simulated else [self.real]
+    def _fields(self, step: str) -> Generator[Event, None, list[list[Field]]]:
+        """The groups of fields that a step's crops are drawn from."""
+        if step == "pretrain":
+            return [(yield from self._simulated(step, self.settings.pretraining_fields))]
+        if self.settings.simulated:
+            return [self.real, (yield from self._simulated(step, self.settings.simulated))]
+        return [self.real]
 
-    def _simulated(self, count: int) -> list[Field]:
-        """Simulated fields for mixing in (`count`), or for pretraining (0), made once."""
-        number = count or self.settings.pretraining_fields
-        if number not in self.made:
-            fields = simulated_fields(
-                number, self.info.normalisation, object_diameter=self._diameter(), seed=self.settings.seed
-            )
-            self.made[number] = [parted(field) for field in fields]
-        return self.made[number]
+    def _simulated(self, step: str, count: int) -> Generator[Event, None, list[Field]]:
+        """Simulate fields, once in a run."""
+        if count not in self.made:
+            yield Note(f"Simulating {count} images.")
+            made = []
+            for field in simulated_fields(
+                count, self.info.normalisation, object_diameter=self._diameter(), seed=self.settings.seed
+            ):
+                self._check(step)
+                made.append(parted(field))
+            self.made[count] = made
+        return self.made[count]
 
     def _diameter(self) -> float:
         return self.data.report.object_diameter or SIMULATED_DIAMETER
@@ -275,26 +269,16 @@ class _Run:
         data, settings = self.data, self.settings
         yield Note("Scoring every stage on the validation files" + (" and the test files." if data.test else "."))
         stages: list[Stage] = []
-        networks = [(BEFORE, before, "unet"), ("U-Net", teacher, "unet")]
-        networks += [("lightweight U-Net", student, "lightweight"), ("BLU-Net", binary, "blunet")]
-        for name, network, kind in networks:
-            if network is None:
-                continue
-            kinds: Any = kind
-            model: Any = KerasModel(network, settings.network(kinds), self.info)
+        check = functools.partial(self._check, "report")
+        for name, network, kind in self._scored(before, teacher, student, binary):
+            model: Any = KerasModel(network, settings.network(kind), self.info)
             model = model.packed() if kind == "blunet" else model
-            try:
-                stages.append(
-                    score_stage(name, model, data.validation, data.test, self.run.path, self._check, self.held_out)
-                )
-            except Stopped:
-                yield RunStopped("report", 1, 0)
-                raise
+            stages.append(score_stage(name, model, data.validation, data.test, self.run.path, check, self.held_out))
         last = stages[-1]
         figures = {f"validation_{key}": last.figures["validation"][key] for key in ("iou", "f1", "ap50")}
         info = replace(self.info, threshold=last.threshold, card=replace(self.info.card, figures=figures))
         replace(model, info=info).save(self.run.model)
-        seconds = time.monotonic() - self.began
+        events = list(read_events(self.run.events))
         report = {
             "models": [stage.figures for stage in stages],
             "losses": losses_between([stage.figures for stage in stages]),
@@ -303,13 +287,25 @@ class _Run:
             "test": [p.name for p in data.test],
             "teacher": self.request.teacher,
             "settings": settings.to_dict(),
-            "seconds": seconds,
+            "seconds": sum({e.step: e.seconds for e in events if isinstance(e, StepDone)}.values()),
             "stored_bits": census(settings.network("blunet")).bits,
         }
         shown = examples([s for s in stages if s.figures["name"] != BEFORE], data.validation, self.info.normalisation)
-        self.run.write_report(report, report_page(report, read_events(self.run.events), shown))
-        yield RunDone(str(self.run.model), str(self.run.report), seconds)
+        self.run.write_report(report, report_page(report, events, shown))
+        yield RunDone(str(self.run.model), str(self.run.report), time.monotonic() - self.began)
 
-    def _check(self) -> None:
+    def _scored(
+        self, before: keras.Model | None, teacher: keras.Model, student: keras.Model, binary: keras.Model
+    ) -> Iterator[tuple[str, keras.Model, Any]]:
+        """Yield name, network and kind of what has learnt something, and the BLU-Net in any case."""
+        if before is not None and "transfer" in self.steps:
+            yield BEFORE, before, "unet"
+        if before is not None or "transfer" in self.steps:
+            yield "U-Net", teacher, "unet"
+        if {"hint_encoder", "hint_decoder", "retrain"} & set(self.steps):
+            yield "lightweight U-Net", student, "lightweight"
+        yield "BLU-Net", binary, "blunet"
+
+    def _check(self, step: str) -> None:
         if self.cancelled():
-            raise Stopped
+            raise Stopped(RunStopped(step, 0, 0))

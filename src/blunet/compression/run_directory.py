@@ -14,9 +14,9 @@ import psutil
 from blunet.compression.dataset import DatasetReport, changed, listing
 from blunet.compression.events import Event
 from blunet.compression.request import Request
-from blunet.compression.settings import read_settings
+from blunet.compression.settings import STEPS, read_settings
 from blunet.errors import InputError
-from blunet.files import output_folder, replacing
+from blunet.files import output_folder, remove_unfinished, replacing
 
 FORMAT = 1
 #: A sentence names so many changed files and counts the rest.
@@ -83,17 +83,34 @@ class RunDirectory:
         output_folder(self.path)
         others = [p.name for p in self.path.iterdir() if p.name not in ("log.txt", "lock")]
         if others and not request.resume:
+            self._refuse_in_use()
             raise InputError(f"The run folder '{self.path}' is not empty; add --resume to go on, or choose another.")
         with self._held():
             earlier = bool(others)
             if earlier:
                 self._check(request, data)
-            self.checkpoints.mkdir(exist_ok=True)
-            self.preview("").parent.mkdir(exist_ok=True)
-            request.settings.write(self.settings)
-            self._write(self.facts, {"format": FORMAT, "teacher": request.teacher, "data": listing(data)})
+            try:
+                self._begin(request, data)
+            except OSError:
+                if not earlier:  # nobody could go on with half of a beginning
+                    self._empty()
+                raise
             self._end_torn_line()
             yield earlier
+
+    def _begin(self, request: Request, data: DatasetReport) -> None:
+        for folder in (self.path, self.checkpoints, self.preview("").parent):
+            folder.mkdir(exist_ok=True)
+            remove_unfinished(folder)
+        request.settings.write(self.settings)
+        self._write(self.facts, {"format": FORMAT, "teacher": request.teacher, "data": listing(data)})
+
+    def _empty(self) -> None:
+        for path in (self.settings, self.facts):
+            path.unlink(missing_ok=True)
+        for folder in (self.checkpoints, self.preview("").parent):
+            if folder.exists():
+                folder.rmdir()
 
     def tell(self, event: Event) -> Event:
         """Append an event to `events.jsonl` and return it."""
@@ -131,15 +148,15 @@ class RunDirectory:
                 f"Since '{self.path}' was begun, {names}{more} in '{data.folder}' {verb} "
                 "changed, added or removed: put back what was there, or start a new run in another folder."
             )
-        earlier = read_settings(self.settings).to_dict()
-        now = request.settings.to_dict()
-        for name, value in now.items():
+        earlier, now = _flat(read_settings(self.settings).to_dict()), _flat(request.settings.to_dict())
+        free = {"binarise.epochs"}  # more of them are how a finished run goes on
+        free |= {f"{step}.learning_rate" for step in STEPS if not self.result(step).exists()}
+        for name in sorted((earlier | now).keys() - free):
             then = earlier.get(name)
-            if name == "binarise" and isinstance(then, dict):  # more epochs are how a finished run goes on
-                value, then = ({k: v for k, v in d.items() if k != "epochs"} for d in (value, then))
-            if value != then:
+            if now.get(name) != then:
+                was = "not set" if then is None else repr(then)
                 raise InputError(
-                    f"'{self.path}' was begun with other settings: '{name}' was {then!r:.120}; "
+                    f"'{self.path}' was begun with other settings: '{name}' was {was}; "
                     "give the same, or choose another folder."
                 )
 
@@ -155,10 +172,7 @@ class RunDirectory:
         try:
             descriptor = os.open(self._lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
-            if self._in_use():
-                raise InputError(
-                    f"The run folder '{self.path}' is in use by another run; wait until it ends."
-                ) from None
+            self._refuse_in_use()
             self._lock.unlink(missing_ok=True)
             descriptor = os.open(self._lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         try:
@@ -168,14 +182,24 @@ class RunDirectory:
         finally:
             self._lock.unlink(missing_ok=True)
 
-    def _in_use(self) -> bool:
-        """Whether the process that made the lock still runs; a killed run leaves its lock behind."""
+    def _refuse_in_use(self) -> None:
+        """Raise InputError if the process that made the lock still runs; a killed run leaves its lock behind."""
         try:
             number, began = self._lock.read_text().split()
-            return abs(psutil.Process(int(number)).create_time() - float(began)) < 0.1
+            lives = abs(psutil.Process(int(number)).create_time() - float(began)) < 0.1
         except (OSError, ValueError, psutil.NoSuchProcess):
-            return False
+            lives = False
+        if lives:
+            raise InputError(f"The run folder '{self.path}' is in use by another run; wait until it ends.")
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _flat(settings: dict[str, Any], within: str = "") -> dict[str, Any]:
+    """Name each setting with the tables that it is in: {"transfer": {"epochs": 3}} -> {"transfer.epochs": 3}."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{within}{key}.") if isinstance(value, dict) else {f"{within}{key}": value}
+    return flat

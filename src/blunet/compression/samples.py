@@ -48,10 +48,10 @@ def read_field(pair: Pair, normalisation: Normalisation) -> Field:
 
 def simulated_fields(
     count: int, normalisation: Normalisation, *, object_diameter: float, seed: int, size: int = 512
-) -> list[Field]:
+) -> Iterator[Field]:
     """Simulate `count` square DIC fields of `size` pixels, as `simulated_images`, and normalise them."""
-    made = simulated_images(count, object_diameter=object_diameter, seed=seed, size=size)
-    return [Field(f"simulated-{i}", normalise(one.image, normalisation), one.labels) for i, one in enumerate(made)]
+    for i, made in enumerate(simulated_images(count, object_diameter=object_diameter, seed=seed, size=size)):
+        yield Field(f"simulated-{i}", normalise(made.image, normalisation), made.labels)
 
 
 def simulated_images(count: int, *, object_diameter: float, seed: int, size: int = 512) -> Iterator[DicField]:

@@ -24,6 +24,8 @@ Start = Literal["calibrated", "least_squares", "published"]
 Preset = Literal["study", "quick"]
 
 STEPS = ("pretrain", "transfer", "hint_encoder", "hint_decoder", "retrain", "binarise")
+#: Steps that train a float network on masks, where large kernels may be penalised.
+PENALISED = ("pretrain", "transfer", "retrain")
 PRESETS: tuple[Preset, ...] = ("quick", "study")
 
 STRICT = ConfigDict(extra="forbid", strict=True)
@@ -51,7 +53,7 @@ class StepSettings:
     ignored_epochs : int
         First epochs that cannot be the best.
     l2 : float
-        Factor of the squared kernels in the loss of a float network.
+        Factor of the squared kernels in the loss of `pretrain`, `transfer` and `retrain`; 0 in the other steps.
     loss : {"bce", "bce+dice"}
         Binary cross-entropy, or with the Dice loss added; steps that learn hints use neither.
     border_weights : bool
@@ -150,6 +152,8 @@ class CompressionSettings:
                 )
             if name.startswith("hint") and step.monitor != "val_loss":
                 raise InputError(f"'{name}.monitor' is '{step.monitor}'; hints are chosen by 'val_loss'.")
+            if step.l2 and name not in PENALISED:
+                raise InputError(f"'{name}.l2' is {step.l2:g}; only {', '.join(PENALISED)} take one.")
         if not 0 < self.validation_share < 1:
             raise InputError(f"'validation_share' is {self.validation_share:g}; give a share between 0 and 1.")
         if not 0 <= self.fold < max(1, self.folds):
@@ -167,6 +171,15 @@ class CompressionSettings:
         """Settings of the step called `name`."""
         found: StepSettings = getattr(self, name)
         return found
+
+    def steps(self, teacher: str) -> list[str]:
+        """Names of the steps that run with a teacher ("simulated", "scratch" or a file), in their order."""
+        left_out = () if teacher == "simulated" else ("pretrain",)
+        return [name for name in STEPS if self.step(name).run and name not in left_out]
+
+    def largest_crop(self, teacher: str) -> int:
+        """Side of the largest crop that a step with this teacher takes, in pixels."""
+        return max(self.step(name).crop for name in self.steps(teacher) or STEPS)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; absent ones (None) are left out, as TOML has none."""
@@ -215,11 +228,11 @@ def read_settings(path: str | Path, base: CompressionSettings | None = None) -> 
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as e:
-        raise InputError(f"There is no settings file '{path}'.") from e
+        raise InputError(f"There is no settings file '{path}'; check the name.") from e
     except OSError as e:
         raise InputError(f"The settings file '{path}' cannot be read: {e.strerror}.") from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise InputError(f"The settings file '{path}' is not TOML: {e}.") from e
+        raise InputError(f"The settings file '{path}' is not TOML: {e}; mend it.") from e
     return settings_from_dict(data if base is None else _merged(base.to_dict(), data))
 
 

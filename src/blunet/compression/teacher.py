@@ -39,7 +39,13 @@ def load_teacher(source: str, settings: CompressionSettings) -> KerasModel | Non
     if source in ("simulated", "scratch"):
         return None
     path = Path(source)
-    if path.suffix.lower() in (".h5", ".hdf5"):
+    published = path.suffix.lower() in (".h5", ".hdf5")
+    if not path.exists() or not (published or path.suffix.lower() == ".keras"):
+        fault = f"is a '{path.suffix}' file" if path.exists() else "is no file"
+        raise InputError(
+            f"The teacher '{source}' {fault}; give a .keras or published .h5 file, 'simulated' or 'scratch'."
+        )
+    if published:
         network, found = import_published(path, "unet")
         teacher = KerasModel(network, found, ModelInfo(Normalisation("range")), path)
     else:

@@ -214,7 +214,7 @@ def _death(code: int, last_lines: tuple[str, ...]) -> ChildError:
         names = {number.value: number.name for number in signal.Signals}
         how = f"was ended by signal {-code} ({names.get(-code, 'unknown')})"
         if names.get(-code) == "SIGKILL":
-            advice = "if memory ran out, choose smaller crops or fewer filters"
+            advice = "if memory ran out, close other programs first, or begin one with smaller crops or fewer filters"
     return ChildError(
         f"The process that compresses {how}: what was saved is kept, so resume the run, and {advice}.", last_lines
     )

@@ -14,7 +14,7 @@ import tifffile
 
 from blunet.compression.dataset import check_dataset
 from blunet.compression.estimate import disk_bytes, duration
-from blunet.compression.settings import STEPS, CompressionSettings
+from blunet.compression.settings import CompressionSettings
 from blunet.compression.splits import split
 from blunet.errors import InputError
 from blunet.files import output_folder, replacing
@@ -60,8 +60,8 @@ def check_data(folder: str | Path, settings: CompressionSettings, teacher: str) 
     InputError
         If the data cannot be trained on; the sentence says why.
     """
-    report = check_dataset(folder, max(settings.step(name).crop for name in STEPS))
-    steps = [s for s in STEPS if settings.step(s).run and (s != "pretrain" or teacher == "simulated")]
+    report = check_dataset(folder, settings.largest_crop(teacher))
+    steps = settings.steps(teacher)
     _, validation = split([pair.name for pair in report.pairs], settings.validation_share, settings.seed)
     sizes = {pair.name: (pair.shape[0], pair.shape[1]) for pair in report.pairs}
     seconds = duration(settings, steps, [sizes[name] for name in validation])

@@ -16,9 +16,10 @@ from blunet.compression.run_directory import RunDirectory
 from blunet.compression.settings import preset
 from blunet.images.dic_settings import DicSettings
 from blunet.images.simulate import simulate_dic
+from blunet.jobs.preview import Preview, read_preview
 from blunet.widgets.compress import CompressWidget
-from blunet.widgets.compress_form import LAYERS, SCRATCH
-from blunet.widgets.validation_mask import ValidationMask
+from blunet.widgets.compress_form import SCRATCH
+from blunet.widgets.validation_layers import ValidationLayers
 
 
 @pytest.fixture
@@ -97,20 +98,30 @@ def test_last_values_are_remembered(widget, qtbot, data, tmp_path):
     assert other.form.settings() == preset("study")
 
 
-def test_the_validation_mask_disturbs_nothing(widget, tmp_path):
+def test_the_validation_layers_lie_beside_and_disturb_nothing(widget):
     viewer = widget.viewer
-    image = viewer.add_image(np.zeros((2, 40, 40)), scale=(60, 0.3, 0.3), units=("s", "um", "um"))
-    widget.form.source.setCurrentText(LAYERS)
-    path, mask = tmp_path / "mask.png", np.eye(20, dtype=bool)
-    shown = ValidationMask(viewer)
+    image = viewer.add_image(np.zeros((2, 40, 50)), scale=(60, 0.3, 0.3), units=("s", "um", "um"))
+    shown, field, mask = ValidationLayers(viewer), np.arange(400.0).reshape(20, 20), np.eye(20, dtype=bool)
     notification_manager.records.clear()
     for values in (mask, ~mask):
-        Picture.fromarray(values).save(path)
-        shown.show(path, widget.form.image.layer)
-        (layer,) = (layer for layer in viewer.layers if layer is not image)
-        np.testing.assert_array_equal(layer.data, values)
-        np.testing.assert_allclose(layer.scale, (0.3, 0.3))
-        assert layer.units == image.units[-2:]
+        shown.show(Preview(field, values), widget.form.image.layer)
+        below, above = (layer for layer in viewer.layers if layer is not image)
+        np.testing.assert_array_equal(below.data, field)
+        np.testing.assert_array_equal(above.data, values)
+        for layer in (below, above):
+            np.testing.assert_allclose(layer.scale, (0.3, 0.3))
+            np.testing.assert_allclose(layer.translate, (0, 50 * 0.3 + 0.3))  # beside it, at its top
+            assert layer.units == image.units[-2:]
         assert viewer.layers.selection.active is image
     assert widget.form.image.layer is image
     assert not notification_manager.records
+
+
+def test_a_preview_is_the_middle_of_its_image(data, tmp_path):
+    mask = np.eye(32, dtype=bool)
+    Picture.fromarray(mask).save(tmp_path / "mask.png")
+    (preview,) = read_preview(tmp_path / "mask.png", data, "f1")
+    np.testing.assert_array_equal(preview.mask, mask)
+    np.testing.assert_array_equal(preview.image, tifffile.imread(data / "images" / "f1.tif")[16:48, 16:48])
+    assert not list(read_preview(tmp_path / "gone.png", data, "f1"))
+    assert not list(read_preview(tmp_path / "mask.png", data, "gone"))

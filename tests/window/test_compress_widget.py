@@ -13,6 +13,7 @@ from blunet.compression.events import EpochDone, StepDone, StepStarted
 from blunet.compression.settings import STEPS, preset
 from blunet.images.dic_settings import DicSettings
 from blunet.images.simulate import simulate_dic
+from blunet.jobs.earlier_run import read_run
 from blunet.jobs.models import inspect_model
 from blunet.widgets.compress import CompressWidget
 from blunet.widgets.compress_form import FOLDER, LAYERS, SCRATCH
@@ -90,7 +91,11 @@ def test_a_run_from_start_to_use(widget, qtbot, data, tmp_path):
     last = widget.table.rowCount() - 1
     assert widget.table.item(last, 0).text() == "BLU-Net"
     assert widget.table.item(last, 1).text() == f"{report['models'][-1]['validation']['iou']:.3f}"
-    assert "Validation mask" in [layer.name for layer in widget.viewer.layers]
+    qtbot.waitUntil(lambda: len(widget.viewer.layers) == 2, timeout=10_000)
+    image, mask = widget.viewer.layers
+    assert (image.name, mask.name) == ("Validation image", "Validation mask")
+    names = {tuple(path.stem for path in data.glob("images/*") if np.array_equal(tifffile.imread(path), image.data))}
+    assert names == {tuple(read_run(run).events[0].validation)}
     widget.use_button.click()
     segment = widget.viewer.window._qt_window.findChildren(SegmentWidget)[0]
     assert segment.form.picker.path == widget.model

@@ -27,18 +27,19 @@ from blunet.errors import InputError
 from blunet.jobs.compress import compress
 from blunet.jobs.earlier_run import holds_run, is_finished, read_run, why_no_run
 from blunet.jobs.events import CancelToken
+from blunet.jobs.preview import read_preview
 from blunet.jobs.training_data import SUFFIX, Written, write_pairs
 from blunet.widgets.compress_bars import RunBars
 from blunet.widgets.compress_form import TITLES, CompressForm
 from blunet.widgets.compress_table import ReportTable
-from blunet.widgets.curves import Curves, theme_colours
+from blunet.widgets.curves import SHORT, Curves, theme_colours
 from blunet.widgets.data_check import DataCheck
 from blunet.widgets.docks import segment_dock
 from blunet.widgets.layers import bare
 from blunet.widgets.scroll import fill
 from blunet.widgets.settings import new_run_folder, recall, remember
 from blunet.widgets.text import duration, follow_theme, sentence
-from blunet.widgets.validation_mask import ValidationMask
+from blunet.widgets.validation_layers import ValidationLayers
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ class CompressWidget(QWidget):
         """What the latest run has made."""
         self.form = CompressForm(viewer)
         self.check = DataCheck(self.form, self._written, self)
-        self._mask = ValidationMask(viewer)
+        self._validation = ValidationLayers(viewer)
+        self._preview: Job | None = None
+        self._shown = Path(), ""
+        """Folder of the data of the run, and the name of the validation image that is shown."""
         self.curves, self.table = Curves(), ReportTable()
         self.facts, self.warning, self.status = sentence(), sentence(), sentence()
         follow_theme(self.warning, viewer)
@@ -149,6 +153,7 @@ class CompressWidget(QWidget):
             folder = self._beside
             if self._written() is None:
                 data, truth = self.form.layers()
+        self._shown = folder, ""
         request = Request(str(folder), str(run), settings, teacher, None, resume)
 
         def make(token: CancelToken) -> Iterable[Any]:
@@ -175,6 +180,7 @@ class CompressWidget(QWidget):
                 self._tell(f"Writing the training data: frame {event.done} of {event.frames}.")
             case RunStarted():
                 self.bars.steps = event.steps
+                self._shown = self._shown[0], event.validation[0]
             case Note(text, warning):
                 if not warning:  # the check of the data has told these
                     self._tell(text)
@@ -194,16 +200,20 @@ class CompressWidget(QWidget):
 
     def _move(self, event: Any, epochs: int, batch: int, left: float | None) -> None:
         self.bars.show_progress(event, epochs, batch)
-        text = f"{TITLES[event.step]}, epoch {epochs + 1}"
-        if left is not None:
-            self._tell(f"About {duration(left)} left.")
-            text += f", about {duration(left)} left"
-        if self.job is not None:
-            self.job.show_progress(self.bars.whole.value(), self.bars.whole.maximum(), text)
+        if self.job is None or self.job.token.cancelled:
+            return  # it was told that the run is being stopped
+        time_left = "" if left is None else f"about {duration(left)} left"
+        self._tell(f"{time_left.capitalize()}." if time_left else f"{TITLES[event.step]}…")
+        where = ", ".join(filter(None, (SHORT[event.step], f"epoch {epochs + 1} of {event.epochs}", time_left)))
+        self.job.show_progress(round(100 * self.bars.share), 100, where)
 
     def _show_preview(self, path: str | None) -> None:
-        if path is not None and self.form.preview.isChecked() and Path(path).is_file():
-            self._mask.show(Path(path), self.form.image.layer)
+        if path is None or not self.form.preview.isChecked() or (self._preview and self._preview.running):
+            return
+        (data, name), like = self._shown, self.form.image.layer
+        self._preview = Job(lambda _: read_preview(Path(path), data, name), self)
+        self._preview.event.connect(lambda preview: self._validation.show(preview, like))
+        self._preview.start()
 
     def _on_done(self, event: RunDone) -> None:
         self.model = Path(event.model)

@@ -26,6 +26,11 @@ class RunBars(QWidget):
             layout.addWidget(bar)
         self.hide()
 
+    @property
+    def share(self) -> float:
+        """How much of the run is done, 0 to 1."""
+        return max(0, self.whole.value()) / max(1, self.whole.maximum())
+
     def reset(self) -> None:
         """Show nothing done yet."""
         for bar in (self.whole, self.epochs, self.batches):

@@ -74,7 +74,7 @@ class CompressForm(QWidget):
         self.run.setToolTip(
             "Checkpoints, the report and the model go there. A run that was stopped goes on from there."
         )
-        self.preview = QCheckBox("Show a validation mask every epoch")
+        self.preview = QCheckBox("Show a validation image and its mask")
         self.preview.setChecked(True)
         self.steps = _steps_table()
         self.base = preset("quick")
@@ -262,6 +262,9 @@ class CompressForm(QWidget):
             assert isinstance(box, QCheckBox)
             box.toggled.connect(lambda *_: None if self._filling else self.data_changed.emit())
         details = QCollapsible("Steps in detail")
+        frame = details.layout()
+        assert frame is not None
+        frame.setContentsMargins(0, 0, 0, 0)
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, 0, 0, 0)

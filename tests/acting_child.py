@@ -55,6 +55,12 @@ def trains(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]:
         yield EpochDone("transfer", epoch, 1000, 0.5, 0.25, 0.875, 1e-4, True, 0.1)
 
 
+def prepares(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]:
+    """Take some seconds before anything is told."""
+    time.sleep(2.5)
+    yield from trains(request, cancelled)
+
+
 def finishes(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]:
     """Do everything, and leave a report."""
     yield from _begin(request)

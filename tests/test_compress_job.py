@@ -337,7 +337,7 @@ def test_a_terminal_shows_bars_that_vanish(tmp_path):
     import pty
 
     terminal, end = pty.openpty()
-    arguments = ["compress", "--data", "data", "--out", "run", "--teacher", "trains"]
+    arguments = ["compress", "--data", "data", "--out", "run", "--teacher", "prepares"]
     command = [sys.executable, "-c", COMMAND, *arguments]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=end, env=environment) as process:
@@ -351,7 +351,7 @@ def test_a_terminal_shows_bars_that_vanish(tmp_path):
     os.close(terminal)
     assert process.returncode == 130
     text = shown.decode()
-    for word in ("Step", "1 of 2", "Epoch", "of 1000", "Batch", "loss 0.5"):
+    for word in ("Preparing", "Step", "1 of 2", "Epoch", "of 1000", "Batch", "loss 0.5"):
         assert word in text
     assert "  epoch " not in text
     assert "\x1b[2K" in text  # the bars' lines are erased

@@ -57,7 +57,9 @@ class Bar:
             self.title = self.title if title is None else title
             if self._progress is not None:
                 task = self._progress.task_ids[0]
-                self._progress.update(task, completed=done, total=self._total, description=self.title)
+                self._progress.update(
+                    task, completed=done, total=self._total, description=self.title, count=self._count()
+                )
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -73,7 +75,7 @@ class Bar:
 
     def _appear(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         with self._lock:
             if self._ended:
@@ -81,12 +83,15 @@ class Bar:
             self._progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=32),
-                MofNCompleteColumn(),
+                TextColumn("{task.fields[count]}"),
                 TimeElapsedColumn(),
                 console=Console(stderr=True),
                 transient=True,
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
-            self._progress.add_task(self.title, total=self._total, completed=int(self._done))
+            self._progress.add_task(self.title, total=self._total, completed=int(self._done), count=self._count())
             self._progress.start()
+
+    def _count(self) -> str:
+        return "" if self._total is None else f"{self._done:.0f}/{self._total:.0f}"

@@ -85,14 +85,15 @@ def read_model(path: str | Sequence[str]) -> Callable[[str], list[Any]] | None:
 
 
 def _choose_model(path: str) -> list[Any]:
-    """Choose a model in the window's Segment widget, which shows its card; without a window only check it."""
-    from blunet.jobs.models import inspect_model
-
-    inspect_model(path)  # InputError: napari shows its sentence
+    """Choose a model in the window's Segment widget, which shows its card, or why it has none; else only check it."""
     from napari import current_viewer
 
     viewer = current_viewer()
-    if viewer is not None:
+    if viewer is None:
+        from blunet.jobs.models import inspect_model
+
+        inspect_model(path)
+    else:
         from blunet.widgets.docks import segment_dock
 
         segment_dock(viewer).use_model(path)

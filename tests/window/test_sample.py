@@ -95,6 +95,10 @@ def test_a_model_becomes_that_of_segment(viewer: Viewer, tmp_path: Path) -> None
     viewer.open(str(path), plugin=PLUGIN)
     assert segment_dock(viewer) is widget
     assert list(viewer.window.dock_widgets) == [SEGMENT]  # the same dock that the menu shows and hides
+    (tmp_path / "none.blunet").write_bytes(b"nothing of the kind")
+    viewer.open(str(tmp_path / "none.blunet"), plugin=PLUGIN)  # a sentence in the widget, no error of napari's
+    assert "none.blunet' is not a BLU-Net model" in widget.form.warning.text()
+    assert widget.form.picker.path == path
 
 
 def test_labels_are_saved_by_the_writer(viewer: Viewer, tmp_path: Path) -> None:

@@ -489,7 +489,14 @@ def test_the_ablations_of_the_study_are_settings_that_the_docs_give(root, tmp_pa
         ({"binarise": {"learning_rate": -1.0}}, "learning_rate"),
         ({"binarise": {"learning_rate": float("nan")}}, "learning_rate"),
         ({"binarise": {"l2": 1e-7}}, r"'binarise\.l2' is 1e-07; only pretrain, transfer, retrain"),
-        ({"augmentation": {"zoom": 0.1}}, "zoom"),
+        (
+            {"augmentation": {"zoom": 0.1}},
+            r"^Setting in 'augmentation': Augmentation 'zoom' is 0\.1; give .* from 1 on\.$",
+        ),
+        ({"transfer": {"l2": float("inf")}}, "'l2' is inf"),
+        ({"folds": -3}, r"^'folds' is -3; give a whole number from 1 on\.$"),
+        ({"pretraining_fields": 0}, "'pretraining_fields' is 0"),
+        ({"seed": 10**30}, "'seed' is 10+; give a whole number from 0 to 2147483648"),
     ],
 )
 def test_wrong_settings_are_named(change, says):

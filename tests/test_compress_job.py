@@ -247,6 +247,7 @@ def test_the_command_shows_epochs_the_table_and_the_model(command):
     assert result.exit_code == 0, result.output
     assert "2 images to train on, 1 to choose" in result.stderr
     assert "Estimate: 13 min and 128 MiB" in result.stderr
+    assert "Step 1 of 2: phase 1, transfer learning (1000 epochs of 10 batches)" in result.stderr
     assert "Warning: The mask 'b_mask.tif' is empty." in result.stderr
     epochs = [line for line in result.stderr.splitlines() if "  epoch " in line]
     assert len(epochs) == 2

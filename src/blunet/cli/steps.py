@@ -14,13 +14,15 @@ from blunet.compression.events import BatchDone, EpochDone, Event, Note, RunStar
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+#: The method's phases, and what their steps do.
+PHASES = {"pretrain": 1, "transfer": 1, "hint_encoder": 2, "hint_decoder": 2, "retrain": 2, "binarise": 3}
 TITLES = {
-    "pretrain": "Pretraining on simulated images",
-    "transfer": "Transfer learning",
-    "hint_encoder": "Hints of the encoder",
-    "hint_decoder": "Hints of the decoder",
-    "retrain": "Retraining the lightweight network",
-    "binarise": "Residual binarisation",
+    "pretrain": "pretraining on simulated images",
+    "transfer": "transfer learning",
+    "hint_encoder": "hints of the encoder",
+    "hint_decoder": "hints of the decoder",
+    "retrain": "retraining the lightweight network",
+    "binarise": "residual binarisation",
 }
 
 
@@ -167,7 +169,7 @@ def _beginning(event: RunStarted) -> str:
 
 def _step_line(event: StepStarted, number: int, steps: int) -> str:
     going_on = f", from epoch {event.epoch} on" if event.epoch > 1 else ""
-    title = TITLES.get(event.step, event.step)
+    title = f"phase {PHASES[event.step]}, {TITLES[event.step]}"
     return f"Step {number} of {steps}: {title} ({event.epochs} epochs of {event.batches} batches{going_on})"
 
 

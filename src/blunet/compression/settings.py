@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from dataclasses import asdict, field, replace
 from pathlib import Path
@@ -86,7 +87,7 @@ class StepSettings:
             raise InputError(f"'decay' is {self.decay:g}; give a factor above 0 and up to 1.")
         if not 0 <= self.ignored_epochs < self.epochs:
             raise InputError(f"'ignored_epochs' is {self.ignored_epochs}; give less than the {self.epochs} epochs.")
-        if self.l2 < 0:
+        if not 0 <= self.l2 < math.inf:
             raise InputError(f"'l2' is {self.l2:g}; give a factor from 0 on.")
 
 
@@ -156,11 +157,14 @@ class CompressionSettings:
                 raise InputError(f"'{name}.l2' is {step.l2:g}; only {', '.join(PENALISED)} take one.")
         if not 0 < self.validation_share < 1:
             raise InputError(f"'validation_share' is {self.validation_share:g}; give a share between 0 and 1.")
-        if not 0 <= self.fold < max(1, self.folds):
-            raise InputError(f"'fold' is {self.fold}; with {self.folds} folds give 0 to {max(1, self.folds) - 1}.")
-        for name in ("simulated", "pretraining_fields", "seed"):
-            if getattr(self, name) < 0:
-                raise InputError(f"'{name}' is {getattr(self, name)}; give a whole number from 0 on.")
+        for name, low, high in (
+            ("folds", 1, math.inf), ("simulated", 0, math.inf), ("pretraining_fields", 1, math.inf), ("seed", 0, 2**31),
+        ):  # fmt: skip
+            if not low <= getattr(self, name) <= high:
+                allowed = f"from {low} on" if high == math.inf else f"from {low} to {high}"
+                raise InputError(f"'{name}' is {getattr(self, name)}; give a whole number {allowed}.")
+        if not 0 <= self.fold < self.folds:
+            raise InputError(f"'fold' is {self.fold}; with {self.folds} folds give 0 to {self.folds - 1}.")
 
     def network(self, name: Literal["unet", "lightweight", "blunet"]) -> NetworkSettings:
         """Settings of one of the three networks."""
@@ -207,6 +211,8 @@ def settings_from_dict(data: dict[str, Any]) -> CompressionSettings:
         first = e.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         reason = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+        if first["type"] == "value_error":  # a sentence of our own, which names the value
+            raise InputError(f"Setting in '{place}': {reason}." if place else f"{reason}.") from e
         raise InputError(f"Setting '{place or 'settings'}': {reason}; it is {first['input']!r:.80}.") from e
 
 

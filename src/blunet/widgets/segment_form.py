@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QHBoxLayout,
+    QLabel,
     QProgressBar,
     QPushButton,
     QSpinBox,
@@ -95,6 +96,7 @@ class SegmentForm(QWidget):
         follow_theme(self.warning, viewer)
         self._lay_out()
         self.set_busy(False)
+        self.tell("")
         self.warn("")
 
     # What it says ----------------------------------------------------------------------------------------------------
@@ -183,8 +185,9 @@ class SegmentForm(QWidget):
             self.bar.setValue(done)
 
     def tell(self, text: str) -> None:
-        """Say what is going on."""
+        """Say what is going on; empty takes it away."""
         self.status.setText(text)
+        self.status.setVisible(bool(text))
 
     def warn(self, text: str) -> None:
         """Say what the user should know; empty takes it away."""
@@ -198,31 +201,35 @@ class SegmentForm(QWidget):
         self.diameter.ruler_button.setEnabled(self._ready)
 
     def _lay_out(self) -> None:
-        self._form = QFormLayout()
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-        for title, field in (
-            ("Image", self.images),
-            ("Model", self.picker),
-            ("Cell diameter", self.diameter),
-            ("Frames", self.range),
-            ("Threshold", self.threshold),
-            ("Smallest area", self.min_size),
-            ("Objects", self.objects),
-            ("", self.measure_box),
-            ("", self.probability_box),
-        ):
-            self._form.addRow(title, field)
-        buttons = QHBoxLayout()
+        """Put what a run needs above the button, and what the labels then follow below it."""
+        self._form = _form(
+            ("Image", self.images), ("Model", self.picker), ("Cell diameter", self.diameter), ("Frames", self.range)
+        )
+        buttons, foot = QHBoxLayout(), QHBoxLayout()
         buttons.addWidget(self.start_button, 2)
         buttons.addWidget(self.cancel_button, 1)
-        foot = QHBoxLayout()
         foot.addStretch(1)
         foot.addWidget(self.copy_button)
+        live = _form(
+            ("Threshold", self.threshold), ("Smallest area", self.min_size), ("Objects", self.objects),
+            ("", self.measure_box), ("", self.probability_box),
+        )  # fmt: skip
         layout = QVBoxLayout(self)
         layout.addLayout(self._form)
         layout.addLayout(buttons)
         for widget in (self.bar, self.status, self.warning):
             layout.addWidget(widget)
+        layout.addLayout(live)
         layout.addLayout(foot)
         layout.addStretch(1)
+
+
+def _form(*rows: tuple[str, QWidget]) -> QFormLayout:
+    """Return rows of titles and controls; forms one above the other have their controls in one line."""
+    form = QFormLayout()
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    for title, field in rows:
+        label = QLabel(title)
+        label.setMinimumWidth(label.fontMetrics().horizontalAdvance("Smallest area "))
+        form.addRow(label, field)
+    return form

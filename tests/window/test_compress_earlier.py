@@ -125,3 +125,14 @@ def test_a_preview_is_the_middle_of_its_image(data, tmp_path):
     np.testing.assert_array_equal(preview.image, tifffile.imread(data / "images" / "f1.tif")[16:48, 16:48])
     assert not list(read_preview(tmp_path / "gone.png", data, "f1"))
     assert not list(read_preview(tmp_path / "mask.png", data, "gone"))
+
+
+def test_closing_the_dock_stops_the_run_and_saves_it(widget, qtbot, begun):
+    widget.form.run.set_text(begun.run)
+    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
+    widget.start()
+    with qtbot.waitSignal(widget.finished, timeout=120_000):
+        widget.viewer.window.remove_dock_widget(widget)
+    assert widget.job.token.cancelled
+    assert RunDirectory(begun.run).facts.is_file()
+    assert widget.model is None

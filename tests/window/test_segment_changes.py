@@ -159,3 +159,12 @@ def test_only_the_cells_of_this_image_are_an_estimate(viewer, widget, qtbot, fie
     assert widget.form.diameter.estimate_button.isEnabled()
     viewer.add_image(field, name="Other")
     assert not widget.form.diameter.estimate_button.isEnabled()
+
+
+def test_closing_the_dock_stops_the_run(viewer, widget, qtbot, field):
+    viewer.add_image(np.stack([field] * 200), name="Long")
+    widget.form.range.setCurrentIndex(1)
+    widget.start()
+    with qtbot.waitSignal(widget.finished, timeout=20_000):
+        viewer.window.remove_dock_widget(widget)
+    assert widget.job.token.cancelled

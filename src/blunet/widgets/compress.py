@@ -36,7 +36,7 @@ from blunet.widgets.curves import SHORT, Curves, theme_colours
 from blunet.widgets.data_check import DataCheck
 from blunet.widgets.docks import segment_dock
 from blunet.widgets.layers import bare
-from blunet.widgets.scroll import fill
+from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.settings import new_run_folder, recall, remember
 from blunet.widgets.text import duration, follow_theme, sentence
 from blunet.widgets.validation_layers import ValidationLayers
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 GRACE = 10.0
 
 
-class CompressWidget(QWidget):
+class CompressWidget(DockContent):
     """Trains a BLU-Net on the user's own images, in three phases, in a process of its own.
 
     Parameters
@@ -321,6 +321,7 @@ class CompressWidget(QWidget):
         self.form.save_button.clicked.connect(self._save_settings)
         self.start_button.clicked.connect(self.start)
         self.cancel_button.clicked.connect(self.cancel)
+        self.closed.connect(lambda: None if self.job is None else self.job.cancel())  # saved, not at once
         self.use_button.clicked.connect(self._use)
         self.report_button.clicked.connect(self._open_report)
         self.viewer.events.theme.connect(self._on_theme)

@@ -14,7 +14,7 @@ from blunet.jobs.plan_layers import Plan, Refused, look
 from blunet.widgets.layers import bare
 from blunet.widgets.load_form import LoadForm
 from blunet.widgets.load_prepare import PrepareBox
-from blunet.widgets.scroll import fill
+from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.settings import PLUGIN, recall, remember
 from blunet.widgets.text import follow_theme
 from blunet.widgets.worker import Job
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
-class LoadWidget(QWidget):
+class LoadWidget(DockContent):
     """Opens files, folders and patterns as image layers, and masks beside them as labels.
 
     Parameters
@@ -65,6 +65,7 @@ class LoadWidget(QWidget):
         self.form.changed.connect(self._on_changed)
         self.form.open_button.clicked.connect(self.start)
         self.form.cancel_button.clicked.connect(self.cancel)
+        self.closed.connect(self.cancel)
 
     def set_sources(self, sources: Sequence[str | Path]) -> None:
         """Choose files, folders or patterns; `looked` follows."""

@@ -1,11 +1,24 @@
-"""A dock that scrolls up and down where the screen is low, and is never too narrow for what it shows."""
+"""What this plugin's docks have in common: they scroll, are never too narrow, and notice that they are closed."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 LEAST_HEIGHT = 200
+
+
+class DockContent(QWidget):
+    """A widget in a dock of napari's, which keeps it, without a parent, when the user closes the dock."""
+
+    closed = Signal()
+    """The dock was closed: nobody sees any more what goes on here."""
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Notice that the dock is gone."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parentWidget() is None:
+            self.closed.emit()
 
 
 class UprightScroll(QScrollArea):

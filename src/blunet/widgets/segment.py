@@ -11,7 +11,6 @@ import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QWidget
 
 from blunet.errors import InputError
 from blunet.jobs.events import CancelToken
@@ -19,7 +18,7 @@ from blunet.jobs.segment import SegmentSettings
 from blunet.jobs.segment_frames import Frames, LabelsFound, ProbabilityFound, label_frames, predict_frames
 from blunet.widgets.compiling import Compiling
 from blunet.widgets.layers import bare, command_line, frames_of
-from blunet.widgets.scroll import fill
+from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.segment_form import SegmentForm
 from blunet.widgets.segment_result import Result
 from blunet.widgets.settings import preference, recall, remember
@@ -35,7 +34,7 @@ UNLIKE = 1.7
 NOTHING = "Open an image first: File, Open, or the Load widget, or the sample (File, Open Sample, BLU-Net)."
 
 
-class SegmentWidget(QWidget):
+class SegmentWidget(DockContent):
     """Finds the cells in an image layer.
 
     The network runs once; threshold, smallest size and kind of objects then change the labels from its probability.
@@ -65,6 +64,7 @@ class SegmentWidget(QWidget):
         self._timer.timeout.connect(self._relabel)
         self.form.start_button.clicked.connect(self.start)
         self.form.cancel_button.clicked.connect(self.cancel)
+        self.closed.connect(self.cancel)
         self.form.copy_button.clicked.connect(self._copy)
         self.form.live_changed.connect(self._timer.start)
         self.form.probability_box.toggled.connect(self._on_probability)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import weakref
 
 from qtpy.QtCore import QObject, Signal
 
@@ -17,16 +18,20 @@ class Compiling(QObject):
         super().__init__(parent)
         logger = logging.getLogger("blunet.packed.kernels.compiled")
         logger.setLevel(logging.INFO)
-        handler = _Handler(self)
-        logger.addHandler(handler)
-        parent.destroyed.connect(lambda: logger.removeHandler(handler))
+        logger.addHandler(_Handler(self, logger))
 
 
 class _Handler(logging.Handler):
-    def __init__(self, owner: Compiling) -> None:
+    """Lets its owner tell; goes when that has gone."""
+
+    def __init__(self, owner: Compiling, logger: logging.Logger) -> None:
         super().__init__(logging.INFO)
-        self._owner = owner
+        self._owner, self._logger = weakref.ref(owner), logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(RuntimeError):  # the widget is gone
-            self._owner.told.emit(record.getMessage())
+        owner = self._owner()
+        if owner is None:
+            self._logger.removeHandler(self)
+            return
+        with contextlib.suppress(RuntimeError):  # its window has just closed
+            owner.told.emit(record.getMessage())

@@ -38,7 +38,7 @@ from blunet.widgets.docks import segment_dock
 from blunet.widgets.layers import bare
 from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.settings import new_run_folder, recall, remember
-from blunet.widgets.text import duration, follow_theme, sentence
+from blunet.widgets.text import WarningLabel, duration, sentence
 from blunet.widgets.validation_layers import ValidationLayers
 from blunet.widgets.worker import Job
 
@@ -73,8 +73,7 @@ class CompressWidget(DockContent):
         self._shown = Path(), ""
         """Folder of the data of the run, and the name of the validation image that is shown."""
         self.curves, self.table = Curves(), ReportTable()
-        self.facts, self.warning, self.status = sentence(), sentence(), sentence()
-        follow_theme(self.warning, viewer)
+        self.facts, self.warning, self.status = sentence(), WarningLabel(viewer), sentence()
         self.start_button, self.cancel_button = QPushButton("Start"), QPushButton("Cancel")
         self.start_button.setToolTip("Train in the background; napari stays yours meanwhile.")
         self.cancel_button.setToolTip("Stop at the next batch and save; the run can go on later. Twice: stop at once.")

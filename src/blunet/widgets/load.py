@@ -16,7 +16,6 @@ from blunet.widgets.load_form import LoadForm
 from blunet.widgets.load_prepare import PrepareBox
 from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.settings import PLUGIN, recall, remember
-from blunet.widgets.text import follow_theme
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -49,8 +48,7 @@ class LoadWidget(DockContent):
         self._look: Job | None = None
         self._left_out: list[str] = []
         self._opened: list[Layer] = []
-        self.form = LoadForm()
-        follow_theme(self.form.warning, viewer)
+        self.form = LoadForm(viewer)
         self.prepare = PrepareBox(viewer)
         line = QFrame()
         line.setFrameShape(QFrame.Shape.HLine)

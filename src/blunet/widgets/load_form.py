@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -19,7 +20,10 @@ from qtpy.QtWidgets import (
 
 from blunet.jobs.plan_layers import Plan, PlannedLayer
 from blunet.widgets.load_source import SourceBox
-from blunet.widgets.text import sentence
+from blunet.widgets.text import WarningLabel, sentence
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
 
 NOTHING = "Drop your images above, or choose them: files, a folder, or a pattern."
 #: So many sentences on what was left out are shown.
@@ -37,7 +41,7 @@ class LoadForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.source = SourceBox()
         self.source.changed.connect(self.changed)
@@ -65,7 +69,7 @@ class LoadForm(QWidget):
         self.bar.setRange(0, 0)
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(6)
-        self.status, self.warning = sentence(), sentence()
+        self.status, self.warning = sentence(), WarningLabel(viewer)
         self._lay_out()
         self.show_plan(None)
         self.set_busy(False)

@@ -26,7 +26,7 @@ from blunet.segmentation.objects import MIN_SIZE, Objects
 from blunet.widgets.diameter import DiameterBox
 from blunet.widgets.layer_list import LayerList
 from blunet.widgets.model_picker import ModelPicker
-from blunet.widgets.text import follow_theme, sentence
+from blunet.widgets.text import WarningLabel, sentence
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -92,8 +92,7 @@ class SegmentForm(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(6)
-        self.status, self.warning = sentence(), sentence()
-        follow_theme(self.warning, viewer)
+        self.status, self.warning = sentence(), WarningLabel(viewer)
         self._lay_out()
         self.set_busy(False)
         self.tell("")

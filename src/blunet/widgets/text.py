@@ -19,8 +19,7 @@ ON_DARK, ON_LIGHT = "#e0ac2b", "#8a5a00"
 def sentence() -> QLabel:
     """Return an empty label for whole sentences, which can be copied."""
     label = QLabel()
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    _for_sentences(label)
     return label
 
 
@@ -34,19 +33,22 @@ def remark(text: str = "") -> QLabel:
     return label
 
 
-def follow_theme(warning: QLabel, viewer: Viewer) -> None:
-    """Give a label the colour of a warning, in whatever theme the viewer has."""
+class WarningLabel(QLabel):
+    """A label for whole sentences in the colour of a warning, in whatever theme the viewer has."""
 
-    def colour(_: object = None) -> None:
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        _for_sentences(self)
+        viewer.events.theme.connect(self._on_theme)
+        self._on_theme()
+
+    def _on_theme(self, _: object = None) -> None:
         from napari.utils.theme import get_theme
 
-        background = get_theme(str(viewer.theme)).background.as_rgb_tuple()
+        background = get_theme(str(self._viewer.theme)).background.as_rgb_tuple()
         dark = sum(background[:3]) / 3 < 128
-        warning.setStyleSheet(f"color: {ON_DARK if dark else ON_LIGHT};")
-
-    viewer.events.theme.connect(colour)
-    warning.destroyed.connect(lambda: viewer.events.theme.disconnect(colour))
-    colour()
+        self.setStyleSheet(f"color: {ON_DARK if dark else ON_LIGHT};")
 
 
 def duration(seconds: float) -> str:
@@ -55,3 +57,8 @@ def duration(seconds: float) -> str:
     if minutes < 1.5:
         return f"{max(1, round(seconds))} s" if seconds < 60 else "1 minute"
     return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
+
+
+def _for_sentences(label: QLabel) -> None:
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

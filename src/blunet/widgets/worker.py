@@ -64,7 +64,7 @@ class Job(QObject):
 
     def __init__(self, make: Callable[[CancelToken], Iterable[Any]], parent: QObject, title: str = "") -> None:
         super().__init__(parent)
-        self.token = token = CancelToken()
+        self.token = CancelToken()
         self.title = title
         self._bar: progress | None = None
         self._shown = -math.inf
@@ -74,7 +74,7 @@ class Job(QObject):
         self._worker = _Worker(make, self.token)
         self._worker.yielded.connect(self._on_event)
         self._worker.returned.connect(self._on_event)
-        parent.destroyed.connect(lambda: token.cancel())  # also where PyQt takes an ended worker for deleted
+        parent.destroyed.connect(self.token.cancel)
 
     @property
     def running(self) -> bool:

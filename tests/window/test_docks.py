@@ -1,0 +1,31 @@
+"""What becomes of a widget when its dock is closed."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+from blunet.widgets.compress import CompressWidget
+from blunet.widgets.load import LoadWidget
+from blunet.widgets.segment import SegmentWidget
+
+
+@pytest.mark.parametrize("kind", [LoadWidget, SegmentWidget, CompressWidget])
+def test_a_widget_whose_dock_is_closed_troubles_nobody(make_napari_viewer, qtbot, kind):
+    viewer = make_napari_viewer()
+    widget = kind(viewer)
+    viewer.window.add_dock_widget(widget)
+    image = viewer.add_image(np.random.default_rng(0).random((64, 64)), name="First")
+    if isinstance(widget, SegmentWidget):
+        widget.start()
+        qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
+    viewer.window.remove_dock_widget(widget)
+    del widget
+    gc.collect()  # PyQt6 calls what is connected to `destroyed` from within: a lambda is gone by then
+    gc.collect()
+    image.name = "Second"
+    viewer.theme = "light"
+    viewer.layers.remove(image)
+    qtbot.wait(10)  # a timer that still ran would tell itself

@@ -12,9 +12,7 @@ from blunet.widgets.load import LoadWidget
 from blunet.widgets.segment import SegmentWidget
 
 
-@pytest.mark.parametrize("kind", [LoadWidget, SegmentWidget, CompressWidget])
-def test_a_widget_whose_dock_is_closed_troubles_nobody(make_napari_viewer, qtbot, kind):
-    viewer = make_napari_viewer()
+def open_and_close(kind, viewer, qtbot):
     widget = kind(viewer)
     viewer.window.add_dock_widget(widget)
     image = viewer.add_image(np.random.default_rng(0).random((64, 64)), name="First")
@@ -22,7 +20,13 @@ def test_a_widget_whose_dock_is_closed_troubles_nobody(make_napari_viewer, qtbot
         widget.start()
         qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
     viewer.window.remove_dock_widget(widget)
-    del widget
+    return image
+
+
+@pytest.mark.parametrize("kind", [LoadWidget, SegmentWidget, CompressWidget])
+def test_a_widget_whose_dock_is_closed_troubles_nobody(make_napari_viewer, qtbot, kind):
+    viewer = make_napari_viewer()
+    image = open_and_close(kind, viewer, qtbot)
     gc.collect()  # PyQt6 calls what is connected to `destroyed` from within: a lambda is gone by then
     gc.collect()
     image.name = "Second"

@@ -198,6 +198,10 @@ def test_a_run_with_simulated_fields_mixed_in_scores_the_files_alone(data, tmp_p
     told, report = events[0], json.loads((tmp_path / "run" / "report.json").read_text())
     for model in report["models"]:
         assert [row["image"] for row in model["validation"]["images"]] == told.validation
+    made = (tmp_path / "run" / "model.blunet").read_bytes()
+    again = list(compress(request(data, tmp_path / "run", settings, teacher="scratch", resume=True)))
+    assert not [e for e in again if isinstance(e, Note) and "Simulating" in e.text]  # nobody learns from them any more
+    assert (tmp_path / "run" / "model.blunet").read_bytes() == made
 
 
 QUICK = preset("quick")

@@ -163,18 +163,24 @@ class _Run:
             student = yield from self._step(step, student, "lightweight", hints)
         student = rebuilt(student, light, settings.retrain.l2, settings.seed)
         student = yield from self._segmentation("retrain", student, "lightweight")
+        binary = yield from self._segmentation("binarise", (yield from self._binary(student)), "blunet")
+        yield from self._finish(before, teacher, student, binary)
+
+    def _binary(self, student: keras.Model) -> Generator[Event, None, keras.Model]:
+        """Return the BLU-Net as it starts; any one where its step has begun, whose state replaces all weights."""
+        settings = self.settings
+        if self.run.result("binarise").exists() or self.run.last("binarise").exists():
+            return build_network(settings.network("blunet"))
         crops = self._crops("binarise", (yield from self._fields("binarise")), 1)
-        binary = binarise(
+        return binarise(
             student,
-            light,
+            settings.network("lightweight"),
             settings.residual_levels,
             [crops.draw(i).images[0, ..., 0] for i in range(PROBES)],
             settings.start,
             coded=settings.binarize_depthwise,
             seed=settings.seed + 2,
         )
-        binary = yield from self._segmentation("binarise", binary, "blunet")
-        yield from self._finish(before, teacher, student, binary)
 
     def _segmentation(self, step: str, network: keras.Model, kind: Any) -> Generator[Event, None, keras.Model]:
         settings = self.settings.step(step)

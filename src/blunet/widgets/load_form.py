@@ -87,7 +87,7 @@ class LoadForm(QWidget):
         places = {layer.place for layer in layers}
         self._ask(self.pixel_size, [_place(p) for p in places])
         self._ask(self.interval, [f"{s:g} s" if s else "" for s in {layer.interval for layer in stacks}])
-        self.status.setText("" if layers else NOTHING)
+        self.tell("" if layers else NOTHING)
 
     def set_busy(self, busy: bool) -> None:
         """Show whether images are being opened."""
@@ -98,8 +98,9 @@ class LoadForm(QWidget):
             self.open_button.setEnabled(False)
 
     def tell(self, text: str) -> None:
-        """Say what is going on."""
+        """Say what is going on; empty takes it away."""
         self.status.setText(text)
+        self.status.setVisible(bool(text))
 
     def warn(self, sentences: Sequence[str]) -> None:
         """Say what the user should know; none takes it away."""

@@ -1,4 +1,4 @@
-"""What becomes of a widget when its dock is closed."""
+"""What the docks have in common: none is pushed wide, and closing one leaves no trouble behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from blunet.widgets.compress import CompressWidget
+from blunet.widgets.layer_list import LayerList
 from blunet.widgets.load import LoadWidget
+from blunet.widgets.scroll import UprightScroll
 from blunet.widgets.segment import SegmentWidget
 
 
@@ -33,3 +35,15 @@ def test_a_widget_whose_dock_is_closed_troubles_nobody(make_napari_viewer, qtbot
     viewer.theme = "light"
     viewer.layers.remove(image)
     qtbot.wait(10)  # a timer that still ran would tell itself
+
+
+@pytest.mark.parametrize("kind", [LoadWidget, SegmentWidget, CompressWidget])
+def test_long_names_make_no_dock_wide(make_napari_viewer, kind):
+    viewer = make_napari_viewer()
+    widget = kind(viewer)
+    viewer.window.add_dock_widget(widget)
+    inner = widget.findChild(UprightScroll).widget()
+    before = inner.minimumSizeHint().width()
+    viewer.add_image(np.random.default_rng(0).random((64, 64)), name="A name that a microscope gave it " * 4)
+    for box in widget.findChildren(LayerList):
+        assert box.minimumSizeHint().width() < 0.7 * before

@@ -212,6 +212,8 @@ def test_bad_images_are_told_in_a_sentence(viewer, widget, qtbot):
     widget.form.diameter.spin.setValue(9000)
     run(qtbot, widget)
     assert "9000 px" in widget.form.warning.text()
+    viewer.layers.selection.active = viewer.layers["Flat"]
+    assert widget.form.warning.text() == ""  # what was told of another image
 
 
 def test_a_file_that_is_no_model_leaves_the_model_before(widget, tmp_path):

@@ -107,7 +107,7 @@ class CompressForm(QWidget):
         image, labels = self.image.layer, self.labels.layer
         if image is None or labels is None:
             raise InputError("Open an image and label some of its frames first, or choose a folder.")
-        data, truth = frames_of(image).data, labels.data
+        data, truth = frames_of(image).data, labels.data[0] if labels.multiscale else labels.data
         if tuple(data.shape) != tuple(truth.shape):
             raise InputError(
                 f"'{labels.name}' has the shape {tuple(truth.shape)} and '{image.name}' {tuple(data.shape)}: choose "

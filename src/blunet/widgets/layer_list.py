@@ -32,6 +32,7 @@ class LayerList(QComboBox):
             emitter.connect(self._fill)
         viewer.layers.selection.events.active.connect(self._on_active)
         self.setPlaceholderText("none")
+        keep_narrow(self)
         self._fill()
 
     def choose(self, layer: Layer | None) -> None:
@@ -75,3 +76,9 @@ class LayerList(QComboBox):
         active = self._viewer.layers.selection.active
         if active is not None and active in self._layers:
             self.choose(active)
+
+
+def keep_narrow(box: QComboBox) -> None:
+    """Let long entries be cut rather than push a dock wide."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(12)

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from blunet.errors import InputError
 from blunet.jobs.models import ModelFile, inspect_model, model_path
+from blunet.widgets.layer_list import keep_narrow
 from blunet.widgets.settings import add_recent_model, preference, recall, recent_models, remember
 from blunet.widgets.text import remark
 
@@ -37,6 +38,7 @@ class ModelPicker(QWidget):
         """What the chosen file says about itself."""
         self._list = QComboBox()
         self._list.setToolTip("The network that finds the cells. Models made with Compress appear here once used.")
+        keep_narrow(self._list)
         self._list.activated.connect(self._on_activated)
         self._card = remark()
         layout = QVBoxLayout(self)

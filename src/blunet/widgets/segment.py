@@ -70,7 +70,7 @@ class SegmentWidget(DockContent):
         self.form.probability_box.toggled.connect(self._on_probability)
         self.form.picker.changed.connect(self._on_model)
         self.form.picker.refused.connect(self.form.warn)
-        self.form.image_changed.connect(self._show_state)
+        self.form.image_changed.connect(self._on_image)
         viewer.layers.events.removed.connect(self._on_removed)
         Compiling(self).told.connect(self.form.tell)
         self._restore()
@@ -244,6 +244,10 @@ class SegmentWidget(DockContent):
         self.form.warn("")
         if self.result is not None and self.result.alive and self.result.model != self.form.picker.path:
             self.form.tell("The labels that are there stay; press Segment to find the cells with this model.")
+
+    def _on_image(self) -> None:
+        self.form.warn("")
+        self._show_state()
 
     def _on_removed(self, event: Any) -> None:
         if self.result is not None and event.value is self.result.labels:

@@ -99,7 +99,6 @@ def compress(out: Path) -> None:
     steps = {n: replace(settings.step(n), epochs=epochs.get(n, 1), batches=30, crop=96, batch=2) for n in STEPS}
     viewer, widget = window(CompressWidget, "Compress a U-Net")
     viewer.add_image(simulate_dic(DicSettings(shape=(192, 192), object_diameter=40), seed=0).image, name="field00")
-    widget.form.preview.setChecked(False)
     widget.form.teacher.setCurrentText(SCRATCH)
     widget.form.use_settings(replace(settings, **steps))
     widget.form.run.set_text("run")
@@ -109,6 +108,7 @@ def compress(out: Path) -> None:
     widget.start()
     names = lambda: [step.name for step in widget.curves.steps]  # noqa: E731
     wait(600, lambda: "binarise" in names() and len(widget.curves.steps[-1].epochs) >= 9)
+    viewer.reset_view()  # the validation image lies beside the field
     save(viewer, out / "compress.png")
     wait(600, lambda: not widget.busy)
     wait(0.5)

@@ -10,14 +10,14 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 ALIGN = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-COLUMNS = ("", "IoU", "F1", "AP50", "Size", "ms per image")
+COLUMNS = ("", "IoU", "F1", "AP50", "Size", "ms")
 HINTS = (
     "The stages of the run",
     "Overlap of found and true area, 0 to 1, mean over the images",
     "Balance of found too much and too little, 0 to 1",
     "Part of the cells found as single objects, 0 to 1",
     "On disk",
-    "On this computer",
+    "Milliseconds for an image, on this computer",
 )
 
 

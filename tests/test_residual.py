@@ -79,6 +79,28 @@ def test_forward_and_gradient_follow_the_definition(levels, window):
     np.testing.assert_allclose(to_gamma, wanted_gamma, atol=1e-4)
 
 
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_as_one_quantiser_a_code_passes_the_gradient_up_to_half_a_step_beyond_its_reach(levels):
+    rng = np.random.default_rng(levels)
+    x = rng.normal(0, 0.8, (40, 7)).astype(np.float32)
+    gamma = (0.5 ** np.arange(1, levels + 1) * rng.choice([-1, 1], levels)).astype(np.float32)
+    upstream = rng.normal(size=x.shape).astype(np.float32)
+    code = ops.convert_to_numpy(residual_binarise(ops.convert_to_tensor(x), ops.convert_to_tensor(gamma)))
+    np.testing.assert_allclose(code, forward(x, gamma), atol=1e-6)
+    inside = np.abs(x) <= 1.0  # 1/2 + 1/4 + ..., and the last once more
+    assert inside.any()
+    assert not inside.all()
+    assert np.abs(code - x)[inside].max() <= abs(gamma[-1]) + 1e-6
+    to_x, to_gamma = gradient_of(lambda a, g: ops.sum(upstream * residual_binarise(a, g)), [x, gamma])
+    np.testing.assert_allclose(to_x, upstream * inside, atol=1e-6)
+    # Beyond, a small change of a gamma changes the sum as the gradient says; inside, the last level's sign does.
+    outside = (upstream * ~inside * np.where(x >= 0, 1, -1)).sum()
+    signs = np.where(gamma >= 0, 1, -1)
+    np.testing.assert_allclose(to_gamma[:-1], np.full(levels - 1, outside) * signs[:-1], atol=1e-4)
+    last = np.where(x - forward(x, gamma[:-1]) >= 0, 1, -1)
+    np.testing.assert_allclose(to_gamma[-1], (upstream * last).sum() * signs[-1], atol=1e-4)
+
+
 def test_zero_is_positive_and_magnitudes_count():
     zero = ops.zeros((1,))
     assert float(residual_binarise(zero, ops.convert_to_tensor([0.5]))[0]) == 0.5

@@ -34,6 +34,7 @@ from blunet.errors import InputError
 from blunet.images.normalise import normalise
 from blunet.networks.build import build_network
 from blunet.networks.files import KerasModel, load_keras
+from blunet.networks.residual import PUBLISHED_WINDOW
 from blunet.packed.card import ModelCard, ModelInfo
 
 PROBES = 16
@@ -179,6 +180,7 @@ class _Run:
             [crops.draw(i).images[0, ..., 0] for i in range(PROBES)],
             settings.start,
             coded=settings.binarize_depthwise,
+            window=PUBLISHED_WINDOW if settings.start == "published" else None,
             seed=settings.seed + 2,
         )
 

@@ -105,7 +105,8 @@ class CompressionSettings:
         Whether the BLU-Net also codes what stands between the two parts of its separable convolutions: several times
         faster, less accurate.
     start : {"calibrated", "least_squares", "published"}
-        How the BLU-Net starts from the lightweight network; see `binarise`.
+        How the BLU-Net starts from the lightweight network, see `binarise`; with "published" its signs also pass the
+        gradient as in the study, else its codes as quantisers (see `residual_binarise`).
     normalisation : Normalisation
         Of all networks; a teacher from a file brings its own.
     augmentation : AugmentSettings
@@ -294,7 +295,7 @@ def _quick() -> CompressionSettings:
         hint_encoder=hint,
         hint_decoder=replace(hint, epochs=4),
         retrain=StepSettings(epochs=8, batches=80, learning_rate=1e-3, crop=192, batch=2),
-        binarise=StepSettings(epochs=10, batches=80, learning_rate=5e-4, crop=192, batch=2),
+        binarise=StepSettings(epochs=10, batches=80, learning_rate=3e-4, crop=192, batch=2),
         pretraining_fields=60,
     )
 

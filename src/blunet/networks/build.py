@@ -6,7 +6,7 @@ import keras
 
 from blunet.architecture import Layer, NetworkSettings, layer_table
 from blunet.networks.layers import BinaryConv2D, BinarySeparableConv2D, ResidualSign, depthwise_initializer
-from blunet.networks.residual import WINDOW, ActivationStart, Tensor, WeightStart
+from blunet.networks.residual import ActivationStart, Tensor, WeightStart
 
 
 def build_network(
@@ -15,7 +15,7 @@ def build_network(
     seed: int | None = None,
     weight_start: WeightStart = "least_squares",
     activation_start: ActivationStart = "halving",
-    window: float = WINDOW,
+    window: float | None = None,
     l2: float = 0.0,
 ) -> keras.Model:
     """Build a network with fresh weights.
@@ -101,7 +101,7 @@ def _float(layer: Layer, l2: float) -> keras.layers.Layer:
     )
 
 
-def _binary(layer: Layer, start: WeightStart, window: float) -> keras.layers.Layer:
+def _binary(layer: Layer, start: WeightStart, window: float | None) -> keras.layers.Layer:
     if layer.kind == "separable":
         return BinarySeparableConv2D(
             layer.filters,

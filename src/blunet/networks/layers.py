@@ -8,7 +8,6 @@ import keras
 from keras import ops
 
 from blunet.networks.residual import (
-    WINDOW,
     ActivationStart,
     Tensor,
     WeightStart,
@@ -38,11 +37,13 @@ class ResidualSign(keras.layers.Layer):
         Residual levels M.
     start : {"halving", "published"}
         Gammas before training: ``[1/2, 1/4, 1/8]`` or ``[1/2, 1/3, 1/6]`` for M = 3.
-    window : float
-        Of the straight-through gradient.
+    window : float, optional
+        Of the published straight-through gradient.
     """
 
-    def __init__(self, levels: int, start: ActivationStart = "halving", window: float = WINDOW, **kwargs: Any) -> None:
+    def __init__(
+        self, levels: int, start: ActivationStart = "halving", window: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.levels, self.start, self.window = levels, start, window
 
@@ -66,7 +67,7 @@ class ResidualSign(keras.layers.Layer):
 class _Binary(keras.layers.Layer):
     """What binary convolutions share: kernels with a vector of gammas each, and a bias."""
 
-    def __init__(self, filters: int, kernel_size: int, start: WeightStart, window: float, **kwargs: Any) -> None:
+    def __init__(self, filters: int, kernel_size: int, start: WeightStart, window: float | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, kernel_size
         self.start, self.window = start, window
@@ -109,8 +110,8 @@ class BinaryConv2D(_Binary):
         Residual levels of the kernel.
     start : {"least_squares", "published"}
         Gammas before training.
-    window : float
-        Of the straight-through gradient.
+    window : float, optional
+        Of the published straight-through gradient.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class BinaryConv2D(_Binary):
         kernel_size: int,
         levels: int,
         start: WeightStart = "least_squares",
-        window: float = WINDOW,
+        window: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(filters, kernel_size, start, window, **kwargs)
@@ -150,8 +151,8 @@ class BinarySeparableConv2D(_Binary):
         Residual levels of the two kernels.
     start : {"least_squares", "published"}
         Gammas before training.
-    window : float
-        Of the straight-through gradients.
+    window : float, optional
+        Of the published straight-through gradients.
     coded_levels : int
         Residual levels of the sign between the two parts, whose gammas begin as 1/2, 1/4, ...; 0: nothing is between.
     """
@@ -163,7 +164,7 @@ class BinarySeparableConv2D(_Binary):
         depthwise_levels: int,
         pointwise_levels: int,
         start: WeightStart = "least_squares",
-        window: float = WINDOW,
+        window: float | None = None,
         coded_levels: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -193,12 +194,17 @@ class BinarySeparableConv2D(_Binary):
         kernel = self._coded(self.depthwise_kernel, self.depthwise_gamma)
         return ops.depthwise_conv(inputs, kernel, padding="same")
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def between(self, inputs: Tensor) -> Tensor:
+        """Return what the pointwise part sees: the depthwise sums, coded where they are."""
         x = self.depthwise(inputs)
-        if self.coded_levels:
-            gamma = ops.copy(self.depthwise_activation_gamma)
-            offset = ops.stop_gradient(TIE_BREAK * ops.sum(ops.abs(gamma)))
-            x = residual_binarise(x + offset, gamma, self.window)
+        if not self.coded_levels:
+            return x
+        gamma = ops.copy(self.depthwise_activation_gamma)
+        offset = ops.stop_gradient(TIE_BREAK * ops.sum(ops.abs(gamma)))
+        return residual_binarise(x + offset, gamma, self.window)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        x = self.between(inputs)
         pointwise = self._coded(self.pointwise_kernel, self.pointwise_gamma)
         return ops.conv(x, pointwise, padding="same") + self.bias
 

@@ -1,0 +1,61 @@
+"""Codes fitted to sums: they err less in the sums than codes of the weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from blunet.compression.fit import fit_codes
+from blunet.networks.residual import least_squares_gammas
+from blunet.packed.bits import residual_code, residual_value
+
+
+def correlated(rng, samples, inputs):
+    """What layers see: inputs that tell much the same."""
+    causes = rng.normal(size=(samples, 4)) @ rng.normal(size=(4, inputs))
+    return (causes + 0.3 * rng.normal(size=(samples, inputs))).astype("f4")
+
+
+def decoded(kernel, gammas):
+    return residual_value(residual_code(kernel, gammas), gammas)
+
+
+def error(seen, kernel, offset, wanted):
+    return np.square(seen @ kernel + offset - wanted).mean() / wanted.var()
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_sums_of_fitted_codes_err_less_than_those_of_coded_weights(levels):
+    rng = np.random.default_rng(levels)
+    seen, kernel = correlated(rng, 3000, 32), rng.normal(0, 0.1, (32, 8)).astype("f4")
+    wanted = seen @ kernel
+    fitted = fit_codes(seen, wanted, kernel, levels)
+    gammas = least_squares_gammas(kernel, levels)
+    plain = decoded(kernel, gammas)
+    offset = (wanted - seen @ plain).mean(0)
+    fitted_error = error(seen, decoded(fitted.kernel, fitted.gammas), fitted.offset, wanted)
+    assert fitted_error < 0.6 * error(seen, plain, offset, wanted)
+    assert (np.diff(fitted.gammas) <= 0).all()
+    assert (fitted.gammas > 0).all()
+
+
+def test_what_the_inputs_have_lost_is_made_good():
+    """Inputs are seen at half their height and above a pedestal: kernel and offset undo that."""
+    rng = np.random.default_rng(0)
+    real, kernel = correlated(rng, 4000, 16), rng.normal(0, 0.1, (16, 4)).astype("f4")
+    seen, wanted = 0.5 * real + 3, real @ kernel
+    fitted = fit_codes(seen, wanted, kernel, 3)
+    assert error(seen, decoded(fitted.kernel, fitted.gammas), fitted.offset, wanted) < 0.02
+    assert error(seen, decoded(kernel, least_squares_gammas(kernel, 3)), fitted.offset, wanted) > 0.2
+
+
+def test_inputs_that_are_never_seen_keep_their_kernel():
+    rng = np.random.default_rng(1)
+    seen, kernel = correlated(rng, 500, 8), rng.normal(0, 0.1, (8, 3)).astype("f4")
+    seen[:, 5] = 2.0  # constant: it tells nothing but an offset
+    fitted = fit_codes(seen, seen @ kernel, kernel, 3)
+    reach = fitted.gammas.sum()
+    np.testing.assert_allclose(fitted.kernel[5], np.clip(kernel[5], -reach, reach), atol=1e-3)
+    few = fit_codes(seen[:4], seen[:4] @ kernel, kernel, 2)  # fewer pixels than inputs
+    assert np.isfinite(few.kernel).all()
+    assert np.isfinite(few.offset).all()

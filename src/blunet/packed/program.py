@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from blunet.architecture import Layer, NetworkSettings, layer_table
 from blunet.packed.bits import tie_break, unpack_bits
+from blunet.packed.kernels.memory import lined_up
 from blunet.packed.kernels.target import TARGET
 from blunet.packed.weights import BinaryWeights
 
@@ -93,7 +94,8 @@ def compile_program(weights: BinaryWeights) -> tuple[Operation, ...]:
         network of the table can be compiled.
     """
     compiler = _Compiler(weights)
-    return tuple(compiler.operation(layer) for layer in layer_table(weights.settings))
+    operations = (compiler.operation(layer) for layer in layer_table(weights.settings))
+    return tuple(replace(o, arrays={key: lined_up(array) for key, array in o.arrays.items()}) for o in operations)
 
 
 class _Compiler:

@@ -8,6 +8,7 @@ import numpy as np
 
 from blunet.packed.kernels.compiled import kernel
 from blunet.packed.kernels.finish import popcount_pixels, product_pixels, sign_pixel
+from blunet.packed.kernels.memory import room_for_floats
 from blunet.packed.kernels.target import TARGET
 from blunet.packed.kernels.vector import fetch_add, popcount_sign_block
 
@@ -38,8 +39,8 @@ def convolve_image(image, weights, bias, panel, gammas, valid, out, o, region, c
         Rows that are taken.
     """
     columns = 96
-    d = np.empty((columns + 16) * 9, np.float32)
-    sums = np.empty(16 * 64, np.float32)
+    d = room_for_floats((columns + 16) * 9)
+    sums = room_for_floats(16 * 64)
     positions = np.empty(columns, np.int64)
     while True:
         y = region.top + fetch_add(counter, 1)
@@ -73,7 +74,7 @@ def convolve_bits(source, s, offsets, weights, factors, base, gammas, valid, out
     gammas, valid, out, o, region, counter
         As in `convolve_image`.
     """
-    sums = np.empty(16 * 64, np.float32)
+    sums = room_for_floats(16 * 64)
     plane = s.words * s.stride
     filters = o.words * 64
     while True:

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from blunet.packed.kernels.compiled import kernel
+from blunet.packed.kernels.memory import room_for_floats
 from blunet.packed.kernels.vector import count_bits, fetch_add
 
 
@@ -30,7 +31,7 @@ def output_probability(source, s, weights, factors, base, out, region, counter):
     """
     levels, plane = s.levels, s.words * s.stride
     weight_levels = len(weights)
-    sums = np.empty(s.width, np.float32)
+    sums = room_for_floats(s.width)
     while True:
         y = region.top + fetch_add(counter, 1)
         if y >= region.bottom:

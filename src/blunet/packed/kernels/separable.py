@@ -8,6 +8,7 @@ import numpy as np
 
 from blunet.packed.kernels.compiled import kernel, part
 from blunet.packed.kernels.finish import code_values, popcount_pixels, product_pixels, sign_pixel
+from blunet.packed.kernels.memory import room_for_floats
 from blunet.packed.kernels.vector import (
     decode_chunk,
     depthwise_line,
@@ -161,10 +162,10 @@ def separable_product(
         Blocks that are taken.
     """
     most = block.rows * block.columns * (4 if mode == UPSAMPLED else 1)
-    values = np.empty(((block.rows + 2) * (block.columns + 2) + 2) * block.channels, np.float32)
-    d = np.empty((most + 16) * block.step, np.float32)
+    values = room_for_floats(((block.rows + 2) * (block.columns + 2) + 2) * block.channels)
+    d = room_for_floats((most + 16) * block.step)
     positions = np.empty(most, np.int64)
-    sums = np.empty(16 * 64, np.float32)
+    sums = room_for_floats(16 * 64)
     depth = f.channels + (s.channels if mode == CONCATENATED else 0)
     while True:
         count = depthwise_of_block(
@@ -199,10 +200,10 @@ def separable_popcount(
     """
     most = block.rows * block.columns * (4 if mode == UPSAMPLED else 1)
     room = most + most % 2
-    values = np.empty(((block.rows + 2) * (block.columns + 2) + 2) * block.channels, np.float32)
-    d = np.empty((most + 16) * block.step, np.float32)
+    values = room_for_floats(((block.rows + 2) * (block.columns + 2) + 2) * block.channels)
+    d = room_for_floats((most + 16) * block.step)
     positions = np.empty(most, np.int64)
-    sums = np.empty(16 * 64, np.float32)
+    sums = room_for_floats(16 * 64)
     words = len(offsets)
     levels = len(middle_gammas)
     planes = np.empty(levels * words * room + 2, np.uint64)

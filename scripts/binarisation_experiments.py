@@ -1,4 +1,4 @@
-"""What binarising one trained lightweight network loses, by start, straight-through window, levels and coding.
+"""What binarising one trained lightweight network loses, by start, straight-through gradient, levels and coding.
 
     python scripts/binarisation_experiments.py --student RUN/checkpoints/retrain.keras --data FOLDER --test FOLDER
 
@@ -10,7 +10,6 @@ p > 0.5. Rows are printed as Markdown as they come.
 from __future__ import annotations
 
 import argparse
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,20 +32,27 @@ PROBES = 16
 
 @dataclass(frozen=True)
 class Row:
-    """One way to binarise."""
+    """One way to binarise; the window is that of the published gradient, None the gradient of a quantiser."""
 
     start: Start = "calibrated"
-    window: float = 1.0
+    window: float | None = None
     levels: int = 3
     coded: bool = False
+    learning_rate: float = 3e-4
 
 
 ROWS = [
     Row(),
-    Row(start="least_squares"),
-    Row(start="published"),
+    Row(window=1.0),
     Row(window=0.5),
     Row(window=2.0),
+    Row(learning_rate=1e-4),
+    Row(learning_rate=1e-3),
+    Row(start="least_squares"),
+    Row(start="least_squares", window=1.0),
+    Row(start="published"),
+    Row(start="published", window=1.0),
+    Row(start="published", window=1.0, learning_rate=1e-3),
     Row(levels=2),
     Row(levels=1),
     Row(coded=True),
@@ -71,7 +77,7 @@ def main() -> None:
     real, validation = ([read_field(pairs[name], normalisation) for name in names] for names in chosen)
     validation = [centre(field, 512) for field in validation]
     test = [read_field(pair, normalisation) for pair in find_pairs(arguments.test).pairs]
-    step = StepSettings(arguments.epochs, arguments.batches, 5e-4, crop=192, batch=1)
+    step = StepSettings(arguments.epochs, arguments.batches, ROWS[0].learning_rate, crop=192, batch=1)
     crops = Crops([[parted(f) for f in real]], step.crop, step.batch, preset("quick").augmentation, 7)
     probes = [crops.draw(10**6 + i).images[0, ..., 0] for i in range(PROBES)]
 
@@ -81,10 +87,10 @@ def main() -> None:
     whole = validate(student.network, validation, multiple).iou
     print(f"Student: validation {whole:.3f}, test {tested(student):.3f}; {len(real)} training, {len(validation)} "
           f"validation and {len(test)} test files, {step.epochs} epochs of {step.batches} crops.\n")  # fmt: skip
-    print("| start | window | levels | depthwise coded | IoU at the start | best validation IoU | test IoU | minutes |")
+    print("| start | gradient | levels | depthwise coded | rate | IoU at the start | best validation IoU | test IoU |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for row in ROWS:
-        began = time.monotonic()
+        step = replace(step, learning_rate=row.learning_rate)
         keras.utils.set_random_seed(1)
         levels = ResidualLevels(row.levels, row.levels, row.levels, row.levels)
         network = binarise(
@@ -96,9 +102,9 @@ def main() -> None:
         assert isinstance(done, StepDone)
         settings = replace(student.settings, network="blunet", residual_levels=levels, binarize_depthwise=row.coded)
         score = tested(KerasModel(network, settings, student.info))
-        minutes = (time.monotonic() - began) / 60
-        print(f"| {row.start} | {row.window:g} | {row.levels} | {'yes' if row.coded else 'no'} | {before:.3f} | "
-              f"{done.val_iou:.3f} | {score:.3f} | {minutes:.0f} |", flush=True)  # fmt: skip
+        gradient = "quantiser" if row.window is None else f"published, {row.window:g}"
+        print(f"| {row.start} | {gradient} | {row.levels} | {'yes' if row.coded else 'no'} | {row.learning_rate:g} | "
+              f"{before:.3f} | {done.val_iou:.3f} | {score:.3f} |", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

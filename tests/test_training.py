@@ -86,6 +86,27 @@ def test_ignored_epochs_are_never_the_best(fields, crops):
     assert [e.best for e in epochs(run(network, crops, fields, step))] == [False, False, True]
 
 
+@pytest.mark.parametrize("kept", ["on disk", "in memory", "stopped"])
+def test_what_has_learnt_is_handed_on_unless_an_epoch_is_better(kept, fields, crops, student, tmp_path):
+    network, _ = student
+    before = [w.copy() for w in network.get_weights()]
+    step = StepSettings(2, 3, 0.5)  # a rate that ruins any network
+    task = segmentation_task(network, fields[4:], NETWORK.multiple, step, has_learnt=True)
+    states = None if kept == "in memory" else States(tmp_path / "last.npz", tmp_path / "best.npz", tmp_path / "p.png")
+    start = task.validate().iou
+    try:
+        if kept == "stopped":
+            asked = iter([False, False, True])
+            assert isinstance(list(train("x", task, crops, step, states, lambda: next(asked)))[-1], RunStopped)
+        *told, done = train("x", task, crops, step, states)
+        assert not any(e.best for e in epochs(told))
+        assert (done.best_epoch, done.val_iou) == (0, start)
+        for old, new in zip(before, network.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+    finally:
+        network.set_weights(before)
+
+
 @pytest.mark.parametrize("loss", ["bce", "bce+dice"])
 def test_border_weights_and_dice_train(fields, crops, loss):
     network = build_network(NETWORK, seed=1)

@@ -72,7 +72,8 @@ class Steps:
                 if self._bars is None:
                     note(_epoch_line(event))
             case StepDone():
-                self._line(f"  {_quality(event)} in epoch {event.best_epoch}, {duration(event.seconds)}")
+                when = f"in epoch {event.best_epoch}" if event.best_epoch else "before the first epoch"
+                self._line(f"  {_quality(event)} {when}, {duration(event.seconds)}")
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -30,9 +30,9 @@ class Progress:
     losses : list of float
         Training losses of the epoch's batches so far.
     best_epoch : int
-        Epoch (counted from 1) of the best weights; 0: none yet.
+        Epoch (counted from 1) of the best weights; 0: those that the step began with.
     best_score : float or None
-        By the step's monitor; greater is better.
+        By the step's monitor; greater is better. None: there are no best weights yet.
     best_loss, best_iou : float or None
         Validation figures of the best weights.
     seconds : float

@@ -135,7 +135,7 @@ class StepDone(Event):
     ----------
     step : str
     best_epoch : int
-        Counted from 1.
+        Counted from 1; 0: no epoch was better than what the step began with.
     val_loss : float
     val_iou : float or None
         Of the best weights.

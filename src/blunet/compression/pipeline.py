@@ -155,7 +155,7 @@ class _Run:
             teacher = yield from self._segmentation("pretrain", task, "unet")
         before = teacher
         task = rebuilt(teacher, unet, settings.transfer.l2, settings.seed)
-        teacher = yield from self._segmentation("transfer", task, "unet")
+        teacher = yield from self._segmentation("transfer", task, "unet", has_learnt=before is not None)
         student = build_network(light, seed=settings.seed + 1)
         parts: tuple[Part, ...] = ("encoder", "decoder")
         for part in parts:
@@ -163,15 +163,18 @@ class _Run:
             hints = hint_task(teacher, student, light, part, self.validation)
             student = yield from self._step(step, student, "lightweight", hints)
         student = rebuilt(student, light, settings.retrain.l2, settings.seed)
-        student = yield from self._segmentation("retrain", student, "lightweight")
-        binary = yield from self._segmentation("binarise", (yield from self._binary(student)), "blunet")
+        hinted = any(step.startswith("hint") for step in self.steps)
+        student = yield from self._segmentation("retrain", student, "lightweight", has_learnt=hinted)
+        binary = yield from self._binary(student)
+        binary = yield from self._segmentation("binarise", binary, "blunet", has_learnt=settings.start == "calibrated")
         yield from self._finish(before, teacher, student, binary)
 
     def _binary(self, student: keras.Model) -> Generator[Event, None, keras.Model]:
         """Return the BLU-Net as it starts; any one where its step has begun, whose state replaces all weights."""
         settings = self.settings
+        window = PUBLISHED_WINDOW if settings.start == "published" else None
         if self.run.result("binarise").exists() or self.run.last("binarise").exists():
-            return build_network(settings.network("blunet"))
+            return build_network(settings.network("blunet"), window=window)
         crops = self._crops("binarise", (yield from self._fields("binarise")), 1)
         return binarise(
             student,
@@ -180,13 +183,15 @@ class _Run:
             [crops.draw(i).images[0, ..., 0] for i in range(PROBES)],
             settings.start,
             coded=settings.binarize_depthwise,
-            window=PUBLISHED_WINDOW if settings.start == "published" else None,
+            window=window,
             seed=settings.seed + 2,
         )
 
-    def _segmentation(self, step: str, network: keras.Model, kind: Any) -> Generator[Event, None, keras.Model]:
-        settings = self.settings.step(step)
-        task = segmentation_task(network, self.validation, self.settings.network(kind).multiple, settings)
+    def _segmentation(
+        self, step: str, network: keras.Model, kind: Any, *, has_learnt: bool = False
+    ) -> Generator[Event, None, keras.Model]:
+        settings, multiple = self.settings.step(step), self.settings.network(kind).multiple
+        task = segmentation_task(network, self.validation, multiple, settings, has_learnt=has_learnt)
         return (yield from self._step(step, network, kind, task))
 
     def _step(self, step: str, network: keras.Model, kind: Any, task: Task) -> Generator[Event, None, keras.Model]:

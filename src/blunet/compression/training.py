@@ -60,12 +60,15 @@ class Task:
         From a batch to what the model's outputs are compared with.
     validate : callable
         Measures the model as it is.
+    has_learnt : bool
+        Whether the model begins with weights of use: they are the best until an epoch is better.
     """
 
     model: keras.Model
     loss: Any
     targets: Callable[[Batch], Any]
     validate: Callable[[], Validation]
+    has_learnt: bool = False
 
 
 def learning_rate(settings: StepSettings, epoch: int) -> float:
@@ -78,13 +81,21 @@ def learning_rate(settings: StepSettings, epoch: int) -> float:
     return float(settings.learning_rate * factor**falling)
 
 
-def segmentation_task(network: keras.Model, validation: Sequence[Field], multiple: int, settings: StepSettings) -> Task:
+def segmentation_task(
+    network: keras.Model,
+    validation: Sequence[Field],
+    multiple: int,
+    settings: StepSettings,
+    *,
+    has_learnt: bool = False,
+) -> Task:
     """Train a network on its foreground."""
     return Task(
         model=network,
         loss="binary_crossentropy" if settings.loss == "bce" else cross_entropy_and_dice,
         targets=lambda batch: batch.truths,
         validate=lambda: validate(network, validation, multiple),
+        has_learnt=has_learnt,
     )
 
 
@@ -149,6 +160,9 @@ def train(
     progress, best = Progress(), None
     if states is not None and states.last.exists():
         progress = _resumed(states, model, optimizer)
+    elif task.has_learnt and not settings.ignored_epochs:
+        _judge(progress, task.validate(), settings)
+        best = _keep(task, states, progress)
     yield StepStarted(name, min(progress.epoch + 1, settings.epochs), settings.epochs, settings.batches)
     while progress.epoch < settings.epochs:
         began, before = time.monotonic(), progress.seconds
@@ -167,15 +181,13 @@ def train(
         measured = task.validate()
         if not math.isfinite(measured.loss):
             raise _diverged(name, "loss", settings, progress)
-        is_best = _judge(progress, measured, settings)
-        if is_best and states is None:
-            best = model.get_weights()
         loss = float(np.mean(progress.losses))
         progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, []
         progress.seconds = before + time.monotonic() - began
+        is_best = _judge(progress, measured, settings)
+        if is_best:
+            best = _keep(task, states, progress)
         if states is not None:
-            if is_best:
-                save_state(states.best, model, None, progress)
             save_state(states.last, model, optimizer, progress)
         yield EpochDone(
             step=name,
@@ -189,16 +201,25 @@ def train(
             seconds=time.monotonic() - began,
             preview=_write_preview(states, measured.mask),
         )
-    if states is not None and progress.best_epoch:
+    if states is not None and progress.best_score is not None:
         load_state(states.best, model, None)
     elif best is not None:
         model.set_weights(best)
     yield StepDone(name, progress.best_epoch, float(progress.best_loss or 0.0), progress.best_iou, progress.seconds)
 
 
+def _keep(task: Task, states: States | None, progress: Progress) -> list[NDArray[Any]] | None:
+    """Keep the weights as the best: on disk, or else in memory."""
+    if states is None:
+        weights: list[NDArray[Any]] = task.model.get_weights()
+        return weights
+    save_state(states.best, task.model, None, progress)
+    return None
+
+
 def _resumed(states: States, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Progress:
     """Load the last state; that the best weights are lost is said now and not after the epochs that are left."""
-    if read_progress(states.last).best_epoch:
+    if read_progress(states.last).best_score is not None:
         if not states.best.exists():
             raise InputError(
                 f"The checkpoint '{states.best}' is gone; put it back, or delete '{states.last}' to start the step "
@@ -243,13 +264,13 @@ def _diverged(name: str, what: str, settings: StepSettings, progress: Progress) 
 
 
 def _judge(progress: Progress, measured: Validation, settings: StepSettings) -> bool:
-    """Note the epoch's figures if they are the best so far."""
+    """Note the figures after the epoch that is over, the start's after epoch 0, if they are the best so far."""
     score = -measured.loss if settings.monitor == "val_loss" or measured.iou is None else measured.iou
-    if progress.epoch < settings.ignored_epochs:
+    if progress.epoch <= settings.ignored_epochs and settings.ignored_epochs:
         return False
     if progress.best_score is not None and score <= progress.best_score:
         return False
-    progress.best_epoch, progress.best_score = progress.epoch + 1, score
+    progress.best_epoch, progress.best_score = progress.epoch, score
     progress.best_loss, progress.best_iou = measured.loss, measured.iou
     return True
 

@@ -156,7 +156,7 @@ class Curves(QWidget):
             self._line(self._loss, x, [e.val_loss for e in epochs], VALIDATION)
             seen = [(start + e.epoch, e.val_iou) for e in epochs if e.val_iou is not None]
             self._line(self._iou, [a for a, _ in seen], [b for _, b in seen], VALIDATION)
-            best = step.best or max((e.epoch for e in epochs if e.best), default=None)
+            best = max((e.epoch for e in epochs if e.best), default=0) if step.best is None else step.best
             if best in step.epochs:
                 self._mark(start + best, step.epochs[best])
             start += count

@@ -1,0 +1,69 @@
+"""Make a compression's BLU-Net the model that comes with the package, and print what its stages reach.
+
+    blunet compress --data FOLDER --out RUN --preset quick --settings scripts/bundled_model.toml --teacher simulated
+    python scripts/bundle_model.py RUN --data "phase contrast" TEST [--data "true DIC" FOLDER --diameter 83]
+
+FOLDER is the training folder of the Usiigaci phase-contrast data (MIT) without set23, which resembles a test file. The
+card gets a name, what the data were and their licence; nothing else is changed. Rows are printed as Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from blunet.architecture import census
+from blunet.evaluation.evaluate import evaluate, mean_scores
+from blunet.images.pairs import find_pairs
+from blunet.networks.files import load_keras
+from blunet.packed.model import BUNDLED, load_model
+from blunet.segmentation.predictor import Predictor
+
+STAGES = {"U-Net": "transfer", "lightweight U-Net": "retrain"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--data", nargs=2, action="append", default=[], metavar=("NAME", "FOLDER"))
+    parser.add_argument("--diameter", type=float, help="of the objects in the last folder: scored with it as well")
+    arguments = parser.parse_args()
+
+    model = load_model(arguments.run / "model.blunet")
+    card = replace(
+        model.info.card,
+        name=f"bundled ({model.settings.base_filters} filters)",
+        data="Phase contrast of migrating adherent cells (Usiigaci, training files) and simulated DIC fields",
+        licence="BSD-3-Clause; data: MIT, Okinawa Institute of Science and Technology, 2018",
+    )
+    replace(model, info=replace(model.info, card=card)).save(BUNDLED)
+    print(f"{BUNDLED.name}: {BUNDLED.stat().st_size:,} bytes, {census(model.settings).size_mib:.3f} MiB of weights\n")
+
+    thresholds = _thresholds(arguments.run)
+    print("| images | network | threshold | IoU | F1 | AP at IoU 0.5 |\n|---|---|---|---|---|---|")
+    for place, (name, folder) in enumerate(arguments.data, start=1):
+        last = place == len(arguments.data) and arguments.diameter
+        for diameter in (None, arguments.diameter) if last else (None,):
+            title = name if diameter is None else f"{name}, `--diameter {diameter:g}`"
+            for stage, step in STAGES.items():
+                network: Predictor = load_keras(arguments.run / "checkpoints" / f"{step}.keras")
+                row(title, stage, network, folder, thresholds[stage], diameter)
+            row(title, "BLU-Net", model, folder, model.info.threshold, diameter)
+
+
+def row(title: str, stage: str, network: Predictor, folder: str, threshold: float, diameter: float | None) -> None:
+    """Score a network and print a row."""
+    pairs = find_pairs(folder).pairs
+    found = mean_scores([s for _, s in evaluate(pairs, network, threshold=threshold, diameter=diameter)])
+    print(f"| {title} | {stage} | {threshold:g} | {found.iou:.3f} | {found.f1:.3f} | {found.ap50:.3f} |", flush=True)
+
+
+def _thresholds(run: Path) -> dict[str, float]:
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    return {stage["name"]: stage["threshold"] for stage in report["models"]}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 # make demo    segment the sample image into demo/
 # make test    every check and the whole suite
-# make napari  open napari with the plugin
+# make napari  open napari with the Segment widget
 # make lint    the checks alone
 # make clean   remove the environment, the caches and demo/
 #
@@ -27,7 +27,7 @@ lint: $(VENV)/.development
 	$(BIN)/npe2 validate --imports napari-blunet
 
 napari: $(VENV)/.development
-	$(BIN)/napari --with napari-blunet
+	$(BIN)/napari --with napari-blunet "Segment cells"
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

@@ -115,12 +115,14 @@ def test_the_report_scores_every_stage_on_the_same_files(finished):
 
 
 def test_the_page_shows_figures_curves_and_masks(finished):
-    run, _ = finished
+    run, events = finished
     page = (run / "report.html").read_text()
     report = json.loads((run / "report.json").read_text())
     for stage in report["models"]:
         assert f"<td>{stage['name']}</td><td>{stage['iou']:.3f}</td>" in page
-    assert page.count("<circle") == 4 + 6
+    best = {e.step: e for e in events if isinstance(e, EpochDone) and e.best}
+    assert len(best) >= 3  # a ring on the curve of losses, another on that of the IoU where there is one
+    assert page.count("<circle") == sum(1 + (e.val_iou is not None) for e in best.values())
     ElementTree.fromstring(page.split("</h2>")[3].strip().split("\n")[0])
 
 

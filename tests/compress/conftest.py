@@ -1,0 +1,27 @@
+"""Images with masks, and a compression that has run on them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from tiny_compression import request
+
+from blunet.compression.pipeline import compress
+from blunet.images.simulate import DicSettings, simulate_dic
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs")
+    for i in range(4):
+        field = simulate_dic(DicSettings(shape=(80, 96), object_diameter=20), seed=i)
+        tifffile.imwrite(folder / f"f{i}.tif", field.image)
+        tifffile.imwrite(folder / f"f{i}_mask.tif", field.labels.astype(np.uint16))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(data, tmp_path_factory):
+    run = tmp_path_factory.mktemp("whole") / "run"
+    return run, list(compress(request(data, run, test=str(data))))

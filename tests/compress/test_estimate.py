@@ -1,0 +1,64 @@
+"""How long a compression will take, told before it starts and while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import psutil
+import pytest
+from tiny_compression import TINY
+
+from blunet.compression import estimate
+from blunet.compression.events import (
+    BatchDone,
+)
+from blunet.compression.settings import (
+    STEPS,
+    StepSettings,
+    preset,
+)
+from blunet.compression.time_left import TimeLeft
+
+QUICK = preset("quick")
+LARGER = replace(
+    QUICK,
+    base_filters=32,
+    transfer=StepSettings(26, 100, 5e-4, l2=1e-7),
+    hint_encoder=StepSettings(2, 100, 1e-3, "val_loss"),
+    retrain=StepSettings(24, 100, 1e-3),
+)
+
+
+def test_the_estimate_is_near_to_what_was_measured(monkeypatch):
+    """On two cores of the reference: the quick preset on 12 fields with 10 more to test, and single steps."""
+    monkeypatch.setattr(estimate, "core_speed", lambda: 1.0)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 2)
+    field = (1022, 1024)
+    assert estimate.duration(QUICK, STEPS, [field] * 2, [field] * 10) == pytest.approx(472, rel=0.3)
+    assert estimate.step_seconds(LARGER, "transfer", [field] * 7) == pytest.approx(26 * 50.5, rel=0.2)
+    assert estimate.step_seconds(LARGER, "hint_encoder", [field] * 7) == pytest.approx(2 * 13.8, rel=0.3)
+    assert estimate.step_seconds(LARGER, "retrain", [field] * 7) == pytest.approx(24 * 16.0, rel=0.2)
+
+
+def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):
+    assert estimate.core_speed() > 0
+    monkeypatch.setattr(estimate, "core_speed", lambda: 1.0)
+    before = estimate.duration(QUICK, STEPS)
+    monkeypatch.setattr(estimate, "core_speed", lambda: 2.0)
+    assert estimate.duration(QUICK, STEPS) == pytest.approx(before / 2)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 1)
+    one = estimate.duration(QUICK, STEPS)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 4)
+    assert one / 4 < estimate.duration(QUICK, STEPS) < one / 1.5
+    assert estimate.duration(QUICK, STEPS[1:]) < estimate.duration(QUICK, STEPS)
+    assert estimate.duration(QUICK, STEPS, [(512, 512)]) > estimate.duration(QUICK, STEPS)
+
+
+def test_the_time_left_is_told_once_there_is_a_pace():
+    left = TimeLeft(TINY, STEPS)
+    batch = BatchDone("transfer", 1, 2, 1, 4, 0.5)
+    assert left.seconds(batch) is None
+    left._began -= 10
+    later = left.seconds(replace(batch, batch=3))
+    costs = sum(left.costs[s] for s in STEPS[2:])
+    assert later == pytest.approx(40 * 5 / 8 + 40 * costs / left.costs["transfer"], rel=0.05)

@@ -1,0 +1,119 @@
+"""What a compression tells of itself: scores, thresholds, the report."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import asdict, replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from blunet.compression import report as scoring
+from blunet.compression.events import (
+    EpochDone,
+)
+from blunet.compression.pictures import FOUND, MADE_UP, MISSED, NOTHING, SIDE, picture_of
+from blunet.evaluation.evaluate import evaluate
+from blunet.images.pairs import find_pairs
+from blunet.images.simulate import DicSettings, simulate_dic
+from blunet.packed.model import load_model
+
+
+def test_the_report_scores_every_stage_on_the_same_files(finished):
+    run, events = finished
+    report = json.loads((run / "report.json").read_text())
+    assert [m["name"] for m in report["models"]] == ["U-Net before transfer", "U-Net", "lightweight U-Net", "BLU-Net"]
+    assert [m["network"] for m in report["models"]] == ["unet", "unet", "lightweight", "blunet"]
+    assert report["validation"] == events[0].validation
+    for stage in report["models"]:
+        assert [i["image"] for i in stage["test"]["images"]] == ["f0", "f1", "f2", "f3"]
+        assert [i["image"] for i in stage["validation"]["images"]] == report["validation"]
+        assert stage["iou"] == pytest.approx(np.mean([i["iou"] for i in stage["test"]["images"]]))
+        assert stage["seconds"] > 0
+    gains = report["losses"][-1]
+    assert gains["iou"] == pytest.approx(100 * (report["models"][3]["iou"] - report["models"][2]["iou"]), abs=0.01)
+
+
+def test_the_page_shows_figures_curves_and_masks(finished):
+    run, events = finished
+    page = (run / "report.html").read_text()
+    report = json.loads((run / "report.json").read_text())
+    for stage in report["models"]:
+        assert f"<td>{stage['name']}</td><td>{stage['iou']:.3f}</td>" in page
+    best = {e.step: e for e in events if isinstance(e, EpochDone) and e.best}
+    assert len(best) >= 3  # a ring on the curve of losses, another on that of the IoU where there is one
+    assert page.count("<circle") == sum(1 + (e.val_iou is not None) for e in best.values())
+    ElementTree.fromstring(page.split("</h2>")[3].strip().split("\n")[0])
+
+
+def test_the_page_shows_what_each_stage_finds_misses_and_makes_up(data, finished):
+    run, events = finished
+    (name,) = events[0].validation
+    page = (run / "report.html").read_text()
+    shown = re.findall(r'alt="([^"]+)" src="data:image/png;base64,([^"]+)"', page)
+    assert [what for what, _ in shown] == ["Image", "Truth", "U-Net", "lightweight U-Net", "BLU-Net"]
+    pictures = [np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))) for _, png in shown]
+    truth = tifffile.imread(data / f"{name}_mask.tif") > 0
+    grey = tifffile.imread(data / f"{name}.tif")
+    assert pictures[0].shape == grey.shape
+    assert np.corrcoef(pictures[0].ravel(), grey.ravel())[0, 1] > 0.7
+    np.testing.assert_array_equal(pictures[1][truth], np.broadcast_to(FOUND, (truth.sum(), 3)))
+    model = load_model(run / "model.blunet")
+    found = model.predict(grey) > model.info.threshold
+    for right, colour in (
+        (truth & found, FOUND), (truth & ~found, MISSED), (~truth & found, MADE_UP), (~truth & ~found, NOTHING)
+    ):  # fmt: skip
+        np.testing.assert_array_equal((pictures[-1] == colour).all(axis=-1), right)
+
+
+def test_large_images_are_shown_small():
+    png = picture_of(np.ones((1200, 2000), bool), np.zeros((1200, 2000), bool))
+    picture = np.asarray(Image.open(io.BytesIO(png)))
+    assert picture.shape == (SIDE, SIDE, 3)
+    assert (picture == MADE_UP).all()
+
+
+class Counting:
+    """Predicts as a model does, and keeps what it was asked."""
+
+    def __init__(self, model):
+        self.model, self.settings, self.info, self.asked = model, model.settings, model.info, []
+
+    def predict(self, image, *, limits=None, check=None):
+        self.asked.append(image)
+        return self.model.predict(image, limits=limits, check=check)
+
+
+@pytest.mark.parametrize("held", [2**28, 1])
+def test_scoring_predicts_every_file_once_and_agrees_with_evaluate(data, finished, held, monkeypatch, tmp_path):
+    monkeypatch.setattr(scoring, "HELD_BYTES", held)  # 1: all probabilities lie on disk
+    pairs = list(find_pairs(data).pairs)
+    model = Counting(load_model(finished[0] / "model.blunet"))
+    stage = scoring.score_stage("BLU-Net", model, pairs[:3], pairs[3:], tmp_path)
+    assert len(model.asked) == 4
+    assert all((a == tifffile.imread(p.image)).all() for a, p in zip(model.asked, pairs, strict=True))
+    assert stage.threshold == scoring.best_threshold(model, pairs[:3])
+    for part, files in (("validation", pairs[:3]), ("test", pairs[3:])):
+        wanted = [asdict(s) for _, s in evaluate(files, model.model, threshold=stage.threshold)]
+        got = stage.figures[part]["images"]
+        assert [{k: row[k] for k in ("iou", "f1", "ap50")} for row in got] == wanted
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_simulated_fields_help_to_choose_the_threshold_and_are_not_scored(data, finished, tmp_path):
+    pairs = list(find_pairs(data).pairs)
+    model = load_model(finished[0] / "model.blunet")
+    field = simulate_dic(DicSettings(shape=(80, 96), object_diameter=20), seed=9)
+    probability = model.predict(field.image)
+    for wanted in (min(scoring.THRESHOLDS), max(scoring.THRESHOLDS)):
+        truth = probability > wanted  # only this threshold, or one that gives the same mask, is right
+        swaying = [replace(field, labels=truth.astype(np.int32))] * 50
+        stage = scoring.score_stage("BLU-Net", model, pairs[:1], [], tmp_path, simulated=swaying)
+        np.testing.assert_array_equal(probability > stage.threshold, truth)
+        assert [row["image"] for row in stage.figures["validation"]["images"]] == [pairs[0].name]

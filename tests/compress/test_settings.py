@@ -1,0 +1,85 @@
+"""Settings of a compression: presets, the study's recipe, files, wrong values."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tiny_compression import TINY
+
+from blunet.architecture import ResidualLevels
+from blunet.compression.settings import (
+    preset,
+    read_settings,
+    settings_from_dict,
+)
+from blunet.errors import InputError
+from blunet.images.augment_settings import AugmentSettings
+from blunet.images.normalise import Normalisation
+
+
+def test_presets_survive_a_file(tmp_path):
+    for name in ("quick", "study"):
+        preset(name).write(tmp_path / "s.toml")
+        assert read_settings(tmp_path / "s.toml") == preset(name)
+    (tmp_path / "s.toml").write_text("base_filters = 8\n[binarise]\nepochs = 3\n")
+    changed = read_settings(tmp_path / "s.toml", preset("quick"))
+    assert (changed.base_filters, changed.binarise.epochs) == (8, 3)
+    assert changed.binarise.batches == preset("quick").binarise.batches
+
+
+def test_the_study_is_the_published_recipe():
+    study = preset("study")
+    recipe = {
+        "transfer": (1e-4, 512, "val_loss", 1e-7),
+        "hint_encoder": (1e-3, 256, "val_loss", 0.0),
+        "hint_decoder": (1e-3, 256, "val_loss", 0.0),
+        "retrain": (1e-3, 512, "val_iou", 0.0),
+        "binarise": (1e-3, 256, "val_iou", 0.0),
+    }
+    for name, wanted in recipe.items():
+        step = study.step(name)
+        assert (step.learning_rate, step.crop, step.monitor, step.l2) == wanted
+        assert (step.epochs, step.batch, step.decay, step.loss) == (400, 1, 0.95, "bce")
+        assert (step.ignored_epochs, step.border_weights, step.run) == (0, False, True)
+    assert (study.levels, study.base_filters, study.folds, study.start) == (5, 64, 5, "published")
+    assert study.residual_levels == ResidualLevels(3, 3, 3, 3)
+    assert (study.normalisation, study.augmentation) == (Normalisation("range"), AugmentSettings.study())
+
+
+def test_the_ablations_of_the_study_are_settings_that_the_docs_give(root, tmp_path):
+    found = {}
+    for block in re.findall(r"```toml\n(# .*? from scratch.*?)```", (root / "docs" / "compress.md").read_text(), re.S):
+        (tmp_path / "s.toml").write_text(block)
+        settings = read_settings(tmp_path / "s.toml", preset("study"))
+        (name,) = settings.steps("scratch")
+        step = settings.step(name)
+        found[name] = (step.crop, step.learning_rate, step.l2, step.monitor, step.ignored_epochs)
+    assert found == {"binarise": (256, 1e-4, 0.0, "val_iou", 40), "retrain": (512, 1e-3, 1e-7, "val_loss", 40)}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"levels": "five"}, "'levels'"),
+        ({"depth": 3}, "'depth'"),
+        ({"transfer": {"epochs": 0}}, "'epochs' is 0"),
+        ({"retrain": {"crop": 33}}, "multiples of 2"),
+        ({"binarise": {"learning_rate": -1.0}}, "learning_rate"),
+        ({"binarise": {"learning_rate": float("nan")}}, "learning_rate"),
+        ({"binarise": {"l2": 1e-7}}, r"'binarise\.l2' is 1e-07; only pretrain, transfer, retrain"),
+        (
+            {"augmentation": {"zoom": 0.1}},
+            r"^Setting in 'augmentation': Augmentation 'zoom' is 0\.1; give .* from 1 on\.$",
+        ),
+        ({"transfer": {"l2": float("inf")}}, "'l2' is inf"),
+        ({"folds": -3}, r"^'folds' is -3; give a whole number from 1 on\.$"),
+        ({"pretraining_fields": 0}, "'pretraining_fields' is 0"),
+        ({"seed": 10**30}, "'seed' is 10+; give a whole number from 0 to 2147483648"),
+    ],
+)
+def test_wrong_settings_are_named(change, says):
+    base = TINY.to_dict()
+    data = {**base, **{k: {**base[k], **v} if isinstance(v, dict) else v for k, v in change.items()}}
+    with pytest.raises(InputError, match=says):
+        settings_from_dict(data)

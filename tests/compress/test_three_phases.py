@@ -1,0 +1,129 @@
+"""The whole compression on a tiny simulated set: three phases, and what they learn from."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+import tifffile
+from tiny_compression import STEP, TINY, only, request
+
+from blunet.architecture import NetworkSettings
+from blunet.compression.events import (
+    BatchDone,
+    EpochDone,
+    Note,
+    RunDone,
+    RunStarted,
+    StepDone,
+    StepStarted,
+    read_events,
+)
+from blunet.compression.pipeline import compress
+from blunet.compression.request import request_from_json
+from blunet.compression.settings import (
+    STEPS,
+    read_settings,
+)
+from blunet.images.normalise import Normalisation
+from blunet.networks.build import build_network
+from blunet.networks.files import KerasModel
+from blunet.packed.card import ModelInfo
+from blunet.packed.model import load_model
+
+
+def test_three_phases_end_in_a_model_that_segments(data, finished):
+    run, events = finished
+    assert isinstance(events[0], RunStarted)
+    assert events[0].steps == list(STEPS)
+    assert (len(events[0].training), len(events[0].validation)) == (3, 1)
+    assert [e.step for e in events if isinstance(e, StepDone)] == list(STEPS)
+    assert isinstance(events[-1], RunDone)
+    model = load_model(events[-1].model)
+    assert model.settings == TINY.network("blunet")
+    assert model.info.normalisation == TINY.normalisation
+    assert model.info.card.object_diameter == pytest.approx(20, rel=0.4)
+    image = tifffile.imread(data / "f0.tif")
+    assert model.predict(image).shape == image.shape
+    assert request_from_json(request(data, run).to_json()) == request(data, run)
+
+
+def test_the_folder_holds_what_happened_and_no_more_than_was_said(finished):
+    run, events = finished
+    told = [e for e in events if not isinstance(e, BatchDone)]
+    assert list(read_events(run / "events.jsonl")) == told
+    assert read_settings(run / "settings.toml") == TINY
+    names = {p.name for p in (run / "checkpoints").iterdir()}
+    assert names == {f"{s}.keras" for s in STEPS} | {"binarise-last.npz", "binarise-best.npz"}
+    used = sum(p.stat().st_size for p in run.rglob("*") if p.is_file())
+    assert used < events[0].bytes
+    assert not (run / "lock").exists()
+    previews = [e.preview for e in events if isinstance(e, EpochDone) and e.val_iou is not None]
+    assert all(p and p.endswith(".png") for p in previews)
+
+
+def test_the_data_are_described_before_the_first_step(finished):
+    events = finished[1]
+    begun = next(i for i, e in enumerate(events) if isinstance(e, StepStarted))
+    said = [e.text for e in events[:begun] if isinstance(e, Note)]
+    assert said[0].startswith("4 images with masks in ")
+    assert said[1] == "Images: 80 x 96 pixels (Y x X); uint16"
+    assert re.fullmatch(r"Objects: \d+, from \d+ to \d+ in an image; typical diameter [\d.]+ px", said[2])
+    assert said[3].startswith("Foreground: ")
+
+
+def test_dice_and_border_weights_reach_the_steps_that_have_masks(data, tmp_path):
+    """Border weights in hints have no meaning and are passed over; elsewhere they and Dice change the loss."""
+    one = replace(STEP, epochs=1, batches=3)
+    skipped = {s: replace(TINY.step(s), run=False) for s in ("hint_decoder", "retrain")}
+    losses = {}
+    for name, change in (("plain", {}), ("weighted", {"border_weights": True}), ("dice", {"loss": "bce+dice"})):
+        changed = replace(one, **change)
+        hint = replace(changed, monitor="val_loss")
+        settings = replace(TINY, transfer=changed, hint_encoder=hint, binarise=changed, **skipped)
+        events = list(compress(request(data, tmp_path / name, settings, teacher="scratch")))
+        assert isinstance(events[-1], RunDone)
+        losses[name] = {e.step: e.loss for e in events if isinstance(e, EpochDone)}
+    for step in ("transfer", "binarise"):
+        assert losses["weighted"][step] != pytest.approx(losses["plain"][step], rel=1e-3)
+        assert losses["dice"][step] > losses["plain"][step] + 0.2
+
+
+def test_the_penalty_of_the_last_step_is_not_in_the_hints(data, tmp_path):
+    losses = []
+    for l2 in (0.0, 0.1):
+        settings = only("hint_encoder", "retrain")
+        settings = replace(settings, retrain=replace(settings.retrain, l2=l2))
+        run = tmp_path / str(l2)
+        events = list(compress(request(data, run, settings, teacher="scratch")))
+        losses.append({e.step: e.loss for e in events if isinstance(e, EpochDone) and e.epoch == 1})
+    assert losses[0]["hint_encoder"] == pytest.approx(losses[1]["hint_encoder"])
+    assert losses[1]["retrain"] > losses[0]["retrain"] + 0.1
+
+
+def test_a_teacher_from_a_file_brings_its_normalisation(data, tmp_path):
+    unet = NetworkSettings("unet", 2, 4)
+    info = ModelInfo(Normalisation("percentile", 2, 98))
+    KerasModel(build_network(unet, seed=0), unet, info).save(tmp_path / "teacher.keras")
+    steps = {s: replace(TINY.step(s), run=s == "transfer") for s in STEPS}
+    settings = replace(TINY, **steps)
+    events = list(compress(request(data, tmp_path / "run", settings, teacher=str(tmp_path / "teacher.keras"))))
+    assert [e.step for e in events if isinstance(e, StepDone)] == ["transfer"]
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert [m["name"] for m in report["models"]] == ["U-Net before transfer", "U-Net", "BLU-Net"]
+    assert load_model(tmp_path / "run" / "model.blunet").info.normalisation == info.normalisation
+
+
+def test_a_run_with_simulated_fields_mixed_in_scores_the_files_alone(data, tmp_path):
+    settings = replace(TINY, simulated=2)
+    events = list(compress(request(data, tmp_path / "run", settings, teacher="scratch")))
+    assert isinstance(events[-1], RunDone)
+    told, report = events[0], json.loads((tmp_path / "run" / "report.json").read_text())
+    for model in report["models"]:
+        assert [row["image"] for row in model["validation"]["images"]] == told.validation
+    made = (tmp_path / "run" / "model.blunet").read_bytes()
+    again = list(compress(request(data, tmp_path / "run", settings, teacher="scratch", resume=True)))
+    assert not [e for e in again if isinstance(e, Note) and "Simulating" in e.text]  # nobody learns from them any more
+    assert (tmp_path / "run" / "model.blunet").read_bytes() == made

@@ -56,8 +56,8 @@ def fit_codes(seen: Array, wanted: Array, kernel: Array, levels: int) -> Fitted:
     -----
     First the float kernel is moved so that it gives the wanted sums, but for a constant, from inputs that are codes
     (ridge regression). Its inputs' rows are then coded one after the other, and those left are moved so that they make
-    good, in the sums, what each code errs (optimal brain quantisation; in this form GPTQ, Frantar et al., ICLR 2023,
-    arXiv 2210.17323). Gammas begin as the least squares of the moved kernel, and are fitted to the sums before the
+    good, in the sums, what each code errs, what is cut off beyond the outermost codes included (optimal brain
+    quantisation; in this form GPTQ, Frantar et al., ICLR 2023, arXiv 2210.17323). Gammas begin as the least squares of the moved kernel, and are fitted to the sums before the
     codes are found a second time.
     """
     mean_seen, mean_wanted = seen.mean(0), wanted.mean(0)
@@ -80,7 +80,7 @@ def _coded(kernel: Wide, moments: Wide, gammas: Array) -> tuple[Wide, Wide]:
     Returns
     -------
     latent : ndarray, shape (inputs, filters)
-        The values that were coded.
+        The values that were coded, none beyond the outermost code.
     signs : ndarray, shape (M, inputs, filters)
     """
     order = np.argsort(-np.diag(moments), kind="stable")
@@ -89,12 +89,12 @@ def _coded(kernel: Wide, moments: Wide, gammas: Array) -> tuple[Wide, Wide]:
     signs = np.empty((len(gammas), *left.shape))
     reach = float(gammas.sum())
     for i, row in enumerate(left):
-        np.clip(row, -reach, reach, out=row)
         residual = row
         for m, gamma in enumerate(gammas):
             signs[m, i] = np.where(residual >= 0, 1.0, -1.0)
             residual = residual - gamma * signs[m, i]
         left[i + 1 :] -= factor[i, i + 1 :, None] * (residual / factor[i, i])
+        np.clip(row, -reach, reach, out=row)  # the same code; training still moves it
     back = np.argsort(order)
     return left[back], signs[:, back]
 

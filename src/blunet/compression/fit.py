@@ -57,8 +57,8 @@ def fit_codes(seen: Array, wanted: Array, kernel: Array, levels: int) -> Fitted:
     First the float kernel is moved so that it gives the wanted sums, but for a constant, from inputs that are codes
     (ridge regression). Its inputs' rows are then coded one after the other, and those left are moved so that they make
     good, in the sums, what each code errs, what is cut off beyond the outermost codes included (optimal brain
-    quantisation; in this form GPTQ, Frantar et al., ICLR 2023, arXiv 2210.17323). Gammas begin as the least squares of the moved kernel, and are fitted to the sums before the
-    codes are found a second time.
+    quantisation; in this form GPTQ, Frantar et al., ICLR 2023, arXiv 2210.17323). Gammas begin as the least squares of
+    the moved kernel, and are fitted to the sums before the codes are found a second time.
     """
     mean_seen, mean_wanted = seen.mean(0), wanted.mean(0)
     centred = seen - mean_seen

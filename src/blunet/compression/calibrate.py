@@ -60,7 +60,7 @@ def calibrated(
        point s is the one that codes its values on the images with the least squared error, drawn towards its layer's
        mean, since kernels of one gamma suffer where channels differ widely; and the map x in [0, s] becomes
        v = 2 A x / s - A in [-A, A]. The residual sign, with gammas 1/2, 1/4, ..., is then the uniform quantiser of x
-       with 2^M steps from 0 to s, and its straight-through gradient that of a rectifier clipped half a step beyond s.
+       with 2^M values from 0 to s, and its straight-through gradient that of a rectifier clipped half a step beyond s.
        The offset -A moves into the biases. Depthwise kernels are brought to one scale, pointwise ones scaled back.
     2. *Kernels.* From the first layer on, the codes of every kernel but the depthwise ones are fitted to the student's
        sums, from what the layers before give as codes (see `fit_codes`): so a layer makes good what those before it
@@ -165,11 +165,11 @@ def _maps(model: keras.Model, settings: NetworkSettings, images: Sequence[Array]
     names = [layer.name for layer in layer_table(settings)]
     probe = keras.Model(model.inputs[0], [feature_map(model, name) for name in names])
     parts = [probe.predict_on_batch(image[None, ..., None]) for image in images]
-    return {name: np.concatenate([keras.ops.convert_to_numpy(p[i]) for p in parts]) for i, name in enumerate(names)}
+    return {name: np.concatenate([part.pop(0) for part in parts]) for name in names}  # popped: never held twice
 
 
 def _clipping_points(values: Array, target: NetworkSettings) -> Array:
-    """The clipping point of each channel (filters,) whose uniform code of 2^M steps from 0 errs least."""
+    """The clipping point of each channel (filters,) whose uniform code of 2^M values from 0 on errs least."""
     flat = values.reshape(-1, values.shape[-1])
     flat = flat[:: max(1, len(flat) // 20000)]
     highest = flat.max(axis=0)

@@ -24,16 +24,20 @@ def walk(
     Each layer is run on what the layers before it give as they are now, image by image and without a graph: tracing one
     for every layer would take longer than all the sums.
     """
-    coded: dict[str, list[Tensor]] = {}
+    table = layer_table(target)
+    skipped = {layer.skip for layer in table}
+    coded: dict[str, list[Tensor]] = {}  # maps that a later layer skips to; all of a network would fill the memory
     previous = [keras.ops.convert_to_tensor(image[None, ..., None]) for image in images]
-    for layer in layer_table(target):
+    for layer in table:
         skips = coded[layer.skip] if layer.skip else [None] * len(previous)
         inputs = [layer_input(model, layer, x, skip) for x, skip in zip(previous, skips, strict=True)]
         visit(layer, inputs)
         if layer.path == "output":
             return
         convolution, sign = model.get_layer(layer.name), model.get_layer(f"{layer.name}_sign")
-        previous = coded[layer.name] = [sign(convolution(x)) for x in inputs]
+        previous = [sign(convolution(x)) for x in inputs]
+        if layer.name in skipped:
+            coded[layer.name] = previous
 
 
 def layer_input(model: keras.Model, layer: Layer, previous: Tensor, skip: Tensor | None) -> Tensor:

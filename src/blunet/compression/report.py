@@ -132,15 +132,6 @@ def losses_between(stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def best_threshold(model: Predictor, validation: Sequence[Pair]) -> float:
-    """The threshold of `THRESHOLDS` with the highest mean IoU on the validation files; the nearest to 0.5 of equals."""
-    ious = []
-    for pair in validation:
-        probability = model.predict(read_image(pair.image))
-        ious.append(_ious(probability, read_mask(pair.mask, probability.shape)))
-    return _best(ious)
-
-
 def _held(folder: Path | None) -> IO[bytes]:
     """Open a file that lies in memory until it is large, and is gone when it is closed."""
     return tempfile.SpooledTemporaryFile(HELD_BYTES, dir=None if folder is None else str(folder))
@@ -152,6 +143,7 @@ def _ious(probability: NDArray[np.float32], truth: NDArray[np.int32]) -> list[fl
 
 
 def _best(ious: Sequence[Sequence[float]]) -> float:
+    """Return the threshold with the highest mean IoU; of equals the nearest to 0.5."""
     means = {t: round(float(np.mean(of_t)), 4) for t, of_t in zip(THRESHOLDS, zip(*ious, strict=True), strict=True)}
     return max(THRESHOLDS, key=lambda t: (means[t], -abs(t - 0.5)))
 

@@ -182,11 +182,10 @@ class BinarySeparableConv2D(_Binary):
         )
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
         if self.coded_levels:
-            halving = [0.5 ** (m + 1) for m in range(self.coded_levels)]
             self.depthwise_activation_gamma = self.add_weight(
                 name="depthwise_activation_gamma",
                 shape=(self.coded_levels,),
-                initializer=lambda *_, **__: ops.convert_to_tensor(halving, "float32"),
+                initializer=lambda *_, **__: ops.convert_to_tensor(halving_gammas(self.coded_levels)),
             )
 
     def depthwise(self, inputs: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import shutil
 import time
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 import tifffile
@@ -23,11 +24,10 @@ from blunet.compression.events import (
     read_events,
 )
 from blunet.compression.pipeline import compress
-from blunet.compression.settings import (
-    STEPS,
-)
+from blunet.compression.settings import STEPS, preset
 from blunet.errors import InputError
 from blunet.networks.files import load_keras
+from blunet.networks.residual import PUBLISHED_WINDOW
 
 
 @pytest.mark.parametrize("step", ["transfer", "hint_decoder", "binarise", "report"])
@@ -129,6 +129,17 @@ def test_a_damaged_result_of_a_step_is_named_and_made_again_once_it_is_deleted(d
     again = list(compress(request(data, run, resume=True)))
     assert isinstance(again[-1], RunDone)
     assert [e.step for e in again if isinstance(e, StepDone)] == ["hint_encoder"]
+
+
+@pytest.mark.parametrize(("start", "window"), [("published", PUBLISHED_WINDOW), ("calibrated", None)])
+def test_the_published_start_trains_with_the_published_gradient_also_when_it_goes_on(data, start, window, tmp_path):
+    assert preset("study").start == "published"
+    settings = only("binarise", start=start)
+    for epochs, resume in ((1, False), (2, True)):
+        longer = replace(settings, binarise=replace(STEP, epochs=epochs))
+        list(compress(request(data, tmp_path / "run", longer, teacher="scratch", resume=resume)))
+        trained = keras.models.load_model(tmp_path / "run" / "checkpoints" / "binarise.keras")
+        assert {layer.window for layer in trained.layers if hasattr(layer, "window")} == {window}
 
 
 def test_a_finished_run_goes_on_with_more_epochs(data, tmp_path):

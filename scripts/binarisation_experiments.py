@@ -19,6 +19,7 @@ import numpy as np
 from blunet.architecture import ResidualLevels
 from blunet.compression.binarise import binarise
 from blunet.compression.events import StepDone
+from blunet.compression.pipeline import PROBES
 from blunet.compression.samples import Crops, centre, parted, read_field
 from blunet.compression.settings import Start, StepSettings, preset
 from blunet.compression.splits import split
@@ -26,8 +27,6 @@ from blunet.compression.training import segmentation_task, train, validate
 from blunet.evaluation.scores import iou
 from blunet.images.pairs import find_pairs
 from blunet.networks.files import KerasModel, load_keras
-
-PROBES = 16
 
 
 @dataclass(frozen=True)

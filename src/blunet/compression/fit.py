@@ -64,8 +64,8 @@ def fit_codes(seen: Array, wanted: Array, kernel: Array, levels: int) -> Fitted:
     centred = seen - mean_seen
     moments = (centred.T @ centred).astype(np.float64) / len(seen)
     moments += DAMPING * max(float(np.trace(moments)) / len(moments), 1e-12) * np.eye(len(moments))
-    left = wanted - mean_wanted - centred @ kernel
-    moved = kernel.astype(np.float64) + np.linalg.solve(moments, (centred.T @ left).astype(np.float64) / len(seen))
+    lost = wanted - mean_wanted - centred @ kernel
+    moved = kernel.astype(np.float64) + np.linalg.solve(moments, (centred.T @ lost).astype(np.float64) / len(seen))
     gammas = least_squares_gammas(moved, levels)
     _, signs = _coded(moved, moments, gammas)
     gammas = _refitted(signs, moved, moments, gammas)
@@ -100,9 +100,9 @@ def _coded(kernel: Wide, moments: Wide, gammas: Array) -> tuple[Wide, Wide]:
 
 
 def _refitted(signs: Wide, kernel: Wide, moments: Wide, gammas: Array) -> Array:
-    """Return the gammas whose sums, with these signs, are nearest to the kernel's; falling, none of them 0."""
+    """Return the gammas whose sums, with these signs, are nearest to the kernel's; falling, and as before where 0."""
     weighed = np.stack([moments @ plane for plane in signs])
-    left = np.array([[np.vdot(a, b) for b in weighed] for a in signs])
-    right = np.array([np.vdot(kernel, b) for b in weighed])
-    found = np.sort(np.abs(np.linalg.lstsq(left, right, rcond=None)[0]))[::-1]
+    products = np.array([[np.vdot(a, b) for b in weighed] for a in signs])
+    wanted = np.array([np.vdot(kernel, b) for b in weighed])
+    found = np.sort(np.abs(np.linalg.lstsq(products, wanted, rcond=None)[0]))[::-1]
     return np.asarray(np.where(found > 0, found, gammas), np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -165,25 +165,18 @@ def train(
         best = _keep(task, states, progress)
     yield StepStarted(name, min(progress.epoch + 1, settings.epochs), settings.epochs, settings.batches)
     while progress.epoch < settings.epochs:
-        began, before = time.monotonic(), progress.seconds
+        began = time.monotonic()
         optimizer.learning_rate.assign(learning_rate(settings, progress.epoch))
-        for event in _epoch(name, task, crops, settings, progress, cancelled):
-            if isinstance(event, RunStopped) or time.monotonic() - began > SAVE_SECONDS:
-                progress.seconds, before = before + time.monotonic() - began, before + time.monotonic() - began
-                began = time.monotonic()
-                if not all(np.isfinite(weight).all() for weight in model.get_weights()):
-                    raise _diverged(name, "weights", settings, progress)
-                if states is not None:
-                    save_state(states.last, model, optimizer, progress)
-            yield event
-            if isinstance(event, RunStopped):
-                return
+        batches = _epoch(name, task, crops, settings, progress, cancelled)
+        if (yield from _saved(batches, name, model, optimizer, settings, progress, states)):
+            return
+        trained = time.monotonic()
         measured = task.validate()
         if not math.isfinite(measured.loss):
             raise _diverged(name, "loss", settings, progress)
         loss = float(np.mean(progress.losses))
         progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, []
-        progress.seconds = before + time.monotonic() - began
+        progress.seconds += time.monotonic() - trained
         is_best = _judge(progress, measured, settings)
         if is_best:
             best = _keep(task, states, progress)
@@ -206,6 +199,33 @@ def train(
     elif best is not None:
         model.set_weights(best)
     yield StepDone(name, progress.best_epoch, float(progress.best_loss or 0.0), progress.best_iou, progress.seconds)
+
+
+def _saved(
+    batches: Iterator[Event],
+    name: str,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    settings: StepSettings,
+    progress: Progress,
+    states: States | None,
+) -> Generator[Event, None, bool]:
+    """Hand on the events of an epoch and save the state now and then; returns whether the step was stopped."""
+    saved = time.monotonic()
+    for event in batches:
+        stopped = isinstance(event, RunStopped)
+        if stopped or time.monotonic() - saved > SAVE_SECONDS:
+            if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+                raise _diverged(name, "weights", settings, progress)
+            progress.seconds += time.monotonic() - saved
+            saved = time.monotonic()
+            if states is not None:
+                save_state(states.last, model, optimizer, progress)
+        yield event
+        if stopped:
+            return True
+    progress.seconds += time.monotonic() - saved
+    return False
 
 
 def _keep(task: Task, states: States | None, progress: Progress) -> list[NDArray[Any]] | None:

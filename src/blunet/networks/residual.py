@@ -100,7 +100,7 @@ def residual_binarise(x: Tensor, gamma: Tensor, window: float | None = None) -> 
     ``s_m = 1`` where ``|r_m| <= window`` (else 0) and ``D_m`` the derivative, to ``r_m``, of what the levels from m on
     add, ``1 - D_{M+1} = 1`` and ``1 - D_m = (1 - |g_m| s_m) (1 - D_{m+1})``; the gradient to `x` is ``D_1`` and that to
     ``g_m`` is ``sign(g_m) b_m (1 - D_{m+1})``. With gammas 1/2, 1/4, 1/8 D_1 is 0.67: through the 22
-    layers of five levels 0.0002 of a gradient is left, past the lower four levels a tenth, and a
+    layers of five levels 0.0002 of a gradient is left, past the lower four levels a fifth, and a
     network that starts near its student is led astray.
     """
     return (_as_quantiser if window is None else _straight_through(window))(x, gamma)

@@ -85,7 +85,9 @@ def test_a_run_from_start_to_use(widget, qtbot, data, tmp_path):
     qtbot.waitUntil(lambda: not widget.busy, timeout=LONG)
     assert widget.model == run / "model.blunet", widget.status.text()
     assert [step.name for step in widget.curves.steps] == [s for s in STEPS if s != "pretrain"]
-    assert all(step.epochs and step.best for step in widget.curves.steps)
+    assert all(step.epochs for step in widget.curves.steps)
+    best = {e.step: e.best_epoch for e in read_run(run).events if isinstance(e, StepDone)}
+    assert {step.name: step.best for step in widget.curves.steps} == best
     report = json.loads((run / "report.json").read_text())
     assert widget.table.rowCount() == len(report["models"])
     last = widget.table.rowCount() - 1

@@ -295,7 +295,7 @@ def _quick() -> CompressionSettings:
         hint_encoder=hint,
         hint_decoder=replace(hint, epochs=4),
         retrain=StepSettings(epochs=8, batches=80, learning_rate=1e-3, crop=192, batch=2),
-        binarise=StepSettings(epochs=10, batches=80, learning_rate=1e-4, crop=192, batch=2),
+        binarise=StepSettings(epochs=10, batches=80, learning_rate=3e-4, crop=192, batch=2),
         pretraining_fields=60,
     )
 

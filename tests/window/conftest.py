@@ -1,10 +1,22 @@
-"""Every test has settings of its own, which no other test or user sees."""
+"""What tests in a window share; every one has settings of its own, which no other test or user sees."""
 
 from __future__ import annotations
 
 import pytest
 
+from blunet.images.simulate import simulate_dic
+
 
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path, monkeypatch):
     monkeypatch.setenv("BLUNET_SETTINGS_FOLDER", str(tmp_path / "settings"))
+
+
+@pytest.fixture(scope="module")
+def field():
+    return simulate_dic().image[:192, :256]
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()

@@ -5,23 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
+from segmenting import run, wait
 
 import blunet
-from blunet.images.simulate import simulate_dic
 from blunet.packed.model import BUNDLED
 from blunet.widgets.segment import SegmentWidget
 
 PLACE = {"scale": (60, 0.3, 0.3), "units": ("s", "um", "um"), "axis_labels": ("t", "y", "x")}
-
-
-@pytest.fixture(scope="module")
-def field():
-    return simulate_dic().image[:192, :256]
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
 
 
 @pytest.fixture
@@ -29,15 +19,6 @@ def widget(viewer):
     widget = SegmentWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Segment")
     return widget
-
-
-def wait(qtbot, widget):
-    qtbot.waitUntil(lambda: not widget.busy and not widget._timer.isActive() and not widget._waiting, timeout=60_000)
-
-
-def run(qtbot, widget):
-    widget.start()
-    wait(qtbot, widget)
 
 
 def test_settings_changed_during_a_run_are_followed(viewer, widget, qtbot, field):

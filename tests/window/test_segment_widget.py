@@ -9,21 +9,11 @@ import numpy as np
 import pytest
 import tifffile
 from qtpy.QtWidgets import QApplication
+from segmenting import run, wait
 
 import blunet
-from blunet.images.simulate import simulate_dic
 from blunet.packed.model import BUNDLED
 from blunet.widgets.segment import NOTHING, SegmentWidget
-
-
-@pytest.fixture(scope="module")
-def field():
-    return simulate_dic().image[:192, :256]
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
 
 
 @pytest.fixture
@@ -31,16 +21,6 @@ def widget(viewer, qtbot):
     widget = SegmentWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Segment")
     return widget
-
-
-def wait(qtbot, widget):
-    qtbot.waitUntil(lambda: not widget.busy and not widget._timer.isActive() and not widget._waiting, timeout=60_000)
-
-
-def run(qtbot, widget):
-    widget.start()
-    assert widget.busy
-    wait(qtbot, widget)
 
 
 def test_nothing_is_loaded(widget):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
-from blunet.compression.dataset import changed, check_dataset, folds, listing, split
+from blunet.compression.dataset import changed, check_dataset, listing
+from blunet.compression.settings import preset
+from blunet.compression.splits import folds, part, split
 from blunet.errors import InputError
 
 SIZE = 32
@@ -290,6 +293,30 @@ def test_every_file_validates_in_one_fold(k):
         assert 30 // k <= len(validation) <= 30 // k + 1
     assert folds(NAMES[::-1], k) == made
     assert folds(NAMES, k, seed=1) != made
+
+
+@pytest.mark.parametrize("k", [2, 4, 7, 30])
+def test_consecutive_folds_are_runs_of_neighbours(k):
+    made = folds(NAMES[::-1], k, order="consecutive")
+    assert [name for _, validation in made for name in validation] == NAMES  # field2 before field10
+    for training, validation in made:
+        assert sorted(training + validation) == sorted(NAMES)
+        assert 30 // k <= len(validation) <= 30 // k + 1
+    assert folds(NAMES, k, seed=1, order="consecutive") == made
+
+
+def test_the_last_files_validate_where_they_are_consecutive():
+    assert split(NAMES[::-1], 0.1, order="consecutive") == (NAMES[:27], NAMES[27:])
+    assert split(NAMES[:2], 0.01, order="consecutive") == (NAMES[:1], NAMES[1:2])
+
+
+def test_files_are_parted_as_the_settings_say():
+    settings = preset("quick")
+    assert part(NAMES, replace(settings, seed=3)) == split(NAMES, 0.2, 3)
+    assert part(NAMES, replace(settings, validation_order="consecutive")) == (NAMES[:24], NAMES[24:])
+    settings = replace(settings, folds=5, fold=1)
+    assert part(NAMES, settings) == folds(NAMES, 5, 1)[1]
+    assert part(NAMES, replace(settings, validation_order="consecutive"))[1] == NAMES[6:12]
 
 
 def test_splits_that_are_not_possible():

@@ -9,7 +9,7 @@ from blunet.compression.dataset import DatasetReport, check_dataset
 from blunet.compression.dataset_warnings import warnings_about_test
 from blunet.compression.pair_facts import sha256
 from blunet.compression.request import Request
-from blunet.compression.splits import folds, split
+from blunet.compression.splits import part
 from blunet.errors import InputError
 from blunet.evaluation.evaluate import check_pairs
 from blunet.images.pairs import Pair, find_pairs
@@ -50,10 +50,7 @@ def read_data(request: Request) -> Data:
     settings = request.settings
     report = check_dataset(request.data, settings.largest_crop(request.teacher))
     pairs = {pair.name: pair for pair in find_pairs(request.data).pairs}
-    if settings.folds > 1:
-        chosen = folds(list(pairs), settings.folds, settings.seed)[settings.fold]
-    else:
-        chosen = split(list(pairs), settings.validation_share, settings.seed)
+    chosen = part(pairs, settings)
     training, validation = ([pairs[name] for name in names] for names in chosen)
     _check_objects(report, {"train on": chosen[0], "choose the best weights by": chosen[1]})
     test, sizes, warnings = [], [], []
@@ -73,5 +70,5 @@ def _check_objects(report: DatasetReport, parts: Mapping[str, Sequence[str]]) ->
         if not any(objects[name] for name in names):
             raise InputError(
                 f"All masks of the {len(names)} images to {use} are empty ({', '.join(names[:5])}); add images with "
-                "objects, or have other files drawn by another 'seed' in the settings."
+                "objects, or have other files chosen by another 'seed' or 'validation_order' in the settings."
             )

@@ -11,12 +11,11 @@ import numpy as np
 
 from blunet.compression.dataset_warnings import warnings_about
 from blunet.compression.pair_facts import PairFacts, examined, named, size
-from blunet.compression.splits import folds, split
 from blunet.errors import InputError
 from blunet.images.masks import SMALLEST_SPECK, typical_diameter
 from blunet.images.pairs import find_pairs
 
-__all__ = ["DatasetReport", "PairFacts", "changed", "check_dataset", "folds", "listing", "split"]
+__all__ = ["DatasetReport", "PairFacts", "changed", "check_dataset", "listing"]
 
 
 @dataclass(frozen=True)

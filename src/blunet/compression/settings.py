@@ -23,6 +23,7 @@ Monitor = Literal["val_loss", "val_iou"]
 Loss = Literal["bce", "bce+dice"]
 Start = Literal["calibrated", "least_squares", "published"]
 Preset = Literal["study", "quick"]
+Order = Literal["random", "consecutive"]
 
 STEPS = ("pretrain", "transfer", "hint_encoder", "hint_decoder", "retrain", "binarise")
 #: Steps that train a float network on masks, where large kernels may be penalised.
@@ -112,6 +113,9 @@ class CompressionSettings:
     augmentation : AugmentSettings
     validation_share : float
         Share of the files that choose the best weights and are not trained on.
+    validation_order : {"random", "consecutive"}
+        "random": the validation files are drawn. "consecutive": they are neighbours in the order of the names, the last
+        files or one fold's, for files that follow each other in time or in place and resemble their neighbours.
     folds, fold : int
         More than one fold: file groups of equal size take turns as validation files; `fold` (from 0) is the turn.
     simulated : int
@@ -138,6 +142,7 @@ class CompressionSettings:
     normalisation: Normalisation = field(default_factory=Normalisation)
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
     validation_share: float = 0.2
+    validation_order: Order = "random"
     folds: int = 1
     fold: int = 0
     simulated: int = 0

@@ -1,4 +1,4 @@
-"""Which files train and which validate: a draw by the files' names, never by their order."""
+"""Which files train and which validate: a draw by the files' names, or neighbours in their natural order."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
+from blunet.compression.settings import CompressionSettings, Order
 from blunet.errors import InputError
 from blunet.images.find import natural_key
 
@@ -17,7 +18,22 @@ VALIDATION_SHARE = 0.2
 Split = tuple[list[str], list[str]]
 
 
-def split(names: Iterable[str], validation_share: float = VALIDATION_SHARE, seed: int = 0) -> Split:
+def part(names: Iterable[str], settings: CompressionSettings) -> Split:
+    """Part files into training and validation as the settings say: by their share, or one of their folds.
+
+    Raises
+    ------
+    InputError
+        As `split` and `folds`.
+    """
+    if settings.folds > 1:
+        return folds(names, settings.folds, settings.seed, settings.validation_order)[settings.fold]
+    return split(names, settings.validation_share, settings.seed, settings.validation_order)
+
+
+def split(
+    names: Iterable[str], validation_share: float = VALIDATION_SHARE, seed: int = 0, order: Order = "random"
+) -> Split:
     """Part files into training and validation.
 
     Parameters
@@ -29,6 +45,9 @@ def split(names: Iterable[str], validation_share: float = VALIDATION_SHARE, seed
     seed : int
         Another number draws others. The place of a file in the draw hangs on its own name and the seed alone:
         a file that comes later moves few others to the other side.
+    order : {"random", "consecutive"}
+        "consecutive": nothing is drawn, the last files in natural order validate. Frames of a film or neighbouring
+        fields resemble each other; drawn files would then be judged by what their neighbours have taught.
 
     Returns
     -------
@@ -41,10 +60,11 @@ def split(names: Iterable[str], validation_share: float = VALIDATION_SHARE, seed
     """
     if not 0 < validation_share < 1:
         raise InputError(f"The share of validation images is {validation_share:g}; give one above 0 and below 1.")
-    drawn = _drawn(names, seed)
-    if len(drawn) < 2:
-        raise InputError(f"{_images(len(drawn))} cannot be parted into training and validation; give at least two.")
-    return _parted(drawn, drawn[: validation_count(len(drawn), validation_share)])
+    ordered = _ordered(names, seed, order)
+    if len(ordered) < 2:
+        raise InputError(f"{_images(len(ordered))} cannot be parted into training and validation; give at least two.")
+    count = validation_count(len(ordered), validation_share)
+    return _parted(ordered, ordered[-count:] if order == "consecutive" else ordered[:count])
 
 
 def validation_count(files: int, validation_share: float = VALIDATION_SHARE) -> int:
@@ -52,7 +72,7 @@ def validation_count(files: int, validation_share: float = VALIDATION_SHARE) -> 
     return min(max(1, int(files * validation_share + 0.5)), files - 1)
 
 
-def folds(names: Iterable[str], k: int, seed: int = 0) -> list[Split]:
+def folds(names: Iterable[str], k: int, seed: int = 0, order: Order = "random") -> list[Split]:
     """Part files into training and validation `k` times, each file once in validation.
 
     Parameters
@@ -63,6 +83,8 @@ def folds(names: Iterable[str], k: int, seed: int = 0) -> list[Split]:
         Number of folds, from 2 to the number of files. Their validation sets differ by one file at most.
     seed : int
         Another number draws others.
+    order : {"random", "consecutive"}
+        "consecutive": nothing is drawn, the folds are runs of neighbours in natural order.
 
     Returns
     -------
@@ -73,27 +95,36 @@ def folds(names: Iterable[str], k: int, seed: int = 0) -> list[Split]:
     InputError
         If a name comes twice, or `k` is out of range.
     """
-    drawn = _drawn(names, seed)
-    if not 2 <= k <= len(drawn):
+    ordered = _ordered(names, seed, order)
+    count = len(ordered)
+    if not 2 <= k <= count:
         raise InputError(
-            f"{k} folds of {_images(len(drawn))} are not possible; give at least 2 and at most as many as images."
+            f"{k} folds of {_images(count)} are not possible; give at least 2 and at most as many as images."
         )
-    return [_parted(drawn, drawn[fold::k]) for fold in range(k)]
+    if order == "consecutive":
+        return [_parted(ordered, ordered[count * fold // k : count * (fold + 1) // k]) for fold in range(k)]
+    return [_parted(ordered, ordered[fold::k]) for fold in range(k)]
 
 
-def _drawn(names: Iterable[str], seed: int) -> list[str]:
-    """Shuffle the names, the same on every computer and with every version of NumPy."""
+def _ordered(names: Iterable[str], seed: int, order: Order) -> list[str]:
+    """Sort the names naturally, or shuffle them, the same on every computer and with every version of NumPy."""
     names = sorted(names)
     for first, second in itertools.pairwise(names):
         if first == second:
             raise InputError(f"The image '{first}' is named twice; name each once.")
+    if order == "consecutive":
+        return _natural(names)
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
 
 
 def _parted(names: list[str], validation: list[str]) -> Split:
     chosen = set(validation)
-    ordered = sorted(names, key=lambda name: natural_key(Path(name)))
+    ordered = _natural(names)
     return [name for name in ordered if name not in chosen], [name for name in ordered if name in chosen]
+
+
+def _natural(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: natural_key(Path(name)))
 
 
 def _images(count: int) -> str:

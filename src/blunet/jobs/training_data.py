@@ -15,7 +15,7 @@ import tifffile
 from blunet.compression.dataset import check_dataset
 from blunet.compression.estimate import disk_bytes, duration
 from blunet.compression.settings import CompressionSettings
-from blunet.compression.splits import split
+from blunet.compression.splits import part
 from blunet.errors import InputError
 from blunet.files import output_folder, replacing
 from blunet.jobs.events import CancelToken
@@ -62,7 +62,7 @@ def check_data(folder: str | Path, settings: CompressionSettings, teacher: str) 
     """
     report = check_dataset(folder, settings.largest_crop(teacher))
     steps = settings.steps(teacher)
-    _, validation = split([pair.name for pair in report.pairs], settings.validation_share, settings.seed)
+    _, validation = part([pair.name for pair in report.pairs], settings)
     sizes = {pair.name: (pair.shape[0], pair.shape[1]) for pair in report.pairs}
     seconds = duration(settings, steps, [sizes[name] for name in validation])
     yield Checked(tuple(report.lines()), seconds, disk_bytes(settings, steps))

@@ -51,6 +51,30 @@ def test_a_run_folder_that_cannot_be_used(kind, data, finished, tmp_path):
         list(compress(asked))
 
 
+def test_a_teacher_is_known_by_what_its_file_holds(data, tmp_path):
+    run, teacher, moved = (tmp_path / name for name in ("run", "teacher.keras", "moved.keras"))
+    unet = NetworkSettings("unet", 2, 4)
+
+    def asked(path):
+        return request(data, run, teacher=str(path), resume=run.exists())
+
+    def saved(path, seed):
+        KerasModel(build_network(unet, seed=seed), unet, ModelInfo(TINY.normalisation)).save(path)
+
+    saved(teacher, 0)
+    list(compress(asked(teacher), lambda: True))
+    teacher.rename(moved)
+    assert next(compress(asked(moved))).resumed  # the same file in another place
+    saved(moved, 1)
+    with pytest.raises(InputError, match=r"its teacher '.*moved\.keras' was changed: put back"):
+        list(compress(asked(moved)))
+    saved(teacher, 1)
+    with pytest.raises(InputError, match=r"has the teacher '.*moved\.keras', not '.*teacher\.keras'"):
+        list(compress(asked(teacher)))
+    with pytest.raises(InputError, match=r"has the teacher '.*moved\.keras', not 'scratch'"):
+        list(compress(request(data, run, teacher="scratch", resume=True)))
+
+
 def test_a_test_folder_that_cannot_be_scored_is_refused_before_anything_is_trained(data, tmp_path):
     test = tmp_path / "test"
     shutil.copytree(data, test)

@@ -52,6 +52,9 @@ def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):
     assert one / 4 < estimate.duration(QUICK, STEPS) < one / 1.5
     assert estimate.duration(QUICK, STEPS[1:]) < estimate.duration(QUICK, STEPS)
     assert estimate.duration(QUICK, STEPS, [(512, 512)]) > estimate.duration(QUICK, STEPS)
+    wider = replace(QUICK, validation_size=1024)
+    assert estimate.duration(wider, STEPS, [(900, 900)]) > estimate.duration(QUICK, STEPS, [(900, 900)])
+    assert estimate.duration(wider, STEPS, [(512, 512)]) == estimate.duration(QUICK, STEPS, [(512, 512)])
 
 
 def test_the_time_left_is_told_once_there_is_a_pace():

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import tifffile
+from PIL import Image
 from tiny_compression import STEP, TINY, only, request
 
 from blunet.architecture import NetworkSettings
@@ -89,6 +90,16 @@ def test_dice_and_border_weights_reach_the_steps_that_have_masks(data, tmp_path)
     for step in ("transfer", "binarise"):
         assert losses["weighted"][step] != pytest.approx(losses["plain"][step], rel=1e-3)
         assert losses["dice"][step] > losses["plain"][step] + 0.2
+
+
+@pytest.mark.parametrize(("size", "seen"), [(40, (40, 40)), (90, (80, 90)), (512, (80, 96))])
+def test_epochs_are_judged_by_the_last_file_and_its_middle(size, seen, data, tmp_path):
+    settings = only("transfer", validation_order="consecutive", validation_size=size)
+    first, *events = compress(request(data, tmp_path / "run", settings, teacher="scratch"))
+    assert (first.training, first.validation) == (["f0", "f1", "f2"], ["f3"])
+    preview = next(e.preview for e in events if isinstance(e, EpochDone))
+    with Image.open(preview) as mask:
+        assert mask.size == seen[::-1]
 
 
 def test_the_penalty_of_the_last_step_is_not_in_the_hints(data, tmp_path):

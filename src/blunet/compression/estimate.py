@@ -58,8 +58,8 @@ FORWARD = 0.3
 IMPORT_SECONDS, SIMULATED_SECONDS, SCORED_SECONDS = 5.0, 0.24, 0.6
 #: Seconds to augment a pixel of a crop, and to weigh it: in a thread of its own, on cores that training wants too.
 AUGMENTED_SECONDS, WEIGHED_SECONDS = 9e-8, 1.7e-7
-#: While training, validation images are looked at in their middle of at most so many pixels a side; scored whole.
-VALIDATED = 512
+#: Side of a simulated field in pixels.
+SIMULATED_SIDE = 512
 #: Seconds of `_pass` on the core on which the constants were measured.
 REFERENCE_PASS = 9.45e-6
 #: What every further core adds to the first; more than so many hardly help maps as small as these.
@@ -115,7 +115,8 @@ def step_seconds(settings: CompressionSettings, name: str, validation: Sequence[
     if hint:
         image += FORWARD * _trained(settings, "unet", step.crop**2, encoder)
     image += step.crop**2 * (AUGMENTED_SECONDS + (0 if hint or not step.border_weights else WEIGHED_SECONDS))
-    looked_at = sum(min(height, VALIDATED) * min(width, VALIDATED) for height, width in validation)
+    side = settings.validation_size
+    looked_at = sum(min(height, side) * min(width, side) for height, width in validation)
     epoch = step.batches * step.batch * image + FORWARD * _trained(settings, network, looked_at, encoder)
     batches = step.epochs * step.batches * COSTS[network].batch / min(cores(), 2)
     return (COSTS[network].start + step.epochs * epoch / cores() + batches) / core_speed()
@@ -142,7 +143,7 @@ def duration(
     float
         On two idle cores within a third of what it takes; on many cores or a graphics card it may take much less.
     """
-    held_out = [(VALIDATED, VALIDATED)] * (len(validation) if settings.simulated else 0)
+    held_out = [(SIMULATED_SIDE, SIMULATED_SIDE)] * (len(validation) if settings.simulated else 0)
     training = sum(step_seconds(settings, name, (*validation, *held_out)) for name in steps)
     fields = settings.simulated + len(held_out) + (settings.pretraining_fields if "pretrain" in steps else 0)
     pixels = sum(height * width for height, width in (*validation, *held_out, *test))

@@ -17,7 +17,7 @@ from blunet.architecture import census
 from blunet.compression.binarise import binarise
 from blunet.compression.checkpoint import read_progress
 from blunet.compression.data import Data, read_data
-from blunet.compression.estimate import VALIDATED, disk_bytes, duration
+from blunet.compression.estimate import disk_bytes, duration
 from blunet.compression.events import BatchDone, Event, Note, RunDone, RunStarted, RunStopped, StepDone, read_events
 from blunet.compression.examples import examples
 from blunet.compression.hints import Part, hint_task
@@ -133,7 +133,7 @@ class _Run:
             yield Note(text, warning=True)
         self.real = [parted(read_field(p, self.info.normalisation)) for p in data.training]
         whole = [read_field(p, self.info.normalisation) for p in data.validation]
-        self.validation = [centre(field, VALIDATED) for field in whole]
+        self.validation = [centre(field, settings.validation_size) for field in whole]
         held_out = len(self.validation) if settings.simulated else 0
         seed = settings.seed + HELD_OUT
         self.held_out = list(simulated_images(held_out, object_diameter=self._diameter(), seed=seed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from blunet.compression.settings import CompressionSettings, settings_from_dict
 
@@ -33,6 +34,11 @@ class Request:
     teacher: str = "simulated"
     test: str | None = None
     resume: bool = False
+
+    @property
+    def teacher_file(self) -> Path | None:
+        """The file with the teacher; None where it starts from simulated fields or from nothing."""
+        return None if self.teacher in ("simulated", "scratch") else Path(self.teacher)
 
     def to_json(self) -> str:
         """Return one line of JSON that `request_from_json` reads back."""

@@ -13,12 +13,14 @@ import psutil
 
 from blunet.compression.dataset import DatasetReport, changed, listing
 from blunet.compression.events import Event
+from blunet.compression.pair_facts import sha256
 from blunet.compression.request import Request
 from blunet.compression.settings import STEPS, read_settings
 from blunet.errors import InputError
 from blunet.files import output_folder, remove_unfinished, replacing
 
 FORMAT = 1
+TEACHER_HASH = "teacher_sha256"
 #: A sentence names so many changed files and counts the rest.
 NAMED = 5
 
@@ -103,7 +105,8 @@ class RunDirectory:
             folder.mkdir(exist_ok=True)
             remove_unfinished(folder)
         request.settings.write(self.settings)
-        self._write(self.facts, {"format": FORMAT, "teacher": request.teacher, "data": listing(data)})
+        facts = {"format": FORMAT, "teacher": request.teacher, "data": listing(data)}
+        self._write(self.facts, facts | _teacher_hash(request))
 
     def _empty(self) -> None:
         for path in (self.settings, self.facts):
@@ -136,9 +139,15 @@ class RunDirectory:
             raise InputError(
                 f"'{self.path}' was made by another version (format {version}, not {FORMAT}); start again."
             )
-        if teacher != request.teacher:
+        given, noted = _teacher_hash(request).get(TEACHER_HASH), held.get(TEACHER_HASH)
+        if teacher != request.teacher and (given is None or given != noted):
             raise InputError(
                 f"'{self.path}' has the teacher '{teacher}', not '{request.teacher}'; choose another folder."
+            )
+        if noted is not None and given != noted:  # a run begun before hashes were noted has none
+            raise InputError(
+                f"Since '{self.path}' was begun, its teacher '{teacher}' was changed: put back the file that was "
+                "there, or start a new run in another folder."
             )
         if others := changed(before, data):
             names = ", ".join(f"'{name}'" for name in others[:NAMED])
@@ -195,6 +204,11 @@ class RunDirectory:
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _teacher_hash(request: Request) -> dict[str, str]:
+    path = request.teacher_file
+    return {} if path is None else {TEACHER_HASH: sha256(path)}
 
 
 def _flat(settings: dict[str, Any], within: str = "") -> dict[str, Any]:

@@ -116,6 +116,9 @@ class CompressionSettings:
     validation_order : {"random", "consecutive"}
         "random": the validation files are drawn. "consecutive": they are neighbours in the order of the names, the last
         files or one fold's, for files that follow each other in time or in place and resemble their neighbours.
+    validation_size : int
+        While training, validation images are looked at in their middle of at most so many pixels a side; in the report
+        they are scored whole. Larger middles judge epochs more surely and take longer.
     folds, fold : int
         More than one fold: file groups of equal size take turns as validation files; `fold` (from 0) is the turn.
     simulated : int
@@ -143,6 +146,7 @@ class CompressionSettings:
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
     validation_share: float = 0.2
     validation_order: Order = "random"
+    validation_size: int = 512
     folds: int = 1
     fold: int = 0
     simulated: int = 0
@@ -164,7 +168,8 @@ class CompressionSettings:
         if not 0 < self.validation_share < 1:
             raise InputError(f"'validation_share' is {self.validation_share:g}; give a share between 0 and 1.")
         for name, low, high in (
-            ("folds", 1, math.inf), ("simulated", 0, math.inf), ("pretraining_fields", 1, math.inf), ("seed", 0, 2**31),
+            ("validation_size", multiple, math.inf), ("folds", 1, math.inf), ("simulated", 0, math.inf),
+            ("pretraining_fields", 1, math.inf), ("seed", 0, 2**31),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 allowed = f"from {low} on" if high == math.inf else f"from {low} to {high}"

@@ -1,10 +1,11 @@
 """Make a compression's BLU-Net the model that comes with the package, and print what its stages reach.
 
     blunet compress --data FOLDER --out RUN --preset quick --settings scripts/bundled_model.toml --teacher simulated
-    python scripts/bundle_model.py RUN --data "phase contrast" TEST [--data "true DIC" FOLDER --diameter 83]
+    python scripts/bundle_model.py RUN --threshold 0.4 --data "phase contrast" TEST --data "true DIC" DIC --diameter 83
 
 FOLDER is the training folder of the Usiigaci phase-contrast data (MIT) without set23, which resembles a test file. The
-card gets a name, what the data were and their licence; nothing else is changed. Rows are printed as Markdown.
+card gets a name, what the data were and their licence, and the model the threshold, if one is given; nothing else is
+changed. Rows are printed as Markdown.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ STAGES = {"U-Net": "transfer", "lightweight U-Net": "retrain"}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
+    parser.add_argument("--threshold", type=float, help="of all networks, instead of what the run chose for each")
     parser.add_argument("--data", nargs=2, action="append", default=[], metavar=("NAME", "FOLDER"))
     parser.add_argument("--diameter", type=float, help="of the objects in the last folder: scored with it as well")
     arguments = parser.parse_args()
@@ -38,7 +40,11 @@ def main() -> None:
         data="Phase contrast of migrating adherent cells (Usiigaci, training files) and simulated DIC fields",
         licence="BSD-3-Clause; data: MIT, Okinawa Institute of Science and Technology, 2018",
     )
-    replace(model, info=replace(model.info, card=card)).save(BUNDLED)
+    if arguments.threshold is not None:  # the card's figures are of the run's own
+        card = replace(card, figures={})
+    threshold = arguments.threshold or model.info.threshold
+    model = replace(model, info=replace(model.info, card=card, threshold=threshold))
+    model.save(BUNDLED)
     print(f"{BUNDLED.name}: {BUNDLED.stat().st_size:,} bytes, {census(model.settings).size_mib:.3f} MiB of weights\n")
 
     thresholds = _thresholds(arguments.run)
@@ -49,7 +55,7 @@ def main() -> None:
             title = name if diameter is None else f"{name}, `--diameter {diameter:g}`"
             for stage, step in STAGES.items():
                 network: Predictor = load_keras(arguments.run / "checkpoints" / f"{step}.keras")
-                row(title, stage, network, folder, thresholds[stage], diameter)
+                row(title, stage, network, folder, arguments.threshold or thresholds[stage], diameter)
             row(title, "BLU-Net", model, folder, model.info.threshold, diameter)
 
 

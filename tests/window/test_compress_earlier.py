@@ -27,7 +27,7 @@ def data(tmp_path):
     folder = tmp_path / "data"
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
-    for i in range(3):
+    for i in range(5):  # as many as the study has folds
         field = simulate_dic(DicSettings(shape=(64, 64), object_diameter=24), seed=i)
         tifffile.imwrite(folder / "images" / f"f{i}.tif", field.image)
         tifffile.imwrite(folder / "masks" / f"f{i}.tif", field.labels.astype(np.uint16))
@@ -96,6 +96,20 @@ def test_last_values_are_remembered(widget, qtbot, data, tmp_path):
     qtbot.addWidget(other)
     assert other.form.values() == widget.form.values()
     assert other.form.settings() == preset("study")
+
+
+def test_more_folds_than_images_are_refused_before_the_start(widget, qtbot, data, tmp_path):
+    for path in data.glob("*/f4.tif"):
+        path.unlink()
+    widget.form.run.set_text(str(tmp_path / "new"))
+    widget.form.folder.set_text(str(data))
+    widget.form.teacher.setCurrentText(SCRATCH)
+    widget.form.use_settings(preset("study"))
+    qtbot.waitUntil(lambda: "5 folds of 4 images are not possible" in widget.facts.text(), timeout=30_000)
+    assert "preset quick" in widget.facts.text()
+    assert not widget.start_button.isEnabled()
+    widget.form.use_settings(preset("quick"))
+    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
 
 
 def test_the_validation_layers_lie_beside_and_disturb_nothing(widget):

@@ -99,7 +99,8 @@ def folds(names: Iterable[str], k: int, seed: int = 0, order: Order = "random") 
     count = len(ordered)
     if not 2 <= k <= count:
         raise InputError(
-            f"{k} folds of {_images(count)} are not possible; give at least 2 and at most as many as images."
+            f"{k} folds of {_images(count)} are not possible; give at least 2 and at most as many as images. "
+            "With 'folds = 1' (as in the preset quick) a share of the images validates."
         )
     if order == "consecutive":
         return [_parted(ordered, ordered[count * fold // k : count * (fold + 1) // k]) for fold in range(k)]

@@ -9,6 +9,8 @@ from typing import Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
+from blunet.widgets.text import file_size
+
 ALIGN = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 COLUMNS = ("", "IoU", "F1", "AP50", "Size", "ms")
 HINTS = (
@@ -49,7 +51,7 @@ class ReportTable(QTableWidget):
         for row, model in enumerate(report["models"]):
             scores = model[which]
             cells = [f"{scores[key]:.3f}" for key in ("iou", "f1", "ap50")]
-            cells += [_size(model["size_mib"]), f"{1000 * model['seconds']:,.0f}"]
+            cells += [file_size(model["size_mib"] * 2**20), f"{1000 * model['seconds']:,.0f}"]
             for column, text in enumerate([model["name"], *cells]):
                 item = QTableWidgetItem(text)
                 if column:
@@ -60,7 +62,3 @@ class ReportTable(QTableWidget):
             self.horizontalHeader().height() + 2 + sum(self.rowHeight(r) for r in range(self.rowCount()))
         )
         return f"Mean of {len(report[which])} {which} image{'s' * (len(report[which]) != 1)}."
-
-
-def _size(mib: float) -> str:
-    return f"{mib:.1f} MB" if mib >= 1 else f"{1024 * mib:.0f} kB"

@@ -12,7 +12,7 @@ from blunet.errors import InputError
 from blunet.jobs.events import CancelToken
 from blunet.jobs.training_data import Checked, check_data, check_layers
 from blunet.widgets.compress_form import CompressForm
-from blunet.widgets.text import duration
+from blunet.widgets.text import duration, file_size
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class DataCheck(QObject):
         if isinstance(found, InputError):
             self._say(str(found), refused=True)
             return
-        cost = f"A run takes about {duration(found.seconds)} and {found.bytes / 2**20:.0f} MB."
+        cost = f"A run takes about {duration(found.seconds)} and {file_size(found.bytes)}."
         self._say("\n".join([*found.lines, cost]), refused=False)
 
     def _say(self, text: str, *, refused: bool) -> None:

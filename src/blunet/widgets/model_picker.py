@@ -11,7 +11,7 @@ from blunet.errors import InputError
 from blunet.jobs.models import ModelFile, inspect_model, model_path
 from blunet.widgets.layer_list import keep_narrow
 from blunet.widgets.settings import add_recent_model, preference, recall, recent_models, remember
-from blunet.widgets.text import remark
+from blunet.widgets.text import file_size, remark
 
 BUNDLED, OTHER = "Bundled model", "Choose a file…"
 
@@ -102,7 +102,7 @@ def card_text(model: ModelFile) -> str:
     """Return what a user wants to know of a model, in a line or two."""
     card = model.info.card
     size = model.path.stat().st_size
-    facts = [f"{size / 1024:.0f} kB" if size < 2**20 else f"{size / 2**20:.1f} MB"]
+    facts = [file_size(size)]
     if card.object_diameter is not None:
         facts.append(f"cells of about {card.object_diameter:.0f} px")
     if "validation_iou" in card.figures:

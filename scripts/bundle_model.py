@@ -42,7 +42,7 @@ def main() -> None:
     )
     if arguments.threshold is not None:  # the card's figures are of the run's own
         card = replace(card, figures={})
-    threshold = arguments.threshold or model.info.threshold
+    threshold = model.info.threshold if arguments.threshold is None else arguments.threshold
     model = replace(model, info=replace(model.info, card=card, threshold=threshold))
     model.save(BUNDLED)
     print(f"{BUNDLED.name}: {BUNDLED.stat().st_size:,} bytes, {census(model.settings).size_mib:.3f} MiB of weights\n")
@@ -55,7 +55,8 @@ def main() -> None:
             title = name if diameter is None else f"{name}, `--diameter {diameter:g}`"
             for stage, step in STAGES.items():
                 network: Predictor = load_keras(arguments.run / "checkpoints" / f"{step}.keras")
-                row(title, stage, network, folder, arguments.threshold or thresholds[stage], diameter)
+                chosen = thresholds[stage] if arguments.threshold is None else arguments.threshold
+                row(title, stage, network, folder, chosen, diameter)
             row(title, "BLU-Net", model, folder, model.info.threshold, diameter)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -73,6 +74,25 @@ def test_a_teacher_is_known_by_what_its_file_holds(data, tmp_path):
         list(compress(asked(teacher)))
     with pytest.raises(InputError, match=r"has the teacher '.*moved\.keras', not 'scratch'"):
         list(compress(request(data, run, teacher="scratch", resume=True)))
+
+
+def test_a_run_that_noted_no_hash_of_its_teacher_goes_on(data, tmp_path, monkeypatch):
+    """As they were begun before the file was known by its hash, and under its place as it was given."""
+    run, teacher = tmp_path / "run", tmp_path / "teacher.keras"
+    unet = NetworkSettings("unet", 2, 4)
+    KerasModel(build_network(unet, seed=0), unet, ModelInfo(TINY.normalisation)).save(teacher)
+    list(compress(request(data, run, teacher=str(teacher)), lambda: True))
+    facts = json.loads((run / "run.json").read_text())
+    noted = facts.pop("teacher_sha256")
+    (run / "run.json").write_text(json.dumps(facts | {"teacher": "teacher.keras"}))
+    moved = shutil.copy(teacher, tmp_path / "moved.keras")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"has the teacher 'teacher\.keras', not '.*moved\.keras'"):
+        list(compress(request(data, run, teacher=str(moved), resume=True)))
+    assert next(compress(request(data, run, teacher=str(teacher), resume=True))).resumed
+    facts = json.loads((run / "run.json").read_text())
+    assert facts["teacher_sha256"] == noted
+    assert facts["teacher"] == str(teacher)  # from wherever it is resumed
 
 
 def test_a_test_folder_that_cannot_be_scored_is_refused_before_anything_is_trained(data, tmp_path):

@@ -55,10 +55,17 @@ def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):
     wider = replace(QUICK, validation_size=1024)
     assert estimate.duration(wider, STEPS, [(900, 900)]) > estimate.duration(QUICK, STEPS, [(900, 900)])
     assert estimate.duration(wider, STEPS, [(512, 512)]) == estimate.duration(QUICK, STEPS, [(512, 512)])
+    step = estimate.step_seconds
+    field = [(1024, 1024)] * 20
+    assert step(wider, "hint_decoder", field) == step(QUICK, "hint_decoder", field) > step(QUICK, "hint_decoder")
+    simulated = replace(QUICK, validation_size=64, simulated=5)  # one held-out field beside the file, looked at whole
+    assert step(simulated, "retrain", [(64, 64)]) == step(QUICK, "retrain", [(64, 64), (512, 512)])
 
 
 def test_the_time_left_is_told_once_there_is_a_pace():
-    left = TimeLeft(TINY, STEPS)
+    validation = [(800, 900)]
+    left = TimeLeft(TINY, STEPS, validation)
+    assert left.costs["retrain"] > TimeLeft(TINY, STEPS).costs["retrain"]
     batch = BatchDone("transfer", 1, 2, 1, 4, 0.5)
     assert left.seconds(batch) is None
     left._began -= 10

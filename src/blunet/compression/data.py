@@ -70,5 +70,5 @@ def _check_objects(report: DatasetReport, parts: Mapping[str, Sequence[str]]) ->
         if not any(objects[name] for name in names):
             raise InputError(
                 f"All masks of the {len(names)} images to {use} are empty ({', '.join(names[:5])}); add images with "
-                "objects, or have other files chosen by another 'seed' or 'validation_order' in the settings."
+                "objects, or have other files chosen by another 'seed', 'fold' or 'validation_order' in the settings."
             )

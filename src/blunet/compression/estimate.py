@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 from blunet.architecture import Network, NetworkSettings, census, layer_table
-from blunet.compression.settings import CompressionSettings
+from blunet.compression.settings import HINT_VALIDATION_SIZE, CompressionSettings
 
 NETWORK_OF: dict[str, Network] = {
     "pretrain": "unet",
@@ -108,15 +108,20 @@ def multiply_adds(settings: NetworkSettings, pixels: float, *, contracting: bool
 
 
 def step_seconds(settings: CompressionSettings, name: str, validation: Sequence[tuple[int, int]] = ()) -> float:
-    """Estimate the seconds of one step on this computer; `validation` has the sizes (Y, X) of the files."""
+    """Estimate the seconds of one step on this computer.
+
+    `validation` has the sizes (Y, X) of the files; the simulated fields that are looked at beside them are added.
+    """
     step, network = settings.step(name), NETWORK_OF[name]
     hint, encoder = name.startswith("hint"), name == "hint_encoder"
     image = _trained(settings, network, step.crop**2, encoder)
     if hint:
         image += FORWARD * _trained(settings, "unet", step.crop**2, encoder)
     image += step.crop**2 * (AUGMENTED_SECONDS + (0 if hint or not step.border_weights else WEIGHED_SECONDS))
-    side = settings.validation_size
+    side = HINT_VALIDATION_SIZE if hint else settings.validation_size
+    simulated_side = min(SIMULATED_SIDE, HINT_VALIDATION_SIZE) if hint else SIMULATED_SIDE
     looked_at = sum(min(height, side) * min(width, side) for height, width in validation)
+    looked_at += len(_held_out(settings, validation)) * simulated_side**2
     epoch = step.batches * step.batch * image + FORWARD * _trained(settings, network, looked_at, encoder)
     batches = step.epochs * step.batches * COSTS[network].batch / min(cores(), 2)
     return (COSTS[network].start + step.epochs * epoch / cores() + batches) / core_speed()
@@ -143,8 +148,8 @@ def duration(
     float
         On two idle cores within a third of what it takes; on many cores or a graphics card it may take much less.
     """
-    held_out = [(SIMULATED_SIDE, SIMULATED_SIDE)] * (len(validation) if settings.simulated else 0)
-    training = sum(step_seconds(settings, name, (*validation, *held_out)) for name in steps)
+    held_out = _held_out(settings, validation)
+    training = sum(step_seconds(settings, name, validation) for name in steps)
     fields = settings.simulated + len(held_out) + (settings.pretraining_fields if "pretrain" in steps else 0)
     pixels = sum(height * width for height, width in (*validation, *held_out, *test))
     scoring = 0.0
@@ -152,6 +157,11 @@ def duration(
     for network in stages if "pretrain" in steps else stages[1:]:
         scoring += FORWARD * _trained(settings, network, pixels) / cores() + SCORED_SECONDS * pixels / 2**20
     return training + (IMPORT_SECONDS + SIMULATED_SECONDS * fields + scoring) / core_speed()
+
+
+def _held_out(settings: CompressionSettings, validation: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Sizes of the simulated fields that help the validation files to choose, as many as these."""
+    return [(SIMULATED_SIDE, SIMULATED_SIDE)] * (len(validation) if settings.simulated else 0)
 
 
 def _trained(settings: CompressionSettings, network: Network, pixels: float, contracting: bool = False) -> float:

@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.architecture import NetworkSettings, layer_table
-from blunet.compression.samples import Batch, Field, centre
+from blunet.compression.samples import Batch, Field, looked_at
+from blunet.compression.settings import HINT_VALIDATION_SIZE
 from blunet.compression.training import Task, Validation
 from blunet.networks.build import feature_map
 from blunet.packed.tiles import pad_to_multiple
 
 Part = Literal["encoder", "decoder"]
-
-#: Side of the middle of each validation image on which maps are compared; all maps of it are held at once.
-COMPARED = 256
 
 
 def hint_layers(settings: NetworkSettings, part: Part) -> list[str]:
@@ -60,7 +58,7 @@ def hint_task(
     def validate() -> Validation:
         losses = []
         for field in validation:
-            image = pad_to_multiple(centre(field, COMPARED).image, settings.multiple)[None, ..., None]
+            image = pad_to_multiple(looked_at(field, HINT_VALIDATION_SIZE).image, settings.multiple)[None, ..., None]
             pairs = zip(maps(given, image), maps(learnt, image), strict=True)
             losses.append(sum(float(np.square(a - b).mean()) for a, b in pairs))
         return Validation(float(np.mean(losses)), None, None)

@@ -25,7 +25,7 @@ from blunet.compression.page import report_page
 from blunet.compression.report import Stage, losses_between, score_stage
 from blunet.compression.request import Request
 from blunet.compression.run_directory import RunDirectory
-from blunet.compression.samples import Crops, Field, centre, parted, read_field, simulated_fields, simulated_images
+from blunet.compression.samples import Crops, Field, looked_at, parted, read_field, simulated_fields, simulated_images
 from blunet.compression.settings import STEPS, CompressionSettings
 from blunet.compression.teacher import load_teacher, rebuilt
 from blunet.compression.time_left import TimeLeft
@@ -100,7 +100,9 @@ class _Run:
         self.resumed, self.cancelled = resumed, cancelled
         self.steps = self.settings.steps(request.teacher)
         self.made: dict[int, list[Field]] = {}
-        self.began, self.time_left = time.monotonic(), TimeLeft(request.settings, self.steps)
+        sizes = {pair.name: pair.shape for pair in data.report.pairs}
+        self.sizes = [(sizes[p.name][0], sizes[p.name][1]) for p in data.validation]
+        self.began, self.time_left = time.monotonic(), TimeLeft(request.settings, self.steps, self.sizes)
         normalisation = teacher.info.normalisation if teacher else self.settings.normalisation
         card = ModelCard(
             name=f"BLU-Net of {Path(request.data).resolve().name}",
@@ -114,8 +116,6 @@ class _Run:
 
     def events(self) -> Iterator[Event]:
         data, settings = self.data, self.settings
-        sizes = {pair.name: pair.shape for pair in data.report.pairs}
-        validation = [sizes[p.name] for p in data.validation]
         left = [s for s in self.steps if not self._is_done(s)]
         yield RunStarted(
             run=str(self.run.path),
@@ -124,7 +124,7 @@ class _Run:
             validation=[p.name for p in data.validation],
             test=[p.name for p in data.test],
             resumed=self.resumed,
-            seconds=duration(settings, left, validation, data.test_sizes),
+            seconds=duration(settings, left, self.sizes, data.test_sizes),
             bytes=disk_bytes(settings, self.steps),
         )
         for text in data.report.facts():
@@ -133,7 +133,7 @@ class _Run:
             yield Note(text, warning=True)
         self.real = [parted(read_field(p, self.info.normalisation)) for p in data.training]
         whole = [read_field(p, self.info.normalisation) for p in data.validation]
-        self.validation = [centre(field, settings.validation_size) for field in whole]
+        self.validation = [looked_at(field, settings.validation_size) for field in whole]
         held_out = len(self.validation) if settings.simulated else 0
         seed = settings.seed + HELD_OUT
         self.held_out = list(simulated_images(held_out, object_diameter=self._diameter(), seed=seed))

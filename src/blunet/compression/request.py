@@ -8,6 +8,9 @@ from pathlib import Path
 
 from blunet.compression.settings import CompressionSettings, settings_from_dict
 
+#: Teachers that are no file: pretrained on simulated fields, or none at all.
+WITHOUT_FILE = ("simulated", "scratch")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -38,7 +41,7 @@ class Request:
     @property
     def teacher_file(self) -> Path | None:
         """The file with the teacher; None where it starts from simulated fields or from nothing."""
-        return None if self.teacher in ("simulated", "scratch") else Path(self.teacher)
+        return None if self.teacher in WITHOUT_FILE else Path(self.teacher)
 
     def to_json(self) -> str:
         """Return one line of JSON that `request_from_json` reads back."""

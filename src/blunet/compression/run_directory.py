@@ -14,7 +14,7 @@ import psutil
 from blunet.compression.dataset import DatasetReport, changed, listing
 from blunet.compression.events import Event
 from blunet.compression.pair_facts import sha256
-from blunet.compression.request import Request
+from blunet.compression.request import WITHOUT_FILE, Request
 from blunet.compression.settings import STEPS, read_settings
 from blunet.errors import InputError
 from blunet.files import output_folder, remove_unfinished, replacing
@@ -105,7 +105,7 @@ class RunDirectory:
             folder.mkdir(exist_ok=True)
             remove_unfinished(folder)
         request.settings.write(self.settings)
-        facts = {"format": FORMAT, "teacher": request.teacher, "data": listing(data)}
+        facts = {"format": FORMAT, "teacher": _whole(request.teacher), "data": listing(data)}
         self._write(self.facts, facts | _teacher_hash(request))
 
     def _empty(self) -> None:
@@ -140,7 +140,7 @@ class RunDirectory:
                 f"'{self.path}' was made by another version (format {version}, not {FORMAT}); start again."
             )
         given, noted = _teacher_hash(request).get(TEACHER_HASH), held.get(TEACHER_HASH)
-        if teacher != request.teacher and (given is None or given != noted):
+        if _whole(teacher) != _whole(request.teacher) and (given is None or given != noted):
             raise InputError(
                 f"'{self.path}' has the teacher '{teacher}', not '{request.teacher}'; choose another folder."
             )
@@ -204,6 +204,11 @@ class RunDirectory:
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _whole(teacher: str) -> str:
+    """Return a teacher's file by its whole path: a run is resumed from other folders too."""
+    return teacher if teacher in WITHOUT_FILE else str(Path(teacher).absolute())
 
 
 def _teacher_hash(request: Request) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.compression.window import window
 from blunet.images.augment import AugmentSettings, augment, random_crop
 from blunet.images.masks import read_mask, with_gap
 from blunet.images.normalise import Normalisation, normalise
@@ -67,12 +68,10 @@ def parted(field: Field) -> Field:
     return Field(field.name, field.image, with_gap(field.labels))
 
 
-def centre(field: Field, size: int) -> Field:
-    """Crop the middle of a field; a smaller one stays as it is."""
-    height, width = (min(n, size) for n in field.image.shape)
-    top, left = (field.image.shape[0] - height) // 2, (field.image.shape[1] - width) // 2
-    window = np.s_[top : top + height, left : left + width]
-    return Field(field.name, field.image[window], field.labels[window])
+def looked_at(field: Field, size: int) -> Field:
+    """Crop a field to its `window`; a smaller one stays as it is."""
+    part = window(field.labels, size)
+    return Field(field.name, field.image[part], field.labels[part])
 
 
 class Batch(NamedTuple):

@@ -30,6 +30,9 @@ STEPS = ("pretrain", "transfer", "hint_encoder", "hint_decoder", "retrain", "bin
 PENALISED = ("pretrain", "transfer", "retrain")
 PRESETS: tuple[Preset, ...] = ("quick", "study")
 
+#: Side of the part of each validation image on which hints compare maps; all maps of it are held at once.
+HINT_VALIDATION_SIZE = 256
+
 STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -117,8 +120,10 @@ class CompressionSettings:
         "random": the validation files are drawn. "consecutive": they are neighbours in the order of the names, the last
         files or one fold's, for files that follow each other in time or in place and resemble their neighbours.
     validation_size : int
-        While training, validation images are looked at in their middle of at most so many pixels a side; in the report
-        they are scored whole. Larger middles judge epochs more surely and take longer.
+        While training, validation images are looked at in their middle (or, if that is empty, around the object
+        nearest to it) of at most so many pixels a side; in the report they are scored whole. Larger parts judge epochs
+        more surely, and take more time and memory. Simulated fields are looked at whole; hints compare 256 pixels a
+        side.
     folds, fold : int
         More than one fold: file groups of equal size take turns as validation files; `fold` (from 0) is the turn.
     simulated : int

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from blunet.architecture import NetworkSettings
+from blunet.compression.request import WITHOUT_FILE
 from blunet.compression.settings import CompressionSettings
 from blunet.errors import InputError
 from blunet.images.normalise import Normalisation
@@ -36,14 +37,16 @@ def load_teacher(source: str, settings: CompressionSettings) -> KerasModel | Non
     InputError
         If the file cannot be read, is not a U-Net, or has other levels or filters than the settings.
     """
-    if source in ("simulated", "scratch"):
+    if source in WITHOUT_FILE:
         return None
     path = Path(source)
     published = path.suffix.lower() in (".h5", ".hdf5")
     if not path.exists() or not (published or path.suffix.lower() == ".keras"):
-        fault = f"is a '{path.suffix}' file" if path.exists() else "is no file"
+        fault, place = (
+            (f"is a '{path.suffix}' file", "") if path.exists() else ("is no file", " (its new place, if moved)")
+        )
         raise InputError(
-            f"The teacher '{source}' {fault}; give a .keras or published .h5 file, 'simulated' or 'scratch'."
+            f"The teacher '{source}' {fault}; give a .keras or published .h5 file{place}, 'simulated' or 'scratch'."
         )
     if published:
         network, found = import_published(path, "unet")

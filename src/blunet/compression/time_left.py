@@ -21,10 +21,14 @@ class TimeLeft:
     settings : CompressionSettings
     steps : sequence of str
         That the run has, in order.
+    validation : sequence of (Y, X)
+        Sizes of the validation files in pixels.
     """
 
-    def __init__(self, settings: CompressionSettings, steps: Sequence[str]) -> None:
-        self.costs = {step: step_seconds(settings, step) for step in steps}
+    def __init__(
+        self, settings: CompressionSettings, steps: Sequence[str], validation: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        self.costs = {step: step_seconds(settings, step, validation) for step in steps}
         self._step, self._began, self._first = "", 0.0, 0.0
 
     def seconds(self, event: BatchDone) -> float | None:

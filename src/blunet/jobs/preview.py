@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.compression.window import window
 from blunet.errors import InputError
+from blunet.images.masks import read_mask
 from blunet.images.pairs import find_pairs
 from blunet.images.read import open_image
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Grey values of a validation image, or of the middle of a large one, and the mask found: both (Y, X)."""
+    """Grey values of a validation image, or of the part of it that is looked at, and the mask found: both (Y, X)."""
 
     image: NDArray[Any]
     mask: NDArray[np.bool_]
@@ -40,9 +42,11 @@ def read_preview(picture: Path, data: Path, name: str) -> Iterator[Preview]:
     try:
         with Image.open(picture) as opened:
             mask = np.asarray(opened) > 0
-        (path,) = (pair.image for pair in find_pairs(data).pairs if pair.name == name)
-        image = open_image(path).frame()
+        (pair,) = (pair for pair in find_pairs(data).pairs if pair.name == name)
+        image = open_image(pair.image).frame()
+        truth = read_mask(pair.mask, (image.shape[0], image.shape[1]))
     except (InputError, OSError, ValueError):
         return
-    top, left = ((whole - part) // 2 for whole, part in zip(image.shape, mask.shape, strict=True))
-    yield Preview(image[top : top + mask.shape[0], left : left + mask.shape[1]], mask)
+    part = image[window(truth, max(mask.shape))]
+    if part.shape == mask.shape:
+        yield Preview(part, mask)

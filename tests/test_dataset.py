@@ -6,16 +6,23 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
+from blunet.compression.data import read_data
 from blunet.compression.dataset import changed, check_dataset, listing
+from blunet.compression.film import is_film, outline, told
+from blunet.compression.request import Request
 from blunet.compression.settings import preset
 from blunet.compression.splits import folds, part, split
 from blunet.errors import InputError
+from blunet.images.dic_settings import DicSettings
+from blunet.images.simulate import simulate_dic, simulate_timelapse
+from blunet.jobs.training_data import check_data
 
 SIZE = 32
 NAMES = [f"field{i}" for i in range(1, 31)]
@@ -312,11 +319,76 @@ def test_the_last_files_validate_where_they_are_consecutive():
 
 def test_files_are_parted_as_the_settings_say():
     settings = preset("quick")
-    assert part(NAMES, replace(settings, seed=3)) == split(NAMES, 0.2, 3)
-    assert part(NAMES, replace(settings, validation_order="consecutive")) == (NAMES[:24], NAMES[24:])
+    drawn, in_a_row = split(NAMES, 0.2, 3), (NAMES[:24], NAMES[24:])
+    for order, film, wanted in (
+        ("random", False, drawn),
+        ("random", True, drawn),
+        ("consecutive", False, in_a_row),
+        ("consecutive", True, in_a_row),
+        ("auto", False, drawn),
+        ("auto", True, in_a_row),
+    ):
+        assert part(NAMES, replace(settings, seed=3, validation_order=order), film=film) == wanted
     settings = replace(settings, folds=5, fold=1)
-    assert part(NAMES, settings) == folds(NAMES, 5, 1)[1]
-    assert part(NAMES, replace(settings, validation_order="consecutive"))[1] == NAMES[6:12]
+    assert part(NAMES, settings, film=False) == folds(NAMES, 5, 1)[1]
+    assert part(NAMES, settings, film=True)[1] == NAMES[6:12]
+
+
+def separate(count):
+    settings = DicSettings(shape=(128, 128), object_diameter=20)
+    return np.stack([simulate_dic(settings, seed=i).labels for i in range(count)])
+
+
+def frames(count):
+    return simulate_timelapse(DicSettings(shape=(128, 128), object_diameter=20), count)[1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "film"),
+    [
+        (separate(8), False),
+        (frames(8), True),
+        (frames(3), True),
+        (frames(8)[:, :, ::-1], True),
+        (frames(2), False),  # one validates in any case
+        (np.concatenate([frames(6), separate(4)]), True),
+        (np.concatenate([frames(3), separate(6)]), False),
+        (np.zeros((5, 32, 32), int), False),
+        (np.concatenate([np.zeros((1, 32, 32), int), np.ones((4, 32, 32), int)]), False),
+    ],
+)
+def test_frames_of_a_film_are_known_by_their_masks(labels, film, tmp_path):
+    for i, mask in enumerate(labels):
+        put(tmp_path, f"f{i}", grey(i, mask.shape), (mask > 0).astype(np.uint8))
+    if labels.any() and not labels[1:].all():
+        assert check_dataset(tmp_path, 16).film == film
+    outlines = [SimpleNamespace(outline=outline(mask), shape=mask.shape) for mask in labels]
+    assert is_film(outlines) == film
+
+
+def test_images_of_several_sizes_can_be_a_film_but_not_across_them():
+    masks = frames(8)
+    pairs = [SimpleNamespace(outline=outline(m), shape=m.shape) for m in masks]
+    assert is_film(pairs)
+    assert not is_film([SimpleNamespace(outline=p.outline, shape=(i, 9)) for i, p in enumerate(pairs)])
+
+
+def test_it_is_told_what_validates_where_images_are_a_film(tmp_path):
+    for i, mask in enumerate(frames(5)):
+        put(tmp_path, f"f{i}", grey(i, mask.shape), mask.astype(np.uint8))
+    report = check_dataset(tmp_path, 16)
+    said = {}
+    for order in ("random", "consecutive", "auto"):
+        settings = replace(preset("quick"), validation_order=order)
+        said[order] = set(told(report, settings).warnings) - set(report.warnings)
+    assert said["consecutive"] == set()
+    assert "set validation_order to 'auto'" in said["random"].pop()
+    assert "images in a row validate" in said["auto"].pop()
+    (checked,) = check_data(tmp_path, preset("quick"), "scratch")
+    assert any("images in a row validate" in line for line in checked.lines)
+    request = Request(str(tmp_path), str(tmp_path / "run"), preset("quick"), "scratch")
+    assert [pair.name for pair in read_data(request).validation] == ["f4"]
+    assert preset("study").validation_order == "random"  # as published
 
 
 def test_splits_that_are_not_possible():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from blunet.compression.dataset import DatasetReport, check_dataset
 from blunet.compression.dataset_warnings import warnings_about_test
+from blunet.compression.film import told
 from blunet.compression.pair_facts import sha256
 from blunet.compression.request import Request
 from blunet.compression.splits import part
@@ -48,9 +49,9 @@ def read_data(request: Request) -> Data:
         If a folder, or a file in it, cannot be used.
     """
     settings = request.settings
-    report = check_dataset(request.data, settings.largest_crop(request.teacher))
+    report = told(check_dataset(request.data, settings.largest_crop(request.teacher)), settings)
     pairs = {pair.name: pair for pair in find_pairs(request.data).pairs}
-    chosen = part(pairs, settings)
+    chosen = part(pairs, settings, film=report.film)
     training, validation = ([pairs[name] for name in names] for names in chosen)
     _check_objects(report, {"train on": chosen[0], "choose the best weights by": chosen[1]})
     test, sizes, warnings = [], [], []

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from blunet.compression.dataset_warnings import warnings_about
+from blunet.compression.film import is_film
 from blunet.compression.pair_facts import PairFacts, examined, named, size
 from blunet.errors import InputError
 from blunet.images.masks import SMALLEST_SPECK, typical_diameter
@@ -41,6 +42,11 @@ class DatasetReport:
     unpaired_masks: list[Path]
     object_diameter: float | None
     warnings: list[str]
+
+    @property
+    def film(self) -> bool:
+        """Whether the files are frames of a film, each like the one before."""
+        return is_film(self.pairs)
 
     def lines(self) -> list[str]:
         """Return `facts`, and the warnings behind them."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.compression.film import outline
 from blunet.errors import InputError
 from blunet.images.masks import read_mask, typical_diameter
 from blunet.images.normalise import check_image
@@ -39,6 +40,8 @@ class PairFacts:
         Whether all pixels of the image have the same value.
     image_sha256, mask_sha256 : str
         Of the files' bytes, in hexadecimal digits.
+    outline : bytes
+        Where objects are, coarsely: see `blunet.compression.film.outline`.
     """
 
     name: str
@@ -52,6 +55,7 @@ class PairFacts:
     uniform: bool
     image_sha256: str
     mask_sha256: str
+    outline: bytes
 
 
 def examined(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDArray[np.int32]]:
@@ -77,6 +81,7 @@ def examined(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDArray[
                 uniform=bool(image.min() == image.max()),
                 image_sha256=sha256(pair.image),
                 mask_sha256=sha256(pair.mask),
+                outline=outline(labels),
             )
         )
         yield labels

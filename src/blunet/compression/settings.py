@@ -23,7 +23,7 @@ Monitor = Literal["val_loss", "val_iou"]
 Loss = Literal["bce", "bce+dice"]
 Start = Literal["calibrated", "least_squares", "published"]
 Preset = Literal["study", "quick"]
-Order = Literal["random", "consecutive"]
+Order = Literal["random", "consecutive", "auto"]
 
 STEPS = ("pretrain", "transfer", "hint_encoder", "hint_decoder", "retrain", "binarise")
 #: Steps that train a float network on masks, where large kernels may be penalised.
@@ -116,9 +116,10 @@ class CompressionSettings:
     augmentation : AugmentSettings
     validation_share : float
         Share of the files that choose the best weights and are not trained on.
-    validation_order : {"random", "consecutive"}
+    validation_order : {"random", "consecutive", "auto"}
         "random": the validation files are drawn. "consecutive": they are neighbours in the order of the names, the last
         files or one fold's, for files that follow each other in time or in place and resemble their neighbours.
+        "auto": consecutive where neighbours show the same field, as frames of a film do.
     validation_size : int
         While training, validation images are looked at in their middle (or, if that is empty, around the object
         nearest to it) of at most so many pixels a side; in the report they are scored whole. Larger parts judge epochs
@@ -305,6 +306,7 @@ def _quick() -> CompressionSettings:
         levels=5,
         base_filters=16,
         normalisation=Normalisation("percentile", 0.5, 99.5, 50.0),
+        validation_order="auto",
         pretrain=StepSettings(epochs=5, batches=80, learning_rate=1e-3, crop=192),
         transfer=StepSettings(epochs=8, batches=80, learning_rate=5e-4, l2=1e-7, crop=192),
         hint_encoder=hint,

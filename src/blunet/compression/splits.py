@@ -6,33 +6,46 @@ import hashlib
 import itertools
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
-from blunet.compression.settings import CompressionSettings, Order
+from blunet.compression.settings import CompressionSettings
 from blunet.errors import InputError
 from blunet.images.find import natural_key
 
 #: The study validates on 6 of 30 images.
 VALIDATION_SHARE = 0.2
 
+#: How files are taken.
+Way = Literal["random", "consecutive"]
 #: Names that train, and names that validate; each naturally sorted.
 Split = tuple[list[str], list[str]]
 
 
-def part(names: Iterable[str], settings: CompressionSettings) -> Split:
+def part(names: Iterable[str], settings: CompressionSettings, *, film: bool) -> Split:
     """Part files into training and validation as the settings say: by their share, or one of their folds.
+
+    Parameters
+    ----------
+    names : iterable of str
+    settings : CompressionSettings
+    film : bool
+        Whether neighbours show the same field; "auto" then takes consecutive files.
 
     Raises
     ------
     InputError
         As `split` and `folds`.
     """
+    order = settings.validation_order
+    if order == "auto":
+        order = "consecutive" if film else "random"
     if settings.folds > 1:
-        return folds(names, settings.folds, settings.seed, settings.validation_order)[settings.fold]
-    return split(names, settings.validation_share, settings.seed, settings.validation_order)
+        return folds(names, settings.folds, settings.seed, order)[settings.fold]
+    return split(names, settings.validation_share, settings.seed, order)
 
 
 def split(
-    names: Iterable[str], validation_share: float = VALIDATION_SHARE, seed: int = 0, order: Order = "random"
+    names: Iterable[str], validation_share: float = VALIDATION_SHARE, seed: int = 0, order: Way = "random"
 ) -> Split:
     """Part files into training and validation.
 
@@ -72,7 +85,7 @@ def validation_count(files: int, validation_share: float = VALIDATION_SHARE) -> 
     return min(max(1, int(files * validation_share + 0.5)), files - 1)
 
 
-def folds(names: Iterable[str], k: int, seed: int = 0, order: Order = "random") -> list[Split]:
+def folds(names: Iterable[str], k: int, seed: int = 0, order: Way = "random") -> list[Split]:
     """Part files into training and validation `k` times, each file once in validation.
 
     Parameters
@@ -107,7 +120,7 @@ def folds(names: Iterable[str], k: int, seed: int = 0, order: Order = "random") 
     return [_parted(ordered, ordered[fold::k]) for fold in range(k)]
 
 
-def _ordered(names: Iterable[str], seed: int, order: Order) -> list[str]:
+def _ordered(names: Iterable[str], seed: int, order: Way) -> list[str]:
     """Sort the names naturally, or shuffle them, the same on every computer and with every version of NumPy."""
     names = sorted(names)
     for first, second in itertools.pairwise(names):

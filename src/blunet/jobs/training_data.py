@@ -14,6 +14,7 @@ import tifffile
 
 from blunet.compression.dataset import check_dataset
 from blunet.compression.estimate import disk_bytes, duration
+from blunet.compression.film import told
 from blunet.compression.settings import CompressionSettings
 from blunet.compression.splits import part
 from blunet.errors import InputError
@@ -60,9 +61,9 @@ def check_data(folder: str | Path, settings: CompressionSettings, teacher: str) 
     InputError
         If the data cannot be trained on; the sentence says why.
     """
-    report = check_dataset(folder, settings.largest_crop(teacher))
+    report = told(check_dataset(folder, settings.largest_crop(teacher)), settings)
     steps = settings.steps(teacher)
-    _, validation = part([pair.name for pair in report.pairs], settings)
+    _, validation = part([pair.name for pair in report.pairs], settings, film=report.film)
     sizes = {pair.name: (pair.shape[0], pair.shape[1]) for pair in report.pairs}
     seconds = duration(settings, steps, [sizes[name] for name in validation])
     yield Checked(tuple(report.lines()), seconds, disk_bytes(settings, steps))

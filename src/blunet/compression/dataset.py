@@ -32,6 +32,8 @@ class DatasetReport:
         Files that found no partner; they are not used.
     object_diameter : float or None
         Typical (median) equivalent diameter of all objects in pixels.
+    film : bool
+        Whether the files are frames of a film: see `blunet.compression.film.is_film`.
     warnings : list of str
         Sentences about what can be used but may not be meant.
     """
@@ -41,12 +43,8 @@ class DatasetReport:
     unpaired_images: list[Path]
     unpaired_masks: list[Path]
     object_diameter: float | None
+    film: bool
     warnings: list[str]
-
-    @property
-    def film(self) -> bool:
-        """Whether the files are frames of a film, each like the one before."""
-        return is_film(self.pairs)
 
     def lines(self) -> list[str]:
         """Return `facts`, and the warnings behind them."""
@@ -116,6 +114,7 @@ def check_dataset(folder: str | Path, crop: int) -> DatasetReport:
         list(found.unpaired_images),
         list(found.unpaired_masks),
         diameter,
+        is_film(pairs),
         list(warnings_about(found, pairs, crop)),
     )
 

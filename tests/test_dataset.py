@@ -382,7 +382,7 @@ def test_it_is_told_what_validates_where_images_are_a_film(tmp_path):
         settings = replace(preset("quick"), validation_order=order)
         said[order] = set(told(report, settings).warnings) - set(report.warnings)
     assert said["consecutive"] == set()
-    assert "set validation_order to 'auto'" in said["random"].pop()
+    assert "so set validation_order to 'auto'" in said["random"].pop()
     assert "images in a row validate" in said["auto"].pop()
     (checked,) = check_data(tmp_path, preset("quick"), "scratch")
     assert any("images in a row validate" in line for line in checked.lines)

@@ -47,9 +47,9 @@ def told(report: DatasetReport, settings: CompressionSettings) -> DatasetReport:
     """Return the report with a warning where the files are a film, and which files therefore validate or should."""
     if not report.film or settings.validation_order == "consecutive":
         return report
-    where = "Neighbouring images show the same field, as frames of a film do: "
+    where = "Neighbouring images show the same field, like frames of a film"
     if settings.validation_order == "auto":
-        what = "images in a row validate, not drawn ones, which would be scored too well."
+        what = ", so images in a row validate: drawn ones would be scored too well."
     else:
-        what = "drawn validation images are scored too well; set validation_order to 'auto' or 'consecutive'."
+        what = "; drawn validation images are scored too well, so set validation_order to 'auto' or 'consecutive'."
     return replace(report, warnings=[*report.warnings, where + what])

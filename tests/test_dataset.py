@@ -15,7 +15,8 @@ from PIL import Image
 
 from blunet.compression.data import read_data
 from blunet.compression.dataset import changed, check_dataset, listing
-from blunet.compression.film import is_film, outline, told
+from blunet.compression.estimate import duration
+from blunet.compression.film import is_film, outline
 from blunet.compression.request import Request
 from blunet.compression.settings import preset
 from blunet.compression.splits import folds, part, split
@@ -317,21 +318,56 @@ def test_the_last_files_validate_where_they_are_consecutive():
     assert split(NAMES[:2], 0.01, order="consecutive") == (NAMES[:1], NAMES[1:2])
 
 
-def test_files_are_parted_as_the_settings_say():
+def labelled(*masks, film):
+    pairs = [SimpleNamespace(name=f"field{i}", objects=n) for i, n in enumerate(masks, 1)]
+    return SimpleNamespace(pairs=pairs, film=film)
+
+
+@pytest.mark.parametrize(
+    ("order", "film", "wanted"),
+    [
+        ("random", False, "drawn"),
+        ("random", True, "drawn"),
+        ("consecutive", False, "in a row"),
+        ("consecutive", True, "in a row"),
+        ("auto", False, "drawn"),
+        ("auto", True, "in a row"),
+    ],
+)
+def test_files_are_parted_as_the_settings_say(order, film, wanted):
+    settings = replace(preset("quick"), seed=3, validation_order=order)
+    report = labelled(*[1] * 30, film=film)
+    made = part(report, settings)
+    assert (made.training, made.validation) == (split(NAMES, 0.2, 3) if wanted == "drawn" else (NAMES[:24], NAMES[24:]))
+    folded = part(report, replace(settings, folds=5, fold=1))
+    assert folded.validation == (folds(NAMES, 5, 3)[1][1] if wanted == "drawn" else NAMES[6:12])
+
+
+@pytest.mark.parametrize("order", ["random", "consecutive", "auto"])
+@pytest.mark.parametrize("film", [False, True])
+def test_it_is_told_what_validates_where_images_are_a_film(order, film):
+    made = part(labelled(*[1] * 30, film=film), replace(preset("quick"), validation_order=order))
+    assert len(made.remarks) == (film and order == "auto")
+    assert len(made.warnings) == (film and order == "random")
+    for remark in made.remarks:
+        assert "6 in a row (field25, field26, field27 ...)" in remark
+    for warning in made.warnings:
+        assert 'validation_order = "auto"' in warning
+    assert preset("study").validation_order == "random"  # as published
+
+
+def test_parts_without_objects_are_refused_and_a_film_that_ends_empty_is_drawn_from():
+    report = labelled(*[1] * 24, *[0] * 6, film=True)
     settings = preset("quick")
-    drawn, in_a_row = split(NAMES, 0.2, 3), (NAMES[:24], NAMES[24:])
-    for order, film, wanted in (
-        ("random", False, drawn),
-        ("random", True, drawn),
-        ("consecutive", False, in_a_row),
-        ("consecutive", True, in_a_row),
-        ("auto", False, drawn),
-        ("auto", True, in_a_row),
-    ):
-        assert part(NAMES, replace(settings, seed=3, validation_order=order), film=film) == wanted
-    settings = replace(settings, folds=5, fold=1)
-    assert part(NAMES, settings, film=False) == folds(NAMES, 5, 1)[1]
-    assert part(NAMES, settings, film=True)[1] == NAMES[6:12]
+    made = part(report, settings)
+    assert (made.training, made.validation) == split(NAMES, 0.2, settings.seed)
+    assert made.remarks == []
+    for order, advice in (("consecutive", "chosen by another 'fold' or"), ("random", "chosen by another 'seed', ")):
+        drawn = [name not in split(NAMES, 0.2, settings.seed)[1] for name in NAMES]
+        report = labelled(*([1] * 24 + [0] * 6 if order == "consecutive" else drawn), film=True)
+        with pytest.raises(InputError, match="6 images to choose the best weights by are empty") as told:
+            part(report, replace(settings, validation_order=order))
+        assert advice in str(told.value)
 
 
 def separate(count):
@@ -343,6 +379,18 @@ def frames(count):
     return simulate_timelapse(DicSettings(shape=(128, 128), object_diameter=20), count)[1]
 
 
+def centred(count):
+    """Disks of several sizes near the middle, as of organoids: all masks are alike, and none is a film."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:128, :128] - 63.5
+    made = [[*rng.normal(0, 8, 2), rng.uniform(25, 45)] for _ in range(count)]
+    return np.stack([((y - dy) ** 2 + (x - dx) ** 2 < radius**2).astype(np.int32) for dy, dx, radius in made])
+
+
+def seen(*stacks):
+    return [SimpleNamespace(outline=outline(mask), shape=mask.shape) for masks in stacks for mask in masks]
+
+
 @pytest.mark.parametrize(
     ("labels", "film"),
     [
@@ -350,45 +398,46 @@ def frames(count):
         (frames(8), True),
         (frames(3), True),
         (frames(8)[:, :, ::-1], True),
+        (frames(30)[::5], True),  # fast: neighbours have 0.8
         (frames(2), False),  # one validates in any case
         (np.concatenate([frames(6), separate(4)]), True),
         (np.concatenate([frames(3), separate(6)]), False),
+        (centred(12), False),
         (np.zeros((5, 32, 32), int), False),
         (np.concatenate([np.zeros((1, 32, 32), int), np.ones((4, 32, 32), int)]), False),
     ],
 )
-def test_frames_of_a_film_are_known_by_their_masks(labels, film, tmp_path):
-    for i, mask in enumerate(labels):
-        put(tmp_path, f"f{i}", grey(i, mask.shape), (mask > 0).astype(np.uint8))
-    if labels.any() and not labels[1:].all():
-        assert check_dataset(tmp_path, 16).film == film
-    outlines = [SimpleNamespace(outline=outline(mask), shape=mask.shape) for mask in labels]
-    assert is_film(outlines) == film
+def test_frames_of_a_film_are_known_by_their_masks(labels, film):
+    assert is_film(seen(labels)) == film
 
 
 def test_images_of_several_sizes_can_be_a_film_but_not_across_them():
-    masks = frames(8)
-    pairs = [SimpleNamespace(outline=outline(m), shape=m.shape) for m in masks]
-    assert is_film(pairs)
-    assert not is_film([SimpleNamespace(outline=p.outline, shape=(i, 9)) for i, p in enumerate(pairs)])
+    assert is_film(seen(frames(4), frames(4)[:, :100]))
+    few = seen(frames(4)) + [replace_shape(pair, i) for i, pair in enumerate(seen(frames(6)))]
+    assert not is_film(few)
 
 
-def test_it_is_told_what_validates_where_images_are_a_film(tmp_path):
-    for i, mask in enumerate(frames(5)):
-        put(tmp_path, f"f{i}", grey(i, mask.shape), mask.astype(np.uint8))
-    report = check_dataset(tmp_path, 16)
-    said = {}
-    for order in ("random", "consecutive", "auto"):
-        settings = replace(preset("quick"), validation_order=order)
-        said[order] = set(told(report, settings).warnings) - set(report.warnings)
-    assert said["consecutive"] == set()
-    assert "so set validation_order to 'auto'" in said["random"].pop()
-    assert "images in a row validate" in said["auto"].pop()
-    (checked,) = check_data(tmp_path, preset("quick"), "scratch")
-    assert any("images in a row validate" in line for line in checked.lines)
-    request = Request(str(tmp_path), str(tmp_path / "run"), preset("quick"), "scratch")
-    assert [pair.name for pair in read_data(request).validation] == ["f4"]
-    assert preset("study").validation_order == "random"  # as published
+def replace_shape(pair, i):
+    return SimpleNamespace(outline=pair.outline, shape=(128, i))
+
+
+def test_a_film_in_a_folder_is_found_checked_and_parted_alike(tmp_path):
+    """Frames of two sizes: the estimate tells which of them were taken to validate."""
+    for i, mask in enumerate(frames(10)):
+        cut = mask if i < 8 else mask[:64]
+        put(tmp_path, f"f{i}", grey(i, cut.shape), cut.astype(np.uint8))
+    settings = preset("quick")
+    request = Request(str(tmp_path), str(tmp_path / "run"), settings, "scratch")
+    data = read_data(request)
+    assert data.report.film
+    assert [pair.name for pair in data.validation] == ["f8", "f9"] == data.parted.validation
+    assert split([f"f{i}" for i in range(10)], 0.2, settings.seed)[1] != ["f8", "f9"]
+    (checked,) = check_data(tmp_path, settings, "scratch")
+    assert [line for line in checked.lines if "in a row (f8, f9)" in line] == data.parted.remarks
+    steps = settings.steps("scratch")
+    validated = {shape: duration(settings, steps, [shape] * 2) for shape in ((64, 128), (128, 128))}
+    assert checked.seconds == pytest.approx(validated[64, 128], rel=1e-6)
+    assert validated[64, 128] < validated[128, 128] * 0.9999
 
 
 def test_splits_that_are_not_possible():

@@ -89,6 +89,10 @@ def test_resuming_takes_the_settings_and_the_teacher_of_the_run(command, tmp_pat
     run.mkdir()
     begun = replace(preset("study"), seed=7)
     begun.write(run / "settings.toml")
+    text = (run / "settings.toml").read_text()
+    older = text.replace('validation_order = "random"\n', "")  # begun before there was this setting
+    assert older != text
+    (run / "settings.toml").write_text(older)
     (run / "run.json").write_text(json.dumps({"teacher": "finishes"}))
     (tmp_path / "more.toml").write_text("[binarise]\nepochs = 500\n")
     asked, really = [], job.compress

@@ -58,6 +58,8 @@ def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):
     step = estimate.step_seconds
     field = [(1024, 1024)] * 20
     assert step(wider, "hint_decoder", field) == step(QUICK, "hint_decoder", field) > step(QUICK, "hint_decoder")
+    less = replace(QUICK, validation_size=64)
+    assert step(less, "hint_decoder", field) < step(QUICK, "hint_decoder", field)
     simulated = replace(QUICK, validation_size=64, simulated=5)  # one held-out field beside the file, looked at whole
     assert step(simulated, "retrain", [(64, 64)]) == step(QUICK, "retrain", [(64, 64), (512, 512)])
 

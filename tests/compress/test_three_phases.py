@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import tifffile
 from PIL import Image
@@ -29,6 +30,7 @@ from blunet.compression.settings import (
     read_settings,
 )
 from blunet.images.normalise import Normalisation
+from blunet.images.simulate import DicSettings, simulate_timelapse
 from blunet.networks.build import build_network
 from blunet.networks.files import KerasModel
 from blunet.packed.card import ModelInfo
@@ -100,6 +102,25 @@ def test_epochs_are_judged_by_the_last_file_and_its_middle(size, seen, data, tmp
     preview = next(e.preview for e in events if isinstance(e, EpochDone))
     with Image.open(preview) as mask:
         assert mask.size == seen[::-1]
+
+
+def test_a_run_tells_that_frames_in_a_row_validate(tmp_path):
+    images, labels = simulate_timelapse(DicSettings(shape=(80, 96), object_diameter=20), 10)
+    for i, (image, mask) in enumerate(zip(images, labels, strict=True)):
+        tifffile.imwrite(tmp_path / f"f{i}.tif", image)
+        tifffile.imwrite(tmp_path / f"f{i}_mask.tif", mask.astype(np.uint16))
+    said = {}
+    for order in ("auto", "random"):
+        settings = only("transfer", validation_order=order)
+        events = compress(request(tmp_path, tmp_path / order, settings, teacher="scratch"), lambda: True)
+        first, *others = events
+        said[order] = [(note.text, note.warning) for note in others if isinstance(note, Note) and "film" in note.text]
+        assert (first.validation == ["f8", "f9"]) == (order == "auto")
+    ((remark, warned),) = said["auto"]
+    assert "in a row (f8, f9)" in remark
+    assert not warned
+    ((_, warned),) = said["random"]
+    assert warned
 
 
 def test_the_penalty_of_the_last_step_is_not_in_the_hints(data, tmp_path):

@@ -121,7 +121,7 @@ def _settings(out: Path, path: Path | None, preset_name: str | None, *, resume: 
     base = preset(preset_name or "quick")
     earlier = RunDirectory(out).settings
     if resume and preset_name is None and earlier.exists():
-        base = read_settings(earlier, base)
+        base = read_settings(earlier)  # what a file of another version leaves out is not the preset's
     return base if path is None else read_settings(path, base)
 
 

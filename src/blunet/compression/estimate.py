@@ -118,7 +118,7 @@ def step_seconds(settings: CompressionSettings, name: str, validation: Sequence[
     if hint:
         image += FORWARD * _trained(settings, "unet", step.crop**2, encoder)
     image += step.crop**2 * (AUGMENTED_SECONDS + (0 if hint or not step.border_weights else WEIGHED_SECONDS))
-    side = HINT_VALIDATION_SIZE if hint else settings.validation_size
+    side = min(HINT_VALIDATION_SIZE, settings.validation_size) if hint else settings.validation_size
     simulated_side = min(SIMULATED_SIDE, HINT_VALIDATION_SIZE) if hint else SIMULATED_SIDE
     looked_at = sum(min(height, side) * min(width, side) for height, width in validation)
     looked_at += len(_held_out(settings, validation)) * simulated_side**2

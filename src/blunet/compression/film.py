@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
@@ -11,16 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.compression.settings import CompressionSettings
-
 if TYPE_CHECKING:
-    from blunet.compression.dataset import DatasetReport
     from blunet.compression.pair_facts import PairFacts
 
 #: Points a side at which two masks are compared.
 SIDE = 64
-#: Correlation of neighbours' masks from which on files count as a film. Separate fields have 0 +- 0.1.
-ALIKE = 0.4
+#: Correlation of neighbours' masks that makes files a film: if others' is lower by `MARGIN`, and in any case.
+#: Neighbours of a film have 0.95, separate fields 0 +- 0.1, objects put into the middle of each image 0.5 to 0.7.
+ALIKE, MARGIN, EQUAL = 0.4, 0.2, 0.85
 
 
 def outline(labels: NDArray[np.int32]) -> bytes:
@@ -38,18 +35,15 @@ def likeness(first: bytes, second: bytes) -> float:
 
 
 def is_film(pairs: Sequence[PairFacts]) -> bool:
-    """Whether most files, in their order, hold objects where the one before them does; two files are none."""
-    neighbours = [likeness(a.outline, b.outline) for a, b in pairwise(pairs) if a.shape == b.shape]
-    return len(pairs) > 2 and len(neighbours) > len(pairs) / 2 and median(neighbours) >= ALIKE
+    """Whether most files, in their order, show what the file before them shows; two files are no film.
 
-
-def told(report: DatasetReport, settings: CompressionSettings) -> DatasetReport:
-    """Return the report with a warning where the files are a film, and which files therefore validate or should."""
-    if not report.film or settings.validation_order == "consecutive":
-        return report
-    where = "Neighbouring images show the same field, like frames of a film"
-    if settings.validation_order == "auto":
-        what = ", so images in a row validate: drawn ones would be scored too well."
-    else:
-        what = "; drawn validation images are scored too well, so set validation_order to 'auto' or 'consecutive'."
-    return replace(report, warnings=[*report.warnings, where + what])
+    Masks of neighbours are alike, and more so than those of files that lie half of all files apart: where every image
+    has one object in its middle, all masks are alike. Neighbours of a slow film are nearly equal, and the others too.
+    """
+    near = [likeness(a.outline, b.outline) for a, b in pairwise(pairs) if a.shape == b.shape]
+    if len(pairs) < 3 or len(near) <= len(pairs) / 2:
+        return False
+    half = len(pairs) // 2
+    far = [likeness(a.outline, b.outline) for a, b in zip(pairs, pairs[half:], strict=False) if a.shape == b.shape]
+    least = ALIKE if far and median(near) - median(far) >= MARGIN else EQUAL
+    return median(near) >= least

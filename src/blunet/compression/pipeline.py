@@ -127,9 +127,9 @@ class _Run:
             seconds=duration(settings, left, self.sizes, data.test_sizes),
             bytes=disk_bytes(settings, self.steps),
         )
-        for text in data.report.facts():
+        for text in (*data.report.facts(), *data.parted.remarks):
             yield Note(text)
-        for text in (*data.report.warnings, *data.test_warnings):
+        for text in (*data.report.warnings, *data.parted.warnings, *data.test_warnings):
             yield Note(text, warning=True)
         self.real = [parted(read_field(p, self.info.normalisation)) for p in data.training]
         whole = [read_field(p, self.info.normalisation) for p in data.validation]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from blunet.compression.settings import CompressionSettings
 from blunet.errors import InputError
 from blunet.images.find import natural_key
+
+if TYPE_CHECKING:
+    from blunet.compression.dataset import DatasetReport
 
 #: The study validates on 6 of 30 images.
 VALIDATION_SHARE = 0.2
@@ -21,24 +25,68 @@ Way = Literal["random", "consecutive"]
 Split = tuple[list[str], list[str]]
 
 
-def part(names: Iterable[str], settings: CompressionSettings, *, film: bool) -> Split:
-    """Part files into training and validation as the settings say: by their share, or one of their folds.
+@dataclass(frozen=True)
+class Parted:
+    """Which files of a folder train and which validate.
 
-    Parameters
+    Attributes
     ----------
-    names : iterable of str
-    settings : CompressionSettings
-    film : bool
-        Whether neighbours show the same field; "auto" then takes consecutive files.
+    training, validation : list of str
+        Names, naturally sorted.
+    remarks, warnings : list of str
+        What the user should know of the choice, and what may not be meant.
+    """
+
+    training: list[str]
+    validation: list[str]
+    remarks: list[str]
+    warnings: list[str]
+
+
+def part(report: DatasetReport, settings: CompressionSettings) -> Parted:
+    """Part the files of a folder as the settings say: by their share, or one of their folds.
 
     Raises
     ------
     InputError
-        As `split` and `folds`.
+        As `split` and `folds`, and if all masks of a part are empty.
     """
+    objects = {pair.name: pair.objects for pair in report.pairs}
+
+    def taken(way: Way) -> dict[str, list[str]]:
+        training, validation = _part(objects, settings, way)
+        return {"train on": training, "choose the best weights by": validation}
+
+    def without_object(parts: dict[str, list[str]]) -> list[str]:
+        return [use for use, names in parts.items() if not any(objects[name] for name in names)]
+
     order = settings.validation_order
-    if order == "auto":
-        order = "consecutive" if film else "random"
+    film = report.film and not (order == "auto" and without_object(taken("consecutive")))
+    way: Way = order if order != "auto" else "consecutive" if film else "random"
+    parts = taken(way)
+    for use in without_object(parts):
+        names, others = parts[use], "another 'seed', " if way == "random" else ""
+        raise InputError(
+            f"All masks of the {len(names)} images to {use} are empty ({', '.join(names[:5])}); add images with "
+            f"objects, or have other files chosen by {others}another 'fold' or 'validation_order' in the settings."
+        )
+    training, validation = parts.values()
+    remarks, warnings = [], []
+    if film and order == "auto":
+        shown = ", ".join(validation[:3]) + (" ..." if len(validation) > 3 else "")
+        remarks = [
+            f"The images look like frames of a film: {len(validation)} in a row ({shown}) are kept to choose the best "
+            "weights by, because frames from between those trained on would score too well."
+        ]
+    elif film and way == "random":
+        warnings = [
+            "The images look like frames of a film, and frames from between those trained on score too well; put "
+            'validation_order = "auto" into a settings file.'
+        ]
+    return Parted(training, validation, remarks, warnings)
+
+
+def _part(names: Iterable[str], settings: CompressionSettings, order: Way) -> Split:
     if settings.folds > 1:
         return folds(names, settings.folds, settings.seed, order)[settings.fold]
     return split(names, settings.validation_share, settings.seed, order)

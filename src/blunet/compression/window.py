@@ -30,12 +30,27 @@ def window(labels: NDArray[np.int32], size: int) -> Window:
     middle = _part([(length - side) // 2 for length, side in zip(whole, sides, strict=True)], sides)
     if labels[middle].any() or not labels.any():
         return middle
-    pixels = np.argwhere(labels)
-    nearest = pixels[np.argmin(((pixels - (np.array(whole) - 1) / 2) ** 2).sum(axis=1))]
+    nearest = _nearest_to_middle(labels)
     begins = [
-        min(max(0, int(at) - side // 2), length - side) for at, side, length in zip(nearest, sides, whole, strict=True)
+        min(max(0, at - side // 2), length - side) for at, side, length in zip(nearest, sides, whole, strict=True)
     ]
     return _part(begins, sides)
+
+
+def _nearest_to_middle(labels: NDArray[np.int32]) -> tuple[int, int]:
+    """Find the object's pixel (Y, X) nearest to the middle, a row at a time from there outwards: images are large."""
+    middle_y, middle_x = ((length - 1) / 2 for length in labels.shape)
+    least, found = np.inf, (0, 0)
+    for y in sorted(range(labels.shape[0]), key=lambda y: abs(y - middle_y)):
+        if (y - middle_y) ** 2 >= least:
+            break
+        columns = np.flatnonzero(labels[y])
+        if columns.size:
+            x = int(columns[np.argmin(np.abs(columns - middle_x))])
+            distance = (y - middle_y) ** 2 + (x - middle_x) ** 2
+            if distance < least:
+                least, found = distance, (y, x)
+    return found
 
 
 def _part(begins: list[int], sides: list[int]) -> Window:

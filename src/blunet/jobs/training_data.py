@@ -14,7 +14,6 @@ import tifffile
 
 from blunet.compression.dataset import check_dataset
 from blunet.compression.estimate import disk_bytes, duration
-from blunet.compression.film import told
 from blunet.compression.settings import CompressionSettings
 from blunet.compression.splits import part
 from blunet.errors import InputError
@@ -61,12 +60,13 @@ def check_data(folder: str | Path, settings: CompressionSettings, teacher: str) 
     InputError
         If the data cannot be trained on; the sentence says why.
     """
-    report = told(check_dataset(folder, settings.largest_crop(teacher)), settings)
+    report = check_dataset(folder, settings.largest_crop(teacher))
     steps = settings.steps(teacher)
-    _, validation = part([pair.name for pair in report.pairs], settings, film=report.film)
+    parted = part(report, settings)
     sizes = {pair.name: (pair.shape[0], pair.shape[1]) for pair in report.pairs}
-    seconds = duration(settings, steps, [sizes[name] for name in validation])
-    yield Checked(tuple(report.lines()), seconds, disk_bytes(settings, steps))
+    seconds = duration(settings, steps, [sizes[name] for name in parted.validation])
+    lines = [*report.facts(), *parted.remarks, *(f"Warning: {w}" for w in (*report.warnings, *parted.warnings))]
+    yield Checked(tuple(lines), seconds, disk_bytes(settings, steps))
 
 
 def check_layers(

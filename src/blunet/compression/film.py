@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Points a side at which two masks are compared.
 SIDE = 64
-#: Correlation of neighbours' masks that makes files a film: if others' is lower by `MARGIN`, and in any case.
+#: Correlation of neighbours' masks that makes files a film: `ALIKE` where others' is lower by `MARGIN`, else `EQUAL`.
 #: Neighbours of a film have 0.95, separate fields 0 +- 0.1, objects put into the middle of each image 0.5 to 0.7.
 ALIKE, MARGIN, EQUAL = 0.4, 0.2, 0.85
 

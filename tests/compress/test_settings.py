@@ -76,7 +76,7 @@ def test_the_ablations_of_the_study_are_settings_that_the_docs_give(root, tmp_pa
         ({"validation_size": 1}, r"^'validation_size' is 1; give a whole number from 2 on\.$"),
         (
             {"validation_order": "last"},
-            r"'random', 'consecutive' or 'auto'; it is 'last'\.$",
+            r"^Setting 'validation_order': .*'random', 'consecutive' or 'auto'; it is 'last'\.$",
         ),
         ({"folds": -3}, r"^'folds' is -3; give a whole number from 1 on\.$"),
         ({"pretraining_fields": 0}, "'pretraining_fields' is 0"),

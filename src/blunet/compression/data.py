@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from blunet.compression.dataset import DatasetReport, check_dataset
 from blunet.compression.dataset_warnings import warnings_about_test
 from blunet.compression.pair_facts import sha256
 from blunet.compression.request import Request
-from blunet.compression.splits import Parted, part
+from blunet.compression.settings import CompressionSettings
+from blunet.compression.splits import Split, part
 from blunet.evaluation.evaluate import check_pairs
 from blunet.images.pairs import Pair, find_pairs
 from blunet.images.read import open_image
@@ -22,8 +24,6 @@ class Data:
     ----------
     report : DatasetReport
         Of the training and validation files.
-    parted : Parted
-        How these were told apart.
     training, validation, test : list of Pair
     test_sizes : list of (Y, X)
         Of the test images, in pixels.
@@ -32,12 +32,40 @@ class Data:
     """
 
     report: DatasetReport
-    parted: Parted
     training: list[Pair]
     validation: list[Pair]
     test: list[Pair]
     test_sizes: list[tuple[int, int]]
     test_warnings: list[str]
+
+
+def check_and_part(folder: str | Path, settings: CompressionSettings, teacher: str) -> tuple[DatasetReport, Split]:
+    """Check a folder and part its files, as a run and the check before it do.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of images with masks.
+    settings : CompressionSettings
+    teacher : str
+        As `Request.teacher`; it says which steps run, and so how large their crops are.
+
+    Returns
+    -------
+    report : DatasetReport
+        What the folder holds, and what was chosen of it.
+    training, validation : list of str
+        Names of the pairs.
+
+    Raises
+    ------
+    InputError
+        If the folder, or a file in it, cannot be used.
+    """
+    report = check_dataset(folder, settings.largest_crop(teacher))
+    parted = part(report, settings)
+    report = replace(report, remarks=parted.remarks, warnings=[*report.warnings, *parted.warnings])
+    return report, (parted.training, parted.validation)
 
 
 def read_data(request: Request) -> Data:
@@ -49,10 +77,9 @@ def read_data(request: Request) -> Data:
         If a folder, or a file in it, cannot be used.
     """
     settings = request.settings
-    report = check_dataset(request.data, settings.largest_crop(request.teacher))
+    report, names = check_and_part(request.data, settings, request.teacher)
     pairs = {pair.name: pair for pair in find_pairs(request.data).pairs}
-    chosen = part(report, settings)
-    training, validation = ([pairs[name] for name in names] for names in (chosen.training, chosen.validation))
+    training, validation = ([pairs[name] for name in chosen] for chosen in names)
     test, sizes, warnings = [], [], []
     if request.test is not None:
         found = find_pairs(request.test)
@@ -60,4 +87,4 @@ def read_data(request: Request) -> Data:
         check_pairs(test)
         sizes = [(shape[0], shape[1]) for shape in (open_image(pair.image).shape for pair in test)]
         warnings = list(warnings_about_test(found, report.pairs, [sha256(pair.image) for pair in test]))
-    return Data(report, chosen, training, validation, test, sizes, warnings)
+    return Data(report, training, validation, test, sizes, warnings)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class DatasetReport:
         Whether the files are frames of a film: see `blunet.compression.film.is_film`.
     warnings : list of str
         Sentences about what can be used but may not be meant.
+    remarks : list of str
+        Sentences about what was chosen for the user.
     """
 
     folder: Path
@@ -45,6 +47,12 @@ class DatasetReport:
     object_diameter: float | None
     film: bool
     warnings: list[str]
+    remarks: list[str] = field(default_factory=list)
+
+    def sizes(self, names: Iterable[str]) -> list[tuple[int, int]]:
+        """Return the sizes (Y, X) in pixels of pairs that are named."""
+        shapes = {pair.name: pair.shape for pair in self.pairs}
+        return [shapes[name] for name in names]
 
     def lines(self) -> list[str]:
         """Return `facts`, and the warnings behind them."""
@@ -62,6 +70,7 @@ class DatasetReport:
             f"Images: {_sizes(self.pairs)}; {', '.join(sorted({pair.dtype for pair in self.pairs}))}",
             f"Objects: {sum(objects)}, from {min(objects)} to {max(objects)} in an image{typical}",
             f"Foreground: {mean:.1%} of the pixels, from {min(shares):.1%} to {max(shares):.1%} in an image",
+            *self.remarks,
         ]
 
 

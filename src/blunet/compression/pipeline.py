@@ -100,8 +100,7 @@ class _Run:
         self.resumed, self.cancelled = resumed, cancelled
         self.steps = self.settings.steps(request.teacher)
         self.made: dict[int, list[Field]] = {}
-        sizes = {pair.name: pair.shape for pair in data.report.pairs}
-        self.sizes = [(sizes[p.name][0], sizes[p.name][1]) for p in data.validation]
+        self.sizes = data.report.sizes(p.name for p in data.validation)
         self.began, self.time_left = time.monotonic(), TimeLeft(request.settings, self.steps, self.sizes)
         normalisation = teacher.info.normalisation if teacher else self.settings.normalisation
         card = ModelCard(
@@ -127,9 +126,9 @@ class _Run:
             seconds=duration(settings, left, self.sizes, data.test_sizes),
             bytes=disk_bytes(settings, self.steps),
         )
-        for text in (*data.report.facts(), *data.parted.remarks):
+        for text in data.report.facts():
             yield Note(text)
-        for text in (*data.report.warnings, *data.parted.warnings, *data.test_warnings):
+        for text in (*data.report.warnings, *data.test_warnings):
             yield Note(text, warning=True)
         self.real = [parted(read_field(p, self.info.normalisation)) for p in data.training]
         whole = [read_field(p, self.info.normalisation) for p in data.validation]

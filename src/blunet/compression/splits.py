@@ -53,24 +53,24 @@ def part(report: DatasetReport, settings: CompressionSettings) -> Parted:
     """
     objects = {pair.name: pair.objects for pair in report.pairs}
 
-    def taken(way: Way) -> dict[str, list[str]]:
-        training, validation = _part(objects, settings, way)
-        return {"train on": training, "choose the best weights by": validation}
+    def hold_objects(names: Iterable[str]) -> bool:
+        return any(objects[name] for name in names)
 
-    def without_object(parts: dict[str, list[str]]) -> list[str]:
-        return [use for use, names in parts.items() if not any(objects[name] for name in names)]
-
-    order = settings.validation_order
-    film = report.film and not (order == "auto" and without_object(taken("consecutive")))
-    way: Way = order if order != "auto" else "consecutive" if film else "random"
-    parts = taken(way)
-    for use in without_object(parts):
-        names, others = parts[use], "another 'seed', " if way == "random" else ""
-        raise InputError(
-            f"All masks of the {len(names)} images to {use} are empty ({', '.join(names[:5])}); add images with "
-            f"objects, or have other files chosen by {others}another 'fold' or 'validation_order' in the settings."
-        )
-    training, validation = parts.values()
+    order, film = settings.validation_order, report.film
+    way: Way
+    if order == "auto":
+        film = film and all(map(hold_objects, _part(objects, settings, "consecutive")))
+        way = "consecutive" if film else "random"
+    else:
+        way = order
+    training, validation = _part(objects, settings, way)
+    for use, names in (("train on", training), ("choose the best weights by", validation)):
+        if not hold_objects(names):
+            others = "another 'seed', " if way == "random" else ""
+            raise InputError(
+                f"All masks of the {len(names)} images to {use} are empty ({', '.join(names[:5])}); add images with "
+                f"objects, or have other files chosen by {others}another 'fold' or 'validation_order' in the settings."
+            )
     remarks, warnings = [], []
     if film and order == "auto":
         shown = ", ".join(validation[:3]) + (" ..." if len(validation) > 3 else "")

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from blunet.compression.dataset import check_dataset
+from blunet.compression.data import check_and_part
 from blunet.compression.estimate import disk_bytes, duration
 from blunet.compression.settings import CompressionSettings
-from blunet.compression.splits import part
 from blunet.errors import InputError
 from blunet.files import output_folder, replacing
 from blunet.jobs.events import CancelToken
@@ -60,13 +59,10 @@ def check_data(folder: str | Path, settings: CompressionSettings, teacher: str) 
     InputError
         If the data cannot be trained on; the sentence says why.
     """
-    report = check_dataset(folder, settings.largest_crop(teacher))
+    report, (_, validation) = check_and_part(folder, settings, teacher)
     steps = settings.steps(teacher)
-    parted = part(report, settings)
-    sizes = {pair.name: (pair.shape[0], pair.shape[1]) for pair in report.pairs}
-    seconds = duration(settings, steps, [sizes[name] for name in parted.validation])
-    lines = [*report.facts(), *parted.remarks, *(f"Warning: {w}" for w in (*report.warnings, *parted.warnings))]
-    yield Checked(tuple(lines), seconds, disk_bytes(settings, steps))
+    seconds = duration(settings, steps, report.sizes(validation))
+    yield Checked(tuple(report.lines()), seconds, disk_bytes(settings, steps))
 
 
 def check_layers(

@@ -20,9 +20,9 @@ from statistics import median
 import numpy as np
 
 from blunet.architecture import NetworkSettings, ResidualLevels
-from blunet.jobs.benchmark_child import peak_memory, random_weights
-from blunet.packed.card import ModelInfo
-from blunet.packed.model import PackedModel
+from blunet.jobs.engine_benchmark_child import peak_memory, random_weights
+from blunet.packed.model_card import ModelInfo
+from blunet.packed.packed_model import PackedModel
 
 KINDS = {"as published": (3, False), "coded, 3 levels": (3, True), "coded, 2": (2, True), "coded, 1": (1, True)}
 RUNS = 3

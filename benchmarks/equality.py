@@ -121,7 +121,7 @@ def keras_sums(settings: NetworkSettings, latent: dict, reference: ReferenceEngi
     import keras
 
     from blunet.networks.build import build_network
-    from blunet.networks.weights import set_weights
+    from blunet.networks.weight_transfer import set_weights
 
     network = build_network(settings)
     set_weights(network, settings, latent)

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from blunet.architecture import Layer, NetworkSettings, layer_table
-from blunet.packed.bits import tie_break
+from blunet.packed.bit_planes import tie_break
 
 #: Kernels as numbers, biases and gammas by layer and name, in the table's shapes.
 Weights = Mapping[tuple[str, str], np.ndarray]

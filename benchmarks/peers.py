@@ -20,8 +20,8 @@ import numpy as np
 from onnx_network import Weights, onnx_network
 
 from blunet.architecture import NetworkSettings, layer_table
-from blunet.jobs.benchmark import EngineProcess, Timed, Timing, engines, in_turn, processor
-from blunet.jobs.benchmark_child import random_weights, serve
+from blunet.jobs.engine_benchmark import EngineProcess, Timed, Timing, engines, in_turn, processor
+from blunet.jobs.engine_benchmark_child import random_weights, serve
 from blunet.jobs.events import CancelToken
 from blunet.packed.engine import Engine
 

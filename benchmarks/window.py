@@ -20,12 +20,12 @@ from napari import Viewer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from blunet.compression.settings import STEPS, CompressionSettings, preset
-from blunet.images.dic_settings import DicSettings
-from blunet.images.simulate import simulate_dic
-from blunet.widgets.compress import CompressWidget
+from blunet.compression.compression_settings import STEPS, CompressionSettings, preset
+from blunet.simulation.dic_fields import simulate_dic
+from blunet.simulation.dic_settings import DicSettings
 from blunet.widgets.compress_form import SCRATCH
-from blunet.widgets.segment import SegmentWidget
+from blunet.widgets.compress_widget import CompressWidget
+from blunet.widgets.segment_widget import SegmentWidget
 
 TICK = 0.005
 

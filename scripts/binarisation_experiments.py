@@ -17,16 +17,16 @@ import keras
 import numpy as np
 
 from blunet.architecture import ResidualLevels
-from blunet.compression.binarise import binarise
-from blunet.compression.events import StepDone
+from blunet.compression.binarisation import binarise
+from blunet.compression.compression_settings import Start, StepSettings, preset
 from blunet.compression.pipeline import PROBES
-from blunet.compression.samples import Crops, centre, parted, read_field
-from blunet.compression.settings import Start, StepSettings, preset
-from blunet.compression.splits import split
+from blunet.compression.run_events import StepDone
 from blunet.compression.training import segmentation_task, train, validate
-from blunet.evaluation.scores import iou
-from blunet.images.pairs import find_pairs
-from blunet.networks.files import KerasModel, load_keras
+from blunet.dataset.crops import Crops, centre, parted, read_field
+from blunet.dataset.pairs import find_pairs
+from blunet.dataset.splits import split
+from blunet.evaluation.metrics import iou
+from blunet.networks.keras_file import KerasModel, load_keras
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from blunet.architecture import census
-from blunet.evaluation.evaluate import evaluate, mean_scores
-from blunet.images.pairs import find_pairs
-from blunet.networks.files import load_keras
-from blunet.packed.model import BUNDLED, load_model
+from blunet.dataset.pairs import find_pairs
+from blunet.evaluation.scores import evaluate, mean_scores
+from blunet.networks.keras_file import load_keras
+from blunet.packed.packed_model import BUNDLED, load_model
 from blunet.segmentation.predictor import Predictor
 
 STAGES = {"U-Net": "transfer", "lightweight U-Net": "retrain"}

@@ -10,8 +10,8 @@ from pathlib import Path
 import tifffile
 
 from blunet.files import replacing
-from blunet.images.simulate import DicSettings, simulate_dic
 from blunet.images.write import write_labels
+from blunet.simulation.dic_fields import DicSettings, simulate_dic
 
 DATA = Path(__file__).resolve().parent.parent / "src" / "blunet" / "data"
 #: Micrometres a pixel, as if a 50 px cell were 20 µm across.

@@ -20,14 +20,14 @@ import numpy as np
 import tifffile
 from qtpy.QtWidgets import QApplication
 
-from blunet.compression.settings import STEPS, preset
-from blunet.images.dic_settings import DicSettings
-from blunet.images.simulate import simulate_dic, simulate_timelapse
-from blunet.widgets.compress import CompressWidget
+from blunet.compression.compression_settings import STEPS, preset
+from blunet.simulation.dic_fields import simulate_dic, simulate_timelapse
+from blunet.simulation.dic_settings import DicSettings
 from blunet.widgets.compress_form import SCRATCH
-from blunet.widgets.load import LoadWidget
+from blunet.widgets.compress_widget import CompressWidget
+from blunet.widgets.load_widget import LoadWidget
 from blunet.widgets.scroll import UprightScroll
-from blunet.widgets.segment import SegmentWidget
+from blunet.widgets.segment_widget import SegmentWidget
 
 SIZE = 1360, 860
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from blunet.architecture import Layer
 from blunet.packed import Engine, ReferenceEngine
-from blunet.packed.bits import residual_value, tie_break
+from blunet.packed.bit_planes import residual_value, tie_break
 from blunet.packed.reference import convolve_depthwise
 
 #: From a layer and its input (H, W, channels) to its sums before the activation (H, W, filters).

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from blunet.dataset.augmentation import AugmentSettings, augment, centre_crop, random_crop
+from blunet.dataset.border_weights import border_weights
 from blunet.errors import InputError
-from blunet.images.augment import AugmentSettings, augment, centre_crop, random_crop
-from blunet.images.weights import border_weights
 
 NOTHING = AugmentSettings.none()
 PRESETS = [AugmentSettings.study(), AugmentSettings.default()]

@@ -12,9 +12,9 @@ from random_networks import latent_weights
 
 from blunet.architecture import NetworkSettings, ResidualLevels
 from blunet.errors import InputError
-from blunet.jobs.benchmark import Benchmarked, BenchmarkSettings, Preparing, Timed, benchmark
+from blunet.jobs.engine_benchmark import Benchmarked, BenchmarkSettings, Preparing, Timed, benchmark
 from blunet.jobs.events import Cancelled, CancelToken
-from blunet.jobs.models import measure_program
+from blunet.jobs.model_files import measure_program
 from blunet.packed import PackedModel, binarise_weights
 
 
@@ -99,7 +99,7 @@ def test_the_costs_of_a_program_are_those_of_the_method(coded, tmp_path):
 
 
 def test_random_weights_of_the_benchmark_are_sound():
-    from blunet.jobs.benchmark_child import random_weights
+    from blunet.jobs.engine_benchmark_child import random_weights
     from blunet.packed import Engine, ReferenceEngine
 
     weights = random_weights(NetworkSettings("blunet", 2, 8))

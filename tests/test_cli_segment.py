@@ -17,7 +17,7 @@ from blunet.cli import app
 from blunet.images.read import open_image
 from blunet.images.write import read_description
 from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented
-from blunet.jobs.segment import Event, segment_files
+from blunet.jobs.file_segmentation import Event, segment_files
 
 
 @pytest.fixture

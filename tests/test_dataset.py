@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from made_pairs import SIZE, grey, put
 
-from blunet.compression.dataset import changed, check_dataset, listing
+from blunet.dataset.dataset_report import changed, check_dataset, listing
 from blunet.errors import InputError
 
 

@@ -10,8 +10,8 @@ from blunet.architecture import NetworkSettings, ResidualLevels, layer_table
 from blunet.errors import InputError
 from blunet.images.normalise import Limits, Normalisation, normalise
 from blunet.packed import ModelInfo, PackedModel, ReferenceEngine, binarise_weights, load_model
-from blunet.packed.bits import pack_bits, residual_code, residual_value, unpack_bits
-from blunet.packed.published import read_published
+from blunet.packed.bit_planes import pack_bits, residual_code, residual_value, unpack_bits
+from blunet.packed.published_conversion import read_published
 from blunet.packed.reference import sigmoid
 from blunet.packed.tiles import crop_back, pad_to_multiple
 
@@ -233,7 +233,7 @@ def test_binarise_refuses_weights_that_do_not_fit():
 
 
 def test_a_missing_bundled_model_is_said_to_be_missing(monkeypatch, tmp_path):
-    monkeypatch.setattr("blunet.packed.model.BUNDLED", tmp_path / "bundled.blunet")
+    monkeypatch.setattr("blunet.packed.packed_model.BUNDLED", tmp_path / "bundled.blunet")
     with pytest.raises(InputError, match=r"bundled model '.*bundled.blunet' is missing"):
         load_model()
     some_model().save(tmp_path / "bundled.blunet")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from blunet.compression.fit import fit_codes
-from blunet.networks.residual import least_squares_gammas
-from blunet.packed.bits import residual_code, residual_value
+from blunet.compression.code_fit import fit_codes
+from blunet.networks.residual_code import least_squares_gammas
+from blunet.packed.bit_planes import residual_code, residual_value
 
 
 def correlated(rng, samples, inputs):

@@ -106,7 +106,7 @@ def test_a_folder_is_read_as_layers(plugin: PluginManager, tmp_path: Path) -> No
 
 def test_a_model_without_a_window_is_checked_and_gives_no_layer(plugin: PluginManager, tmp_path: Path) -> None:
     from blunet.errors import InputError
-    from blunet.packed.model import BUNDLED
+    from blunet.packed.packed_model import BUNDLED
 
     assert read(plugin, BUNDLED) == [(None,)]
     (tmp_path / "x.blunet").write_bytes(b"nothing of the kind")
@@ -164,7 +164,7 @@ def test_labels_without_table_or_pixel_size(plugin: PluginManager, tmp_path: Pat
 
 
 def test_preferences_have_defaults_that_mean_automatic(plugin: PluginManager) -> None:
-    from blunet.packed.model import TILE
+    from blunet.packed.packed_model import TILE
 
     general = plugin.get_manifest("napari-blunet").contributions.configurations["general"].properties
     assert {name: value.default for name, value in general.items()} == {

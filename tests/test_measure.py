@@ -10,8 +10,8 @@ from skimage.draw import ellipse
 from skimage.measure import regionprops_table
 
 from blunet.errors import InputError
-from blunet.images.simulate import simulate_dic
 from blunet.segmentation.measure import measure, write_measurements
+from blunet.simulation.dic_fields import simulate_dic
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from blunet.architecture import NETWORKS, NetworkSettings, ResidualLevels, censu
 from blunet.errors import InputError
 from blunet.images.normalise import Normalisation
 from blunet.networks.build import build_network, feature_map
-from blunet.networks.files import KerasModel, load_keras
-from blunet.networks.published import import_published
-from blunet.networks.weights import get_weights, set_weights
-from blunet.packed.card import ModelCard, ModelInfo
-from blunet.packed.published import read_published
+from blunet.networks.keras_file import KerasModel, load_keras
+from blunet.networks.published_checkpoint import import_published
+from blunet.networks.weight_transfer import get_weights, set_weights
+from blunet.packed.model_card import ModelCard, ModelInfo
+from blunet.packed.published_conversion import read_published
 from blunet.packed.reference import ReferenceEngine
 
 LEGACY = {"unet": "unet", "lightweight": "lw_unet", "blunet": "blu_net"}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
+from blunet.dataset.truth_masks import read_mask, with_gap
 from blunet.errors import InputError
-from blunet.evaluation.scores import average_precision
-from blunet.images.masks import read_mask, with_gap
+from blunet.evaluation.metrics import average_precision
 from blunet.segmentation.objects import OBJECTS, label_objects
 
 

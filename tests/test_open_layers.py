@@ -5,14 +5,14 @@ import pytest
 import tifffile
 from PIL import Image
 
+from blunet.dataset.masks_beside import masks_beside
 from blunet.errors import InputError
-from blunet.images.beside import masks_beside
-from blunet.images.interval import frame_interval
+from blunet.images.frame_interval import frame_interval
 from blunet.jobs.events import Cancelled, CancelToken
-from blunet.jobs.flatten import AllFlattened, find_contrast, flatten_all, flatten_frame
+from blunet.jobs.frame_segmentation import Frames
 from blunet.jobs.open_layers import LayerOpened, LeftOut, OpenSettings, open_layers
 from blunet.jobs.plan_layers import MOST_LAYERS, plan_layers
-from blunet.jobs.segment_frames import Frames
+from blunet.jobs.shading import AllFlattened, find_contrast, flatten_all, flatten_frame
 
 RANDOM = np.random.default_rng(0)
 

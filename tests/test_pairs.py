@@ -5,10 +5,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from blunet.dataset.pairs import find_pairs
+from blunet.dataset.truth_masks import read_mask, truth_labels, typical_diameter, with_gap
 from blunet.errors import InputError
-from blunet.images.find import find_images, images_of, stem_of
-from blunet.images.masks import read_mask, truth_labels, typical_diameter, with_gap
-from blunet.images.pairs import find_pairs
+from blunet.images.image_files import find_images, images_of, stem_of
 
 
 def touch(folder, *names):

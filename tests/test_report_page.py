@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from blunet.compression.events import EpochDone
-from blunet.compression.page import report_page
+from blunet.compression.report_page import report_page
+from blunet.compression.run_events import EpochDone
 
 MODEL = {
     "name": "BLU-Net", "iou": 0.8, "f1": 0.9, "ap50": 0.5, "parameters": 1234, "size_mib": 0.5, "seconds": 0.1,

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from blunet.networks.layers import BinaryConv2D, BinarySeparableConv2D, ResidualSign
-from blunet.networks.residual import (
+from blunet.networks.residual_code import (
     halving_gammas,
     least_squares_gammas,
     published_gammas,
     residual_binarise,
 )
+from blunet.networks.residual_layers import BinaryConv2D, BinarySeparableConv2D, ResidualSign
 
 
 def forward(x, gamma):

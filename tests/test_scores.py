@@ -7,9 +7,9 @@ import pytest
 from scipy.ndimage import shift
 
 from blunet.errors import InputError
-from blunet.evaluation.evaluate import Scores, mean_scores, score
-from blunet.evaluation.scores import average_precision, f1, iou
-from blunet.images.simulate import simulate_dic
+from blunet.evaluation.metrics import average_precision, f1, iou
+from blunet.evaluation.scores import Scores, mean_scores, score
+from blunet.simulation.dic_fields import simulate_dic
 
 TRUTH = np.array([[1, 1, 1, 0], [1, 1, 1, 0]], bool)
 FOUND = np.array([[0, 1, 1, 1], [0, 1, 1, 1]], bool)

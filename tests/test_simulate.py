@@ -8,8 +8,8 @@ import pytest
 from scipy import ndimage
 
 from blunet.errors import InputError
-from blunet.images.cells import relative_distance, settle
-from blunet.images.simulate import (
+from blunet.simulation.cells import relative_distance, settle
+from blunet.simulation.dic_fields import (
     DicSettings,
     dic_intensity,
     random_settings,

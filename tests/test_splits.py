@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from made_pairs import grey, put
 
-from blunet.compression.data import read_data
-from blunet.compression.estimate import duration
-from blunet.compression.film import is_film, outline
-from blunet.compression.request import Request
-from blunet.compression.settings import preset
-from blunet.compression.splits import folds, part, split
+from blunet.compression.compression_settings import preset
+from blunet.compression.run_data import read_data
+from blunet.compression.run_estimate import duration
+from blunet.compression.run_request import Request
+from blunet.dataset.splits import folds, part, split
+from blunet.dataset.time_lapse import is_film, outline
 from blunet.errors import InputError
-from blunet.images.dic_settings import DicSettings
-from blunet.images.simulate import simulate_dic, simulate_timelapse
 from blunet.jobs.training_data import check_data
+from blunet.simulation.dic_fields import simulate_dic, simulate_timelapse
+from blunet.simulation.dic_settings import DicSettings
 
 NAMES = [f"field{i}" for i in range(1, 31)]
 
@@ -98,16 +98,16 @@ def labelled(*masks, film):
 def test_files_are_parted_as_the_settings_say(order, film, wanted):
     settings = replace(preset("quick"), seed=3, validation_order=order)
     report = labelled(*[1] * 30, film=film)
-    made = part(report, settings)
+    made = part(report, settings.split)
     assert (made.training, made.validation) == (split(NAMES, 0.2, 3) if wanted == "drawn" else (NAMES[:24], NAMES[24:]))
-    folded = part(report, replace(settings, folds=5, fold=1))
+    folded = part(report, replace(settings, folds=5, fold=1).split)
     assert folded.validation == (folds(NAMES, 5, 3)[1][1] if wanted == "drawn" else NAMES[6:12])
 
 
 @pytest.mark.parametrize("order", ["random", "consecutive", "auto"])
 @pytest.mark.parametrize("film", [False, True])
 def test_it_is_told_what_validates_where_images_are_a_film(order, film):
-    made = part(labelled(*[1] * 30, film=film), replace(preset("quick"), validation_order=order))
+    made = part(labelled(*[1] * 30, film=film), replace(preset("quick"), validation_order=order).split)
     assert len(made.remarks) == (film and order == "auto")
     assert len(made.warnings) == (film and order == "random")
     for remark in made.remarks:
@@ -120,14 +120,14 @@ def test_it_is_told_what_validates_where_images_are_a_film(order, film):
 def test_parts_without_objects_are_refused_and_a_film_that_ends_empty_is_drawn_from():
     report = labelled(*[1] * 24, *[0] * 6, film=True)
     settings = preset("quick")
-    made = part(report, settings)
+    made = part(report, settings.split)
     assert (made.training, made.validation) == split(NAMES, 0.2, settings.seed)
     assert made.remarks == []
     for order, advice in (("consecutive", "chosen by another 'fold' or"), ("random", "chosen by another 'seed', ")):
         drawn = [name not in split(NAMES, 0.2, settings.seed)[1] for name in NAMES]
         report = labelled(*([1] * 24 + [0] * 6 if order == "consecutive" else drawn), film=True)
         with pytest.raises(InputError, match="6 images to choose the best weights by are empty") as told:
-            part(report, replace(settings, validation_order=order))
+            part(report, replace(settings, validation_order=order).split)
         assert advice in str(told.value)
 
 
@@ -189,7 +189,7 @@ def test_a_film_in_a_folder_is_found_checked_and_parted_alike(tmp_path):
     request = Request(str(tmp_path), str(tmp_path / "run"), settings, "scratch")
     data = read_data(request)
     assert data.report.film
-    assert [pair.name for pair in data.validation] == ["f8", "f9"] == part(data.report, settings).validation
+    assert [pair.name for pair in data.validation] == ["f8", "f9"] == part(data.report, settings.split).validation
     assert split([f"f{i}" for i in range(10)], 0.2, settings.seed)[1] != ["f8", "f9"]
     (checked,) = check_data(tmp_path, settings, "scratch")
     assert [line for line in checked.lines if "in a row (f8, f9)" in line] == data.report.remarks != []

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from blunet.architecture import NetworkSettings, ResidualLevels
-from blunet.compression.binarise import binarise
-from blunet.compression.events import BatchDone, EpochDone, RunStopped, StepDone
-from blunet.compression.samples import Crops, Field, parted, simulated_fields
-from blunet.compression.settings import StepSettings
+from blunet.compression.binarisation import binarise
+from blunet.compression.compression_settings import StepSettings
+from blunet.compression.run_events import BatchDone, EpochDone, RunStopped, StepDone
 from blunet.compression.training import States, learning_rate, segmentation_task, train, validate
+from blunet.dataset.augmentation import AugmentSettings
+from blunet.dataset.crops import Crops, Field, parted, simulated_fields
 from blunet.errors import InputError
-from blunet.images.augment import AugmentSettings
 from blunet.images.normalise import Normalisation
 from blunet.networks.build import build_network
-from blunet.networks.files import run_network
+from blunet.networks.keras_file import run_network
 
 NETWORK = NetworkSettings("lightweight", 3, 8)
 PERCENTILES = Normalisation("percentile", 0.5, 99.5, 50.0)

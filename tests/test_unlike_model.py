@@ -7,8 +7,8 @@ import pytest
 
 from blunet.images.normalise import Normalisation
 from blunet.jobs.events import CancelToken
-from blunet.jobs.segment_frames import Frames, predict_frames, unlike
-from blunet.packed.card import ModelInfo
+from blunet.jobs.frame_segmentation import Frames, predict_frames, unlike
+from blunet.packed.model_card import ModelInfo
 
 RANDOM = np.random.default_rng(0)
 RANGE, ADAPTING = ModelInfo(Normalisation("range")), ModelInfo(Normalisation("percentile"))

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from blunet.packed.model import PackedModel, load_model
+    from blunet.packed.packed_model import PackedModel, load_model
     from blunet.segmentation.segment import segment
 
     __version__: str
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["PackedModel", "__version__", "load_model", "segment"]
 
 _ROOMS = {
-    "PackedModel": "blunet.packed.model",
-    "load_model": "blunet.packed.model",
+    "PackedModel": "blunet.packed.packed_model",
+    "load_model": "blunet.packed.packed_model",
     "segment": "blunet.segmentation.segment",
 }
 

@@ -24,7 +24,7 @@ def simulated_field() -> list[LayerData]:
     list of LayerData
         An image (Y, X) of uint16 and above it, hidden, labels of the same shape: the cells that are truly there.
     """
-    from blunet.images.simulate import simulate_dic
+    from blunet.simulation.dic_fields import simulate_dic
 
     field = simulate_dic()
     place = {"scale": (PIXEL, PIXEL), "units": ("µm", "µm"), "axis_labels": ("y", "x")}
@@ -42,8 +42,8 @@ def simulated_timelapse() -> list[LayerData]:
     list of LayerData
         An image (T, Y, X) of uint16 and above it, hidden, labels of the same shape.
     """
-    from blunet.images.dic_settings import DicSettings
-    from blunet.images.simulate import simulate_timelapse
+    from blunet.simulation.dic_fields import simulate_timelapse
+    from blunet.simulation.dic_settings import DicSettings
 
     image, labels = simulate_timelapse(DicSettings(shape=(384, 384)), 8, seed=3)
     place = {"scale": (INTERVAL, PIXEL, PIXEL), "units": ("s", "µm", "µm"), "axis_labels": ("t", "y", "x")}
@@ -55,7 +55,7 @@ def simulated_timelapse() -> list[LayerData]:
 
 def read_folder(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
     """Offer to open a folder's images as one time-lapse, with the masks beside them; None if it holds no images."""
-    from blunet.images.find import images_in
+    from blunet.images.image_files import images_in
 
     if not isinstance(path, str) or not Path(path).is_dir():
         return None
@@ -90,7 +90,7 @@ def _choose_model(path: str) -> list[Any]:
 
     viewer = current_viewer()
     if viewer is None:
-        from blunet.jobs.models import inspect_model
+        from blunet.jobs.model_files import inspect_model
 
         inspect_model(path)
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from blunet.compression.request import Request
+from blunet.compression.run_request import Request
 
 ACTING = (sys.executable, str(Path(__file__).with_name("acting_child.py")))
 #: Runs the command as a shell would, also where this process was told to ignore Ctrl-C.
@@ -26,8 +26,8 @@ COMMAND = f"from blunet.jobs import compress as job\njob.COMMAND = {ACTING!r}\n{
 #: Compresses with the command line's job and prints what comes.
 PARENT = f"""
 import sys
-from blunet.compression.request import request_from_json
-from blunet.jobs.compress import compress
+from blunet.compression.run_request import request_from_json
+from blunet.jobs.compression_run import compress
 for event in compress(request_from_json(sys.argv[1]), command={ACTING!r}):
     print(type(event).__name__, flush=True)
 """

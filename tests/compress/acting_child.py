@@ -1,4 +1,4 @@
-"""A process that speaks the protocol of `blunet.compression.child` around acts instead of the pipeline.
+"""A process that speaks the protocol of `blunet.compression.child_process` around acts instead of the pipeline.
 
 The request's teacher names the act.
 """
@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from blunet.compression.child import serve
-from blunet.compression.events import (
+from blunet.compression.child_process import serve
+from blunet.compression.run_events import (
     BatchDone,
     EpochDone,
     Event,
@@ -28,7 +28,7 @@ from blunet.compression.events import (
     StepDone,
     StepStarted,
 )
-from blunet.compression.request import Request
+from blunet.compression.run_request import Request
 from blunet.errors import InputError
 
 MODELS = [

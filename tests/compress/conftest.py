@@ -8,7 +8,7 @@ import tifffile
 from tiny_compression import request
 
 from blunet.compression.pipeline import compress
-from blunet.images.simulate import DicSettings, simulate_dic
+from blunet.simulation.dic_fields import DicSettings, simulate_dic
 
 
 @pytest.fixture(scope="session")

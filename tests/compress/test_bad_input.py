@@ -12,14 +12,14 @@ import tifffile
 from tiny_compression import TINY, request
 
 from blunet.architecture import NetworkSettings
-from blunet.compression.events import (
+from blunet.compression.pipeline import compress
+from blunet.compression.run_events import (
     Note,
 )
-from blunet.compression.pipeline import compress
 from blunet.errors import InputError
 from blunet.networks.build import build_network
-from blunet.networks.files import KerasModel
-from blunet.packed.card import ModelInfo
+from blunet.networks.keras_file import KerasModel
+from blunet.packed.model_card import ModelInfo
 
 
 @pytest.mark.parametrize("kind", ["full", "settings", "data", "teacher", "version", "damaged", "file"])

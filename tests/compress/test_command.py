@@ -18,12 +18,12 @@ from typer.testing import CliRunner
 
 from blunet.cli import app
 from blunet.cli.compress import place
-from blunet.compression.events import (
+from blunet.compression.compression_settings import preset
+from blunet.compression.run_events import (
     Event,
     RunStopped,
 )
-from blunet.compression.request import Request
-from blunet.compression.settings import preset
+from blunet.compression.run_request import Request
 from blunet.jobs import compress as job
 from blunet.jobs.events import CancelToken
 

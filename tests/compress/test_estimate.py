@@ -9,13 +9,13 @@ import pytest
 from tiny_compression import TINY
 
 from blunet.compression import estimate
-from blunet.compression.events import (
-    BatchDone,
-)
-from blunet.compression.settings import (
+from blunet.compression.compression_settings import (
     STEPS,
     StepSettings,
     preset,
+)
+from blunet.compression.run_events import (
+    BatchDone,
 )
 from blunet.compression.time_left import TimeLeft
 

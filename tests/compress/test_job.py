@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from acted import ACTING, PARENT, child_of, lives, posix, wait_until
 
-from blunet.compression.events import (
+from blunet.compression.compression_settings import preset
+from blunet.compression.run_events import (
     BatchDone,
     EpochDone,
     Event,
@@ -23,8 +24,7 @@ from blunet.compression.events import (
     RunStarted,
     RunStopped,
 )
-from blunet.compression.request import Request
-from blunet.compression.settings import preset
+from blunet.compression.run_request import Request
 from blunet.jobs import compress as job
 from blunet.jobs.events import Cancelled, CancelToken
 
@@ -175,6 +175,6 @@ def test_a_child_whose_parent_was_killed_saves_and_ends(request_to):
 
 
 def test_watching_needs_no_keras():
-    code = "import blunet.jobs.compress, blunet.cli.steps, sys; print(*sys.modules)"
+    code = "import blunet.jobs.compression_run, blunet.cli.steps, sys; print(*sys.modules)"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"keras", "tensorflow", "qtpy", "h5py"}.isdisjoint(process.stdout.split())

@@ -15,15 +15,15 @@ import tifffile
 from PIL import Image
 
 from blunet.compression import report as scoring
-from blunet.compression.events import (
+from blunet.compression.report_pictures import FOUND, MADE_UP, MISSED, NOTHING, SIDE, picture_of
+from blunet.compression.run_events import (
     EpochDone,
 )
-from blunet.compression.pictures import FOUND, MADE_UP, MISSED, NOTHING, SIDE, picture_of
-from blunet.evaluation.evaluate import evaluate
-from blunet.evaluation.scores import iou
-from blunet.images.pairs import find_pairs
-from blunet.images.simulate import DicSettings, simulate_dic
-from blunet.packed.model import load_model
+from blunet.dataset.pairs import find_pairs
+from blunet.evaluation.metrics import iou
+from blunet.evaluation.scores import evaluate
+from blunet.packed.packed_model import load_model
+from blunet.simulation.dic_fields import DicSettings, simulate_dic
 
 
 def test_the_report_scores_every_stage_on_the_same_files(finished):

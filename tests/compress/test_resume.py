@@ -15,7 +15,9 @@ from tiny_compression import HINT, STEP, TINY, only, request, stopped_in
 
 from blunet.compression import estimate
 from blunet.compression.checkpoint import read_progress
-from blunet.compression.events import (
+from blunet.compression.compression_settings import STEPS, preset
+from blunet.compression.pipeline import compress
+from blunet.compression.run_events import (
     EpochDone,
     Note,
     RunDone,
@@ -23,11 +25,9 @@ from blunet.compression.events import (
     StepDone,
     read_events,
 )
-from blunet.compression.pipeline import compress
-from blunet.compression.settings import STEPS, preset
 from blunet.errors import InputError
-from blunet.networks.files import load_keras
-from blunet.networks.residual import PUBLISHED_WINDOW
+from blunet.networks.keras_file import load_keras
+from blunet.networks.residual_code import PUBLISHED_WINDOW
 
 
 @pytest.mark.parametrize("step", ["transfer", "hint_decoder", "binarise", "report"])

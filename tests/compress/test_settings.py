@@ -8,13 +8,13 @@ import pytest
 from tiny_compression import TINY
 
 from blunet.architecture import ResidualLevels
-from blunet.compression.settings import (
+from blunet.compression.compression_settings import (
     preset,
     read_settings,
     settings_from_dict,
 )
+from blunet.dataset.augmentation_settings import AugmentSettings
 from blunet.errors import InputError
-from blunet.images.augment_settings import AugmentSettings
 from blunet.images.normalise import Normalisation
 
 

@@ -13,7 +13,12 @@ from PIL import Image
 from tiny_compression import STEP, TINY, only, request
 
 from blunet.architecture import NetworkSettings
-from blunet.compression.events import (
+from blunet.compression.compression_settings import (
+    STEPS,
+    read_settings,
+)
+from blunet.compression.pipeline import compress
+from blunet.compression.run_events import (
     BatchDone,
     EpochDone,
     Note,
@@ -23,18 +28,13 @@ from blunet.compression.events import (
     StepStarted,
     read_events,
 )
-from blunet.compression.pipeline import compress
-from blunet.compression.request import request_from_json
-from blunet.compression.settings import (
-    STEPS,
-    read_settings,
-)
+from blunet.compression.run_request import request_from_json
 from blunet.images.normalise import Normalisation
-from blunet.images.simulate import DicSettings, simulate_timelapse
 from blunet.networks.build import build_network
-from blunet.networks.files import KerasModel
-from blunet.packed.card import ModelInfo
-from blunet.packed.model import load_model
+from blunet.networks.keras_file import KerasModel
+from blunet.packed.model_card import ModelInfo
+from blunet.packed.packed_model import load_model
+from blunet.simulation.dic_fields import DicSettings, simulate_timelapse
 
 
 def test_three_phases_end_in_a_model_that_segments(data, finished):

@@ -20,20 +20,20 @@ from acted import WITH_INTERRUPT, posix, wait_until
 from typer.testing import CliRunner
 
 from blunet.cli import app
-from blunet.compression.events import (
+from blunet.compression.compression_settings import STEPS, CompressionSettings, StepSettings, read_settings
+from blunet.compression.run_events import (
     StepStarted,
 )
-from blunet.compression.request import Request
-from blunet.compression.settings import STEPS, CompressionSettings, StepSettings, read_settings
+from blunet.compression.run_request import Request
 from blunet.images.normalise import Normalisation
-from blunet.images.simulate import DicSettings, simulate_dic
 from blunet.jobs import compress as job
+from blunet.simulation.dic_fields import DicSettings, simulate_dic
 
 #: The child where no file may grow past 12,000 bytes.
 LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
-from blunet.compression.child import main
+from blunet.compression.child_process import main
 sys.exit(main())
 """
 

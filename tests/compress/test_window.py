@@ -11,11 +11,11 @@ import tifffile
 from PIL import Image as Picture
 from tiny_compression import only, request
 
-from blunet.compression.events import EpochDone
 from blunet.compression.pipeline import compress
-from blunet.compression.samples import Field, looked_at
-from blunet.compression.window import window
-from blunet.jobs.preview import read_preview
+from blunet.compression.run_events import EpochDone
+from blunet.dataset.crops import Field, looked_at
+from blunet.dataset.validation_crop import window
+from blunet.jobs.validation_preview import read_preview
 
 
 def labelled(*pixels, shape=(60, 91)):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from blunet.compression.events import (
-    EpochDone,
-    RunStopped,
-)
-from blunet.compression.pipeline import compress
-from blunet.compression.request import Request
-from blunet.compression.settings import (
+from blunet.compression.compression_settings import (
     STEPS,
     CompressionSettings,
     StepSettings,
 )
+from blunet.compression.pipeline import compress
+from blunet.compression.run_events import (
+    EpochDone,
+    RunStopped,
+)
+from blunet.compression.run_request import Request
 from blunet.images.normalise import Normalisation
 
 STEP = StepSettings(2, 4, 2e-3, crop=32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blunet.images.simulate import simulate_dic
+from blunet.simulation.dic_fields import simulate_dic
 
 
 @pytest.fixture(autouse=True)

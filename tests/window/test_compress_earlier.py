@@ -10,15 +10,15 @@ import tifffile
 from napari.utils.notifications import notification_manager
 from PIL import Image as Picture
 
-from blunet.compression.dataset import check_dataset
-from blunet.compression.request import Request
+from blunet.compression.compression_settings import preset
 from blunet.compression.run_directory import RunDirectory
-from blunet.compression.settings import preset
-from blunet.images.dic_settings import DicSettings
-from blunet.images.simulate import simulate_dic
-from blunet.jobs.preview import Preview, read_preview
-from blunet.widgets.compress import CompressWidget
+from blunet.compression.run_request import Request
+from blunet.dataset.dataset_report import check_dataset
+from blunet.jobs.validation_preview import Preview, read_preview
+from blunet.simulation.dic_fields import simulate_dic
+from blunet.simulation.dic_settings import DicSettings
 from blunet.widgets.compress_form import SCRATCH
+from blunet.widgets.compress_widget import CompressWidget
 from blunet.widgets.validation_layers import ValidationLayers
 
 

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import tifffile
 
-from blunet.compression.events import EpochDone, StepDone, StepStarted
-from blunet.compression.settings import STEPS, preset
-from blunet.images.dic_settings import DicSettings
-from blunet.images.simulate import simulate_dic
+from blunet.compression.compression_settings import STEPS, preset
+from blunet.compression.run_events import EpochDone, StepDone, StepStarted
 from blunet.jobs.earlier_run import read_run
-from blunet.jobs.models import inspect_model
-from blunet.widgets.compress import CompressWidget
+from blunet.jobs.model_files import inspect_model
+from blunet.simulation.dic_fields import simulate_dic
+from blunet.simulation.dic_settings import DicSettings
 from blunet.widgets.compress_form import FOLDER, LAYERS, SCRATCH
+from blunet.widgets.compress_widget import CompressWidget
 from blunet.widgets.curves import Curves
 from blunet.widgets.data_check import FIRST
-from blunet.widgets.segment import SegmentWidget
+from blunet.widgets.segment_widget import SegmentWidget
 
 LONG = 240_000
 
@@ -255,5 +255,6 @@ def test_the_widget_imports_no_keras():
     import subprocess
     import sys
 
-    code = "import blunet.widgets.compress, sys; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow')))"
+    heavy = "any(m in sys.modules for m in ('keras', 'tensorflow'))"
+    code = f"import blunet.widgets.compress_widget, sys; sys.exit({heavy})"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,11 +7,11 @@ import gc
 import numpy as np
 import pytest
 
-from blunet.widgets.compress import CompressWidget
+from blunet.widgets.compress_widget import CompressWidget
 from blunet.widgets.layer_list import LayerList
-from blunet.widgets.load import LoadWidget
+from blunet.widgets.load_widget import LoadWidget
 from blunet.widgets.scroll import UprightScroll
-from blunet.widgets.segment import SegmentWidget
+from blunet.widgets.segment_widget import SegmentWidget
 
 
 def open_and_close(kind, viewer, qtbot):

@@ -13,8 +13,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from blunet.images.normalise import Normalisation, normalise
-from blunet.widgets.load import LoadWidget
 from blunet.widgets.load_form import NOTHING
+from blunet.widgets.load_widget import LoadWidget
 
 RANDOM = np.random.default_rng(0)
 
@@ -175,8 +175,8 @@ def test_files_that_go_before_they_are_opened(viewer, widget, qtbot, lapse):
 
 
 def test_the_layer_knows_its_file(viewer, widget, qtbot, lapse):
-    from blunet.jobs.segment import SegmentSettings
-    from blunet.widgets.layers import command_line
+    from blunet.jobs.file_segmentation import SegmentSettings
+    from blunet.widgets.layer_facts import command_line
 
     load(qtbot, widget, lapse)
     words = shlex.split(command_line(viewer.layers["lapse"], None, SegmentSettings(), False, False))
@@ -283,5 +283,5 @@ def test_the_widget_imports_no_keras():
     import subprocess
     import sys
 
-    code = "import blunet.widgets.load, sys; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow')))"
+    code = "import blunet.widgets.load_widget, sys; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,7 +13,7 @@ from napari._app_model import get_app_model
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManager, PluginManifest
 
-from blunet.packed.model import BUNDLED, TILE
+from blunet.packed.packed_model import BUNDLED, TILE
 
 PLUGIN = "napari-blunet"
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_measured_is_told_in_a_sentence(viewer: Viewer, qtbot, sa
 def test_preferences_are_read_from_napari(plugin_settings: None, npe2pm: PluginManager) -> None:
     from napari.settings import get_plugin_settings
 
-    from blunet.widgets.settings import preference
+    from blunet.widgets.preferences import preference
 
     npe2pm.register(PluginManifest.from_distribution(PLUGIN))
     assert preference("tile", 0) == TILE
@@ -167,7 +167,7 @@ def test_segment_begins_with_the_model_of_the_preferences(
 ) -> None:
     from napari.settings import get_plugin_settings
 
-    from blunet.widgets.segment import SegmentWidget
+    from blunet.widgets.segment_widget import SegmentWidget
 
     npe2pm.register(PluginManifest.from_distribution(PLUGIN))
     mine, other = tmp_path / "mine.blunet", tmp_path / "other.blunet"

@@ -8,8 +8,8 @@ from napari.utils.notifications import notification_manager
 from segmenting import run, wait
 
 import blunet
-from blunet.packed.model import BUNDLED
-from blunet.widgets.segment import SegmentWidget
+from blunet.packed.packed_model import BUNDLED
+from blunet.widgets.segment_widget import SegmentWidget
 
 PLACE = {"scale": (60, 0.3, 0.3), "units": ("s", "um", "um"), "axis_labels": ("t", "y", "x")}
 

@@ -12,8 +12,8 @@ from qtpy.QtWidgets import QApplication
 from segmenting import run, wait
 
 import blunet
-from blunet.packed.model import BUNDLED
-from blunet.widgets.segment import NOTHING, SegmentWidget
+from blunet.packed.packed_model import BUNDLED
+from blunet.widgets.segment_widget import NOTHING, SegmentWidget
 
 
 @pytest.fixture
@@ -257,5 +257,5 @@ def test_widgets_import_no_keras():
     import subprocess
     import sys
 
-    code = "import blunet.widgets.segment, sys; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow')))"
+    code = "import blunet.widgets.segment_widget, sys; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from blunet.architecture.layers import layer_table
-from blunet.architecture.settings import NetworkSettings
+from blunet.architecture.network_settings import NetworkSettings
+from blunet.architecture.network_table import layer_table
 
 
 @dataclass(frozen=True)

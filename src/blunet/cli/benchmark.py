@@ -10,7 +10,7 @@ from blunet.cli.console import ends_well, print_json, say
 from blunet.cli.progress import Bar
 
 if TYPE_CHECKING:
-    from blunet.jobs.benchmark import Benchmarked
+    from blunet.jobs.engine_benchmark import Benchmarked
 
 TITLES = {
     "keras_unet": "U-Net, Keras",
@@ -37,8 +37,8 @@ def benchmark(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Time the packed network and the networks in Keras on this computer, side by side."""
-    from blunet.jobs.benchmark import Benchmarked, BenchmarkSettings, Preparing, Timed
-    from blunet.jobs.benchmark import benchmark as job
+    from blunet.jobs.engine_benchmark import Benchmarked, BenchmarkSettings, Preparing, Timed
+    from blunet.jobs.engine_benchmark import benchmark as job
 
     settings = BenchmarkSettings(size, threads, levels, filters, rounds, tuple(engine) if engine else None)
     found: Benchmarked | None = None

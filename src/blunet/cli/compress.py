@@ -16,8 +16,8 @@ import typer
 from blunet.cli.console import BAD_INPUT, INTERRUPTED, ends_well, fail, given_path, note, say
 
 if TYPE_CHECKING:
-    from blunet.compression.events import RunDone, RunStopped
-    from blunet.compression.settings import CompressionSettings
+    from blunet.compression.compression_settings import CompressionSettings
+    from blunet.compression.run_events import RunDone, RunStopped
     from blunet.jobs.events import CancelToken
 
 #: Columns of the final table: heading, key in the report, format.
@@ -70,10 +70,10 @@ def compress(
     at once.
     """
     from blunet.cli.steps import Steps
-    from blunet.compression.events import RunDone, RunFailed, RunStopped
-    from blunet.compression.request import Request
-    from blunet.jobs.compress import ChildError
-    from blunet.jobs.compress import compress as job
+    from blunet.compression.run_events import RunDone, RunFailed, RunStopped
+    from blunet.compression.run_request import Request
+    from blunet.jobs.compression_run import ChildError
+    from blunet.jobs.compression_run import compress as job
     from blunet.jobs.events import Cancelled, CancelToken
 
     chosen = _settings(out, settings, preset, resume=resume)
@@ -115,8 +115,8 @@ def compress(
 
 def _settings(out: Path, path: Path | None, preset_name: str | None, *, resume: bool) -> CompressionSettings:
     """Return the preset, or what the run in `out` was started with, changed by the settings file."""
+    from blunet.compression.compression_settings import preset, read_settings
     from blunet.compression.run_directory import RunDirectory
-    from blunet.compression.settings import preset, read_settings
 
     base = preset(preset_name or "quick")
     earlier = RunDirectory(out).settings

@@ -18,8 +18,8 @@ def demo(
     ] = Path("demo"),
 ) -> None:
     """Segment the bundled sample image and draw the outlines."""
-    from blunet.jobs import demo as job
-    from blunet.jobs.models import open_model
+    from blunet.jobs import demonstration as job
+    from blunet.jobs.model_files import open_model
 
     with Bar("Segmenting the sample"):
         shown = job.demo(out, open_model())

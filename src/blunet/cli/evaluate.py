@@ -11,7 +11,7 @@ from blunet.cli.console import ends_well, given_path, print_json, say, warn
 from blunet.cli.progress import Bar
 
 if TYPE_CHECKING:
-    from blunet.evaluation.evaluate import Scores
+    from blunet.evaluation.scores import Scores
 
 
 @ends_well
@@ -34,9 +34,9 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a model on images with truth masks."""
-    from blunet.jobs.evaluate import evaluate_folder
+    from blunet.jobs.evaluation_run import evaluate_folder
     from blunet.jobs.events import Evaluated, Scored, Skipped, Started
-    from blunet.jobs.models import open_model
+    from blunet.jobs.model_files import open_model
 
     images: list[dict[str, Any]] = []
     content: dict[str, Any] = {}

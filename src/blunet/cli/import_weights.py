@@ -21,7 +21,7 @@ def import_weights(
     ],
 ) -> None:
     """Turn a published checkpoint into a model file."""
-    from blunet.jobs import import_weights as job
+    from blunet.jobs import weight_import as job
 
     written = job.import_weights(file, network, out)
     say(f"{network} -> {written} ({written.stat().st_size:,} bytes)")

@@ -13,7 +13,7 @@ from blunet.cli.console import ends_well, given_path, print_json, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from blunet.jobs.models import ModelFile, ProgramStep
+    from blunet.jobs.model_files import ModelFile, ProgramStep
 
 NAMES = {"unet": "U-Net", "lightweight": "Lightweight U-Net", "blunet": "BLU-Net"}
 
@@ -27,7 +27,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print the description as JSON.")] = False,
 ) -> None:
     """Tell what is in a model file."""
-    from blunet.jobs.models import inspect_model, measure_program
+    from blunet.jobs.model_files import inspect_model, measure_program
 
     found = inspect_model(model)
     if program:

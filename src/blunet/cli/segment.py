@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from blunet.jobs.events import Segmented
-    from blunet.jobs.segment import Event
+    from blunet.jobs.file_segmentation import Event
 
 
 @ends_well
@@ -62,8 +62,8 @@ def segment(
 ) -> None:
     """Find the cells in images and write them as label images."""
     use_threads(threads)
-    from blunet.jobs.models import model_path, open_model
-    from blunet.jobs.segment import SegmentSettings, segment_files
+    from blunet.jobs.file_segmentation import SegmentSettings, segment_files
+    from blunet.jobs.model_files import model_path, open_model
 
     settings = SegmentSettings(threshold, min_size, objects, diameter)
     report = _Report(str(model_path(model)), out, quiet=as_json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from blunet.cli.console import note, warn
 from blunet.cli.progress import Bar
-from blunet.compression.events import BatchDone, EpochDone, Event, Note, RunStarted, StepDone, StepStarted
+from blunet.compression.run_events import BatchDone, EpochDone, Event, Note, RunStarted, StepDone, StepStarted
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

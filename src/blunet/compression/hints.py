@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.architecture import NetworkSettings, layer_table
-from blunet.compression.samples import Batch, Field, looked_at
-from blunet.compression.settings import HINT_VALIDATION_SIZE
+from blunet.compression.compression_settings import HINT_VALIDATION_SIZE
 from blunet.compression.training import Task, Validation
+from blunet.dataset.crops import Batch, Field, looked_at
 from blunet.networks.build import feature_map
 from blunet.packed.tiles import pad_to_multiple
 

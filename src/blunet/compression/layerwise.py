@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.architecture import Layer, NetworkSettings, layer_table
-from blunet.networks.residual import Tensor, least_squares_gammas
-from blunet.networks.weights import FloatWeights
+from blunet.networks.residual_code import Tensor, least_squares_gammas
+from blunet.networks.weight_transfer import FloatWeights
 
 
 def walk(

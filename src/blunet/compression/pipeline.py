@@ -14,28 +14,28 @@ from typing import Any
 import keras
 
 from blunet.architecture import census
-from blunet.compression.binarise import binarise
+from blunet.compression.binarisation import binarise
 from blunet.compression.checkpoint import read_progress
-from blunet.compression.data import Data, read_data
-from blunet.compression.estimate import disk_bytes, duration
-from blunet.compression.events import BatchDone, Event, Note, RunDone, RunStarted, RunStopped, StepDone, read_events
-from blunet.compression.examples import examples
+from blunet.compression.compression_settings import STEPS, CompressionSettings
 from blunet.compression.hints import Part, hint_task
-from blunet.compression.page import report_page
 from blunet.compression.report import Stage, losses_between, score_stage
-from blunet.compression.request import Request
+from blunet.compression.report_examples import examples
+from blunet.compression.report_page import report_page
+from blunet.compression.run_data import Data, read_data
 from blunet.compression.run_directory import RunDirectory
-from blunet.compression.samples import Crops, Field, looked_at, parted, read_field, simulated_fields, simulated_images
-from blunet.compression.settings import STEPS, CompressionSettings
+from blunet.compression.run_estimate import disk_bytes, duration
+from blunet.compression.run_events import BatchDone, Event, Note, RunDone, RunStarted, RunStopped, StepDone, read_events
+from blunet.compression.run_request import Request
 from blunet.compression.teacher import load_teacher, rebuilt
 from blunet.compression.time_left import TimeLeft
 from blunet.compression.training import States, Task, segmentation_task, train
+from blunet.dataset.crops import Crops, Field, looked_at, parted, read_field, simulated_fields, simulated_images
 from blunet.errors import InputError
 from blunet.images.normalise import normalise
 from blunet.networks.build import build_network
-from blunet.networks.files import KerasModel, load_keras
-from blunet.networks.residual import PUBLISHED_WINDOW
-from blunet.packed.card import ModelCard, ModelInfo
+from blunet.networks.keras_file import KerasModel, load_keras
+from blunet.networks.residual_code import PUBLISHED_WINDOW
+from blunet.packed.model_card import ModelCard, ModelInfo
 
 PROBES = 16
 SIMULATED_DIAMETER = 50.0

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.architecture import Network, NetworkSettings, census
-from blunet.compression.pictures import picture_of
-from blunet.evaluation.evaluate import Scores, mean_scores, score
-from blunet.evaluation.scores import iou
-from blunet.images.masks import read_mask
-from blunet.images.pairs import Pair
+from blunet.compression.report_pictures import picture_of
+from blunet.dataset.pairs import Pair
+from blunet.dataset.truth_masks import read_mask
+from blunet.evaluation.metrics import iou
+from blunet.evaluation.scores import Scores, mean_scores, score
 from blunet.images.read import read_image
-from blunet.images.simulate import DicField
 from blunet.segmentation.predictor import Predictor
+from blunet.simulation.dic_fields import DicField
 
 #: Thresholds tried on the validation files.
 THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(9))

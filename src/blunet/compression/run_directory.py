@@ -11,11 +11,11 @@ from typing import Any
 
 import psutil
 
-from blunet.compression.dataset import DatasetReport, changed, listing
-from blunet.compression.events import Event
-from blunet.compression.pair_facts import sha256
-from blunet.compression.request import WITHOUT_FILE, Request
-from blunet.compression.settings import STEPS, read_settings
+from blunet.compression.compression_settings import STEPS, read_settings
+from blunet.compression.run_events import Event
+from blunet.compression.run_request import WITHOUT_FILE, Request
+from blunet.dataset.dataset_report import DatasetReport, changed, listing
+from blunet.dataset.pair_facts import sha256
 from blunet.errors import InputError
 from blunet.files import output_folder, remove_unfinished, replacing
 

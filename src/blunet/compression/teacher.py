@@ -7,15 +7,15 @@ from pathlib import Path
 import keras
 
 from blunet.architecture import NetworkSettings
-from blunet.compression.request import WITHOUT_FILE
-from blunet.compression.settings import CompressionSettings
+from blunet.compression.compression_settings import CompressionSettings
+from blunet.compression.run_request import WITHOUT_FILE
 from blunet.errors import InputError
 from blunet.images.normalise import Normalisation
 from blunet.networks.build import build_network
-from blunet.networks.files import KerasModel, load_keras
-from blunet.networks.published import import_published
-from blunet.networks.weights import get_weights, set_weights
-from blunet.packed.card import ModelInfo
+from blunet.networks.keras_file import KerasModel, load_keras
+from blunet.networks.published_checkpoint import import_published
+from blunet.networks.weight_transfer import get_weights, set_weights
+from blunet.packed.model_card import ModelInfo
 
 
 def load_teacher(source: str, settings: CompressionSettings) -> KerasModel | None:

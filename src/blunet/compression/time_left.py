@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from blunet.compression.estimate import step_seconds
-from blunet.compression.events import BatchDone
-from blunet.compression.settings import CompressionSettings
+from blunet.compression.compression_settings import CompressionSettings
+from blunet.compression.run_estimate import step_seconds
+from blunet.compression.run_events import BatchDone
 
 #: Seconds of a step after which its pace is believed.
 BELIEVED = 5.0

@@ -15,13 +15,13 @@ from keras import ops
 from numpy.typing import NDArray
 
 from blunet.compression.checkpoint import Progress, load_state, read_progress, save_state
-from blunet.compression.events import BatchDone, EpochDone, Event, RunStopped, StepDone, StepStarted
-from blunet.compression.samples import Batch, Crops, Field
-from blunet.compression.settings import StepSettings
+from blunet.compression.compression_settings import StepSettings
+from blunet.compression.run_events import BatchDone, EpochDone, Event, RunStopped, StepDone, StepStarted
+from blunet.dataset.crops import Batch, Crops, Field
 from blunet.errors import InputError
-from blunet.evaluation.scores import iou
+from blunet.evaluation.metrics import iou
 from blunet.files import replacing
-from blunet.networks.files import run_network
+from blunet.networks.keras_file import run_network
 
 CONSTANT_SHARE = 0.5
 LAST_RATE = 0.01

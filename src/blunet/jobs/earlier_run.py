@@ -7,9 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from blunet.compression.events import Event, read_events
+from blunet.compression.compression_settings import CompressionSettings, read_settings
 from blunet.compression.run_directory import RunDirectory
-from blunet.compression.settings import CompressionSettings, read_settings
+from blunet.compression.run_events import Event, read_events
 from blunet.errors import InputError
 
 

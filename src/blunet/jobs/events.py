@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from blunet.evaluation.evaluate import Scores
+from blunet.evaluation.scores import Scores
 
 
 class Cancelled(Exception):

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.dataset.truth_masks import read_mask, truth_labels
 from blunet.errors import InputError
+from blunet.images.allocation import room
 from blunet.images.lazy import lazy_stack
-from blunet.images.masks import read_mask, truth_labels
 from blunet.images.normalise import Limits, Normalisation, estimate
 from blunet.images.read import ImageFile, open_image
-from blunet.images.room import room
 from blunet.jobs.events import CancelToken
 from blunet.jobs.plan_layers import Plan, PlannedLayer
 

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blunet.dataset.masks_beside import masks_beside
 from blunet.errors import InputError
-from blunet.images.beside import masks_beside
-from blunet.images.find import images_in, images_of, stem_of, without_repeats
-from blunet.images.interval import frame_interval
+from blunet.images.frame_interval import frame_interval
+from blunet.images.image_files import images_in, images_of, stem_of, without_repeats
 from blunet.images.read import ImageFile, open_image
 from blunet.images.tiff import MICROMETRES
 from blunet.jobs.events import CancelToken

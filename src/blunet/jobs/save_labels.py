@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from blunet.errors import InputError
-from blunet.images.find import stem_of
+from blunet.images.image_files import stem_of
 from blunet.images.write import write_labels
-from blunet.jobs.results import OBJECTS
+from blunet.jobs.result_files import OBJECTS
 from blunet.segmentation.measure import write_measurements
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from blunet.compression.data import check_and_part
-from blunet.compression.estimate import disk_bytes, duration
-from blunet.compression.settings import CompressionSettings
+from blunet.compression.compression_settings import CompressionSettings
+from blunet.compression.run_data import check_and_part
+from blunet.compression.run_estimate import disk_bytes, duration
 from blunet.errors import InputError
 from blunet.files import output_folder, replacing
 from blunet.jobs.events import CancelToken

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 
 from blunet.architecture import Layer, NetworkSettings, layer_table
-from blunet.networks.layers import BinaryConv2D, BinarySeparableConv2D, ResidualSign, depthwise_initializer
-from blunet.networks.residual import ActivationStart, Tensor, WeightStart
+from blunet.networks.residual_code import ActivationStart, Tensor, WeightStart
+from blunet.networks.residual_layers import BinaryConv2D, BinarySeparableConv2D, ResidualSign, depthwise_initializer
 
 
 def build_network(

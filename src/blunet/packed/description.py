@@ -8,7 +8,7 @@ from pathlib import Path
 
 from blunet.architecture import NetworkSettings
 from blunet.errors import InputError
-from blunet.packed.card import ModelInfo
+from blunet.packed.model_card import ModelInfo
 
 #: The zip member of a `.keras` file that holds it.
 MEMBER = "blunet.json"

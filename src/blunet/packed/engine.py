@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.packed.binary_weights import BinaryWeights
 from blunet.packed.kernels.bits import separable_bits
 from blunet.packed.kernels.convolve import convolve_bits, convolve_bits_to_signs, convolve_image
 from blunet.packed.kernels.geometry import Map, Region, block_of, map_of
@@ -17,7 +18,6 @@ from blunet.packed.kernels.output import output_probability
 from blunet.packed.kernels.separable import separable_popcount, separable_product
 from blunet.packed.program import MODES, Operation, compile_program
 from blunet.packed.threads import thread_count
-from blunet.packed.weights import BinaryWeights
 
 Words = NDArray[np.uint64]
 #: A map's words, how they lie, and the gammas of its codes.

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.architecture import Layer, NetworkSettings, layer_table
-from blunet.packed.bits import tie_break, unpack_bits
+from blunet.packed.binary_weights import BinaryWeights
+from blunet.packed.bit_planes import tie_break, unpack_bits
 from blunet.packed.kernels.memory import lined_up
 from blunet.packed.kernels.target import TARGET
-from blunet.packed.weights import BinaryWeights
 
 Kind = Literal["image", "bits", "bits to signs", "product", "popcount", "signs", "output"]
 Array = NDArray[Any]

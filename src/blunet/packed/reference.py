@@ -14,8 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from blunet.architecture import Layer, layer_table
-from blunet.packed.bits import residual_code, residual_value, tie_break
-from blunet.packed.weights import BinaryWeights
+from blunet.packed.binary_weights import BinaryWeights
+from blunet.packed.bit_planes import residual_code, residual_value, tie_break
 
 Map = NDArray[np.float32]
 #: Gives rows a to b of a layer's input, as an array of shape (b - a, width, inputs).

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.images.normalise import Limits, check_image, estimate
-from blunet.packed.model import PackedModel
+from blunet.packed.packed_model import PackedModel
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.scale import rescale, resize, scale_factor
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from blunet.architecture import NetworkSettings
 from blunet.images.normalise import Limits
-from blunet.packed.card import ModelInfo
+from blunet.packed.model_card import ModelInfo
 
 
 class Predictor(Protocol):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blunet.errors import InputError
-from blunet.packed.card import ModelInfo
+from blunet.packed.model_card import ModelInfo
 
 #: An image is enlarged or shrunk at most so many times.
 LARGEST_FACTOR = 16.0

@@ -56,7 +56,7 @@ def segment(
     >>> labels = blunet.segment(image)                       # doctest: +SKIP
     """
     if model is None or isinstance(model, str | Path):
-        from blunet.packed.model import load_model
+        from blunet.packed.packed_model import load_model
 
         model = load_model(model)
     if threshold is None:

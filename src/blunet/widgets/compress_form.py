@@ -21,13 +21,13 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from blunet.compression.settings import STEPS, CompressionSettings, preset, read_settings
+from blunet.compression.compression_settings import STEPS, CompressionSettings, preset, read_settings
 from blunet.errors import InputError
 from blunet.jobs.earlier_run import EarlierRun
+from blunet.widgets.layer_facts import frames_of
 from blunet.widgets.layer_list import LayerList
-from blunet.widgets.layers import frames_of
 from blunet.widgets.path_box import PathBox
-from blunet.widgets.settings import new_run_folder
+from blunet.widgets.preferences import new_run_folder
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -12,7 +12,7 @@ import pyqtgraph as pg
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from blunet.compression.events import EpochDone, Event, RunStarted, StepDone, StepStarted
+from blunet.compression.run_events import EpochDone, Event, RunStarted, StepDone, StepStarted
 
 #: What a step is called above its band.
 SHORT = {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QWidget
 
-from blunet.widgets.layers import flat
+from blunet.widgets.layer_facts import flat
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QApplication
 
-from blunet.widgets.layers import bare
+from blunet.widgets.layer_facts import bare
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from blunet.widgets.segment import SegmentWidget
+    from blunet.widgets.segment_widget import SegmentWidget
 
 #: As napari calls the dock when it is opened from the menu.
 SEGMENT = "Segment cells (BLU-Net)"
@@ -19,7 +19,7 @@ SEGMENT = "Segment cells (BLU-Net)"
 
 def segment_dock(viewer: Viewer) -> SegmentWidget:
     """Return the Segment widget of a viewer's window, and show it; it is made where there is none."""
-    from blunet.widgets.segment import SegmentWidget
+    from blunet.widgets.segment_widget import SegmentWidget
 
     viewer = bare(viewer)
     for widget in QApplication.allWidgets():

@@ -23,11 +23,11 @@ from qtpy.QtWidgets import (
 from blunet.errors import InputError
 from blunet.images.normalise import Normalisation
 from blunet.jobs.events import CancelToken
-from blunet.jobs.flatten import AllFlattened, ContrastFound, FrameFlattened, find_contrast, flatten_all, flatten_frame
-from blunet.jobs.segment_frames import Frames
+from blunet.jobs.frame_segmentation import Frames
+from blunet.jobs.shading import AllFlattened, ContrastFound, FrameFlattened, find_contrast, flatten_all, flatten_frame
+from blunet.widgets.layer_facts import frames_of, spatial
 from blunet.widgets.layer_list import LayerList
-from blunet.widgets.layers import frames_of, spatial
-from blunet.widgets.settings import recall, remember
+from blunet.widgets.preferences import recall, remember
 from blunet.widgets.text import remark
 from blunet.widgets.worker import Job
 

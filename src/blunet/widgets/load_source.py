@@ -9,8 +9,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
-from blunet.images.find import ENDINGS
-from blunet.widgets.settings import recall, remember
+from blunet.images.image_files import ENDINGS
+from blunet.widgets.preferences import recall, remember
 
 FILTER = f"Images ({' '.join('*' + ending for ending in ENDINGS)});;All files (*)"
 IDLE = "QFrame#drop { border: 1px dashed palette(mid); border-radius: 6px; }"

@@ -8,9 +8,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from blunet.errors import InputError
-from blunet.jobs.models import ModelFile, inspect_model, model_path
+from blunet.jobs.model_files import ModelFile, inspect_model, model_path
 from blunet.widgets.layer_list import keep_narrow
-from blunet.widgets.settings import add_recent_model, preference, recall, recent_models, remember
+from blunet.widgets.preferences import add_recent_model, preference, recall, recent_models, remember
 from blunet.widgets.text import file_size, remark
 
 BUNDLED, OTHER = "Bundled model", "Choose a file…"

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
-from blunet.jobs.segment import SegmentSettings
+from blunet.jobs.file_segmentation import SegmentSettings
 from blunet.segmentation.objects import MIN_SIZE, Objects
 from blunet.widgets.diameter import DiameterBox
 from blunet.widgets.layer_list import LayerList

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.images.room import room
-from blunet.jobs.segment_frames import Frames, LabelsFound
-from blunet.widgets.layers import spatial
+from blunet.images.allocation import room
+from blunet.jobs.frame_segmentation import Frames, LabelsFound
+from blunet.widgets.layer_facts import spatial
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels

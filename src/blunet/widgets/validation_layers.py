@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image
 
-from blunet.jobs.preview import Preview
-from blunet.widgets.layers import flat
+from blunet.jobs.validation_preview import Preview
+from blunet.widgets.layer_facts import flat
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

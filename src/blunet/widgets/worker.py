@@ -18,7 +18,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal
 
 from blunet.errors import InputError
-from blunet.jobs.compress import ChildError
+from blunet.jobs.compression_run import ChildError
 from blunet.jobs.events import Cancelled, CancelToken
 
 log = logging.getLogger(__name__)

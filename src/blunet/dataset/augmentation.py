@@ -1,0 +1,245 @@
+"""Random changes of a training crop: image, labels and weights together, the same for one generator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.dataset.augmentation_settings import AugmentSettings
+from blunet.errors import InputError
+
+__all__ = ["AugmentSettings", "augment", "centre_crop", "random_crop"]
+
+Image = NDArray[np.float32]
+Labels = NDArray[np.int32]
+#: Image, labels, and weights where there are any.
+Crop = tuple[Image, Labels, Image | None]
+
+HISTOGRAM_POINTS = 3
+ILLUMINATION_POINTS = 4
+CURVE_STEPS = 1024
+GRID = 3
+
+
+def random_crop(
+    image: Image, labels: Labels, size: int, rng: np.random.Generator, weights: Image | None = None
+) -> Crop:
+    """Cut a random square of `size` pixels; a smaller image is padded with 0 at the bottom and right.
+
+    Parameters
+    ----------
+    image : ndarray of shape (Y, X), float32
+    labels : ndarray of shape (Y, X), int32
+    size : int
+        Side of the crop in pixels, at least 1.
+    rng : numpy.random.Generator
+    weights : ndarray of shape (Y, X), float32, optional
+        Padded with 0 as well: padding then counts for nothing.
+
+    Returns
+    -------
+    image, labels, weights
+        Each ``(size, size)``, a view of what was given unless padded; weights are None where none were given.
+
+    Raises
+    ------
+    InputError
+        If `size` is below 1, or labels or weights have another shape than the image.
+    """
+    height, width = _common_shape(image, labels, weights)
+    origin = int(rng.integers(max(0, height - size) + 1)), int(rng.integers(max(0, width - size) + 1))
+    return _cut(image, labels, weights, size, origin)
+
+
+def centre_crop(image: Image, labels: Labels, size: int, weights: Image | None = None) -> Crop:
+    """Cut the middle square of `size` pixels; an odd pixel stays at the bottom and right.
+
+    Parameters, results, padding and errors are those of `random_crop`.
+    """
+    height, width = _common_shape(image, labels, weights)
+    return _cut(image, labels, weights, size, (max(0, height - size) // 2, max(0, width - size) // 2))
+
+
+def _cut(image: Image, labels: Labels, weights: Image | None, size: int, origin: tuple[int, int]) -> Crop:
+    if size < 1:
+        raise InputError(f"The crop's size is {size}; give at least 1 pixel.")
+    y, x = origin
+    short = [(0, max(0, size - length)) for length in image.shape]
+
+    def cut(plane: NDArray[Any]) -> NDArray[Any]:
+        part = plane[y : y + size, x : x + size]
+        return np.pad(part, short) if short != [(0, 0), (0, 0)] else part
+
+    return cut(image), cut(labels), None if weights is None else cut(weights)
+
+
+def _common_shape(image: Image, labels: Labels, weights: Image | None) -> tuple[int, int]:
+    if image.ndim != 2 or image.size == 0:
+        raise InputError(f"The image has the shape {image.shape}; give a grey image of shape (Y, X).")
+    for name, plane in (("labels", labels), ("weights", weights)):
+        if plane is not None and plane.shape != image.shape:
+            raise InputError(f"The {name} have the shape {plane.shape}; give the image's, {image.shape}.")
+    return image.shape[0], image.shape[1]
+
+
+def augment(
+    image: Image,
+    labels: Labels,
+    settings: AugmentSettings,
+    rng: np.random.Generator,
+    weights: Image | None = None,
+) -> Crop:
+    """Change a crop at random.
+
+    Parameters
+    ----------
+    image : ndarray of shape (Y, X), float32
+        In [0, 1].
+    labels : ndarray of shape (Y, X), int32
+    settings : AugmentSettings
+    rng : numpy.random.Generator
+    weights : ndarray of shape (Y, X), float32, optional
+
+    Returns
+    -------
+    image, labels, weights
+        Of the shapes and types given. The image is in [0, 1]; instances keep their numbers where they
+        survive; weights are None where none were given. They may share memory with the input where
+        nothing happens.
+
+    Raises
+    ------
+    InputError
+        If labels or weights have another shape than the image.
+    """
+    height, width = _common_shape(image, labels, weights)
+    image = _change_grey(image.astype(np.float32, copy=False), settings, rng)
+    image, labels, weights = _move(image, labels, weights, settings, rng)
+    if settings.blur and rng.random() < 0.5:
+        from scipy.ndimage import gaussian_filter
+
+        image = gaussian_filter(image, rng.uniform(0, settings.blur))
+    if settings.noise:
+        share = rng.uniform(0, settings.noise_range) if settings.noise_range else 1.0
+        image = image + (settings.noise * share) * rng.standard_normal(image.shape, np.float32)
+    image = np.clip(image, 0, 1)
+    flips = [bool(rng.integers(2)) for _ in range(2)] if settings.flips else [False, False]
+    turns = 0
+    if settings.quarter_turns:
+        turns = int(rng.integers(4)) if height == width else 2 * int(rng.integers(2))
+
+    def turned(plane: NDArray[Any]) -> NDArray[Any]:
+        plane = plane[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
+        return np.ascontiguousarray(np.rot90(plane, turns))
+
+    return turned(image), turned(labels), None if weights is None else turned(weights)
+
+
+def _change_grey(image: Image, settings: AugmentSettings, rng: np.random.Generator) -> Image:
+    if settings.histogram and rng.random() < settings.histogram:
+        image = _warp_histogram(image, rng)
+    if settings.illumination:
+        image = _warp_illumination(image, settings.illumination, rng)
+    if settings.contrast or settings.brightness:
+        factor = np.float32(np.exp(rng.normal(0, settings.contrast)))
+        offset = np.float32(rng.normal(0, settings.brightness))
+        image = (image - np.float32(0.5)) * factor + (np.float32(0.5) + offset)
+    return np.clip(image, 0, 1)
+
+
+def _warp_histogram(image: Image, rng: np.random.Generator) -> Image:
+    """Map grey values through a monotone curve that keeps the image's smallest and largest value."""
+    from scipy.interpolate import PchipInterpolator
+
+    low, high = float(image.min()), float(image.max())
+    if low == high:
+        return image
+    inside = np.sort(rng.random((2, HISTOGRAM_POINTS)), axis=1)
+    # Two points never share a grey value: the curve stays a function.
+    x = np.concatenate([[0.0], inside[0], [1.0]]) + np.arange(HISTOGRAM_POINTS + 2) * 1e-3
+    curve = PchipInterpolator((x - x[0]) / (x[-1] - x[0]), np.concatenate([[0.0], inside[1], [1.0]]))
+    heights = (low + (high - low) * curve(np.linspace(0, 1, CURVE_STEPS + 1))).astype(np.float32)
+    # A table with linear steps between its entries: many times faster than numpy.interp.
+    place = (image - np.float32(low)) / np.float32(high - low) * np.float32(CURVE_STEPS)
+    left = np.minimum(place.astype(np.int32), CURVE_STEPS - 1)
+    warped = heights[left] + (place - left.astype(np.float32)) * np.diff(heights)[left]
+    return np.asarray(np.clip(warped, np.float32(low), np.float32(high)))
+
+
+def _warp_illumination(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Multiply the image by a smooth random curve along a random axis; PCHIP does not overshoot."""
+    from scipy.interpolate import PchipInterpolator
+
+    axis = int(rng.integers(2))
+    gains = rng.uniform(1 - strength / 2, 1 + strength / 2, ILLUMINATION_POINTS)
+    curve = PchipInterpolator(np.linspace(0, 1, ILLUMINATION_POINTS), gains)
+    gain = curve(np.linspace(0, 1, image.shape[axis])).astype(np.float32)
+    return np.asarray(image * np.expand_dims(gain, 1 - axis))
+
+
+def _move(
+    image: Image,
+    labels: Labels,
+    weights: Image | None,
+    settings: AugmentSettings,
+    rng: np.random.Generator,
+) -> Crop:
+    """Deform, turn, zoom and shift in one resampling with mirrored borders."""
+    if not (settings.elastic or settings.rotation or settings.shift or settings.zoom > 1):
+        return image, labels, weights
+    from scipy.ndimage import map_coordinates
+
+    height, width = image.shape
+    angle = np.deg2rad(rng.uniform(-settings.rotation, settings.rotation))
+    zoom = np.exp(rng.uniform(-np.log(settings.zoom), np.log(settings.zoom)))
+    shift = rng.uniform(-settings.shift, settings.shift, 2)
+    cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
+    y = (np.arange(height, dtype=np.float32) - (height - 1) / 2)[:, None]
+    x = (np.arange(width, dtype=np.float32) - (width - 1) / 2)[None, :]
+    rows = cos * y + sin * x + ((height - 1) / 2 + shift[0])
+    columns = -sin * y + cos * x + ((width - 1) / 2 + shift[1])
+    if settings.elastic:
+        grids = rng.normal(0, settings.elastic, (2, GRID, GRID))
+        rows, columns = rows + _spread(grids[0], image.shape), columns + _spread(grids[1], image.shape)
+    place = np.stack([rows, columns]).astype(np.float32)
+    return (
+        map_coordinates(image, place, order=1, mode="mirror"),
+        _nearest(labels, place),
+        None if weights is None else map_coordinates(weights, place, order=1, mode="mirror"),
+    )
+
+
+def _nearest(labels: Labels, place: Image) -> Labels:
+    """Take the label nearest to each place (2, Y, X), borders mirrored: a faster `map_coordinates`."""
+    index = []
+    for along, size in zip(np.rint(place).astype(np.intp), labels.shape, strict=True):
+        period = max(1, 2 * (size - 1))
+        folded = np.abs(along)
+        if folded.max() >= period:
+            folded %= period
+        index.append(np.minimum(folded, period - folded) if size > 1 else np.zeros_like(along))
+    return np.asarray(labels[index[0], index[1]])
+
+
+def _spread(grid: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Cubic B-spline through a coarse grid of displacements, at every pixel of `shape`."""
+    from scipy.ndimage import spline_filter1d
+
+    for axis in (0, 1):
+        grid = spline_filter1d(grid, 3, axis=axis, mode="mirror")
+    rows, columns = (_spline_weights(size) for size in shape)
+    return np.asarray(rows @ grid @ columns.T)
+
+
+def _spline_weights(size: int) -> NDArray[np.float64]:
+    """Weights (size, GRID) of the cubic B-splines about the grid's points, mirrored at its ends."""
+    weights = np.zeros((size, GRID))
+    at = np.linspace(0, GRID - 1, size)
+    for point in range(-1, GRID + 1):
+        d = np.abs(at - point)
+        spline = np.where(d < 1, (4 - 6 * d**2 + 3 * d**3) / 6, np.clip(2 - d, 0, None) ** 3 / 6)
+        mirrored = abs(point) if point < GRID else 2 * (GRID - 1) - point
+        weights[:, mirrored] += spline
+    return weights

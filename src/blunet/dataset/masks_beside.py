@@ -1,0 +1,40 @@
+"""Masks that lie beside images, by the rules of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from blunet.dataset.pairs import MASK
+from blunet.images.image_files import images_in, stem_of
+
+
+def masks_beside(images: Iterable[Path]) -> dict[Path, Path]:
+    """Find the masks of images, as far as they have one.
+
+    Parameters
+    ----------
+    images : iterable of Path
+        Of `x.tif` the mask is `x_mask.tif` beside it; of `images/x.tif` also `masks/x.tif` or
+        `masks/x_mask.tif`. The endings of the two need not be the same.
+
+    Returns
+    -------
+    dict of Path to Path
+        The mask by image. Of two masks that share a stem the first by name counts.
+    """
+
+    @cache
+    def masks_for(folder: Path) -> dict[str, Path]:
+        beside = [path for path in images_in(folder, made=True) if stem_of(path).endswith(MASK)]
+        apart = folder.parent / "masks"
+        if folder.name == "images" and apart.is_dir():
+            beside = [*images_in(apart, made=True), *beside]
+        masks: dict[str, Path] = {}
+        for path in beside:
+            masks.setdefault(stem_of(path).removesuffix(MASK), path)
+        return masks
+
+    found = {image: masks_for(image.parent).get(stem_of(image)) for image in images}
+    return {image: mask for image, mask in found.items() if mask is not None and mask != image}

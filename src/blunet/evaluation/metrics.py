@@ -1,0 +1,126 @@
+"""How well a segmentation agrees with the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.errors import InputError
+
+
+def iou(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
+    """Intersection over union of two foregrounds, 0 to 1; 1 if both are empty.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of shape (Y, X), bool
+
+    Raises
+    ------
+    InputError
+        If their shapes differ.
+    """
+    both, first, second = _counts(truth, predicted)
+    return both / (first + second - both) if first + second else 1.0
+
+
+def f1(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
+    """F1 score (Dice coefficient) of two foregrounds, 2 TP / (2 TP + FP + FN), 0 to 1; 1 if both are empty.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of shape (Y, X), bool
+
+    Raises
+    ------
+    InputError
+        If their shapes differ.
+    """
+    both, first, second = _counts(truth, predicted)
+    return 2 * both / (first + second) if first + second else 1.0
+
+
+def average_precision(truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], iou: float = 0.5) -> float:
+    """Average precision of objects as in the Data Science Bowl 2018 and Cellpose: TP / (TP + FP + FN).
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of shape (Y, X), int
+        Labels; 0 is background.
+    iou : float
+        A predicted and a true object match where their intersection over union is at least this. Matches are
+        one to one, as many as possible; above 0.5 they are unique by themselves.
+
+    Returns
+    -------
+    float
+        0 to 1; 1 if neither has an object.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+
+    References
+    ----------
+    J. C. Caicedo et al., "Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl",
+    Nat. Methods 16, 1247-1253 (2019).
+    """
+    _check_shapes(truth, predicted)
+    overlap, true_sizes, predicted_sizes = _overlaps(truth, predicted)
+    either = true_sizes[overlap.row] + predicted_sizes[overlap.col] - overlap.data
+    alike = overlap.data >= iou * either
+    matches = _matches(overlap.row[alike], overlap.col[alike], overlap.shape)
+    objects = true_sizes.size + predicted_sizes.size
+    return matches / (objects - matches) if objects else 1.0
+
+
+def _counts(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> tuple[int, int, int]:
+    """Return the sizes (pixels) of the intersection, of the truth and of the prediction."""
+    _check_shapes(truth, predicted)
+    both = int(np.count_nonzero(truth & predicted))
+    return both, int(np.count_nonzero(truth)), int(np.count_nonzero(predicted))
+
+
+def _check_shapes(truth: NDArray[Any], predicted: NDArray[Any]) -> None:
+    if truth.shape != predicted.shape:
+        raise InputError(
+            f"The truth has the shape {truth.shape} and the prediction {predicted.shape}; give equal shapes."
+        )
+
+
+def _overlaps(truth: NDArray[Any], predicted: NDArray[Any]) -> tuple[Any, NDArray[Any], NDArray[Any]]:
+    """Return the sparse table (true, predicted) of shared pixels of objects, and the sizes of both."""
+    from scipy.sparse import coo_array
+
+    true_values, true_index, true_sizes = _numbered(truth)
+    predicted_values, predicted_index, predicted_sizes = _numbered(predicted)
+    shape = (true_values.size, predicted_values.size)
+    shared, counts = np.unique(true_index * np.int64(max(shape[1], 1)) + predicted_index, return_counts=True)
+    row, column = np.divmod(shared, max(shape[1], 1))
+    first, second = (int(values.size > 0 and values[0] == 0) for values in (true_values, predicted_values))
+    inside = (row >= first) & (column >= second)
+    table = coo_array(
+        (counts[inside], (row[inside] - first, column[inside] - second)),
+        shape=(shape[0] - first, shape[1] - second),
+    )
+    return table, true_sizes[first:], predicted_sizes[second:]
+
+
+def _numbered(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the sorted values of an image, each pixel's place among them (flat), and their sizes."""
+    values, index, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    return values, index.ravel(), sizes
+
+
+def _matches(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) -> int:
+    """Size of the largest one-to-one matching among the pairs (row, column)."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    if not row.size:
+        return 0
+    graph = coo_array((np.ones(row.size, np.int8), (row, column)), shape=shape).tocsr()
+    return int(np.count_nonzero(maximum_bipartite_matching(graph, perm_type="column") >= 0))

@@ -1,0 +1,276 @@
+"""Timing engines side by side: one child process each, driven in turn, so that a noisy machine is noisy for all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from typing import IO, Any
+
+from blunet.architecture import NetworkSettings, ResidualLevels
+from blunet.errors import InputError
+from blunet.jobs.events import CancelToken
+from blunet.packed.threads import thread_count
+
+COMMAND = (sys.executable, "-P", "-m", "blunet.jobs.engine_benchmark_child")
+#: What tells libraries how many threads to use.
+VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "BLUNET_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+CEILINGS = ("float32_loop", "popcount_loop")
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """What is timed.
+
+    Attributes
+    ----------
+    size : int
+        Side of the square image in pixels, a multiple of what the network takes.
+    threads : int, optional
+        None: one for each processor.
+    levels, base_filters : int
+        Of all networks; 5 and 64 is the published size.
+    rounds : int
+        How often every engine runs, after a first time that does not count.
+    engines : tuple of str, optional
+        Which of `engines(levels, base_filters)` and `CEILINGS`; None: all.
+    """
+
+    size: int = 512
+    threads: int | None = None
+    levels: int = 5
+    base_filters: int = 64
+    rounds: int = 5
+    engines: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """An engine is started and runs for the first time."""
+
+    engine: str
+
+
+@dataclass(frozen=True)
+class Timed:
+    """An engine ran once more, in its `round` (counted from 1)."""
+
+    engine: str
+    round: int
+    rounds: int
+    seconds: float
+
+
+@dataclass
+class Timing:
+    """What was measured of one engine; the memory is that of its whole process."""
+
+    seconds: list[float] = field(default_factory=list)
+    peak_rss_mib: float = 0.0
+    work: float = 0.0
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the figures; of a loop also its billions of multiply-adds a second."""
+        plain = {"median_s": median(self.seconds), "min_s": min(self.seconds), "peak_rss_mib": self.peak_rss_mib}
+        return plain | ({"gmac_per_s": self.work / plain["median_s"] / 1e9} if self.work else {})
+
+
+@dataclass(frozen=True)
+class Benchmarked:
+    """All engines were timed."""
+
+    size: int
+    threads: int
+    cpu: str
+    engines: dict[str, Timing]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `blunet benchmark --json` prints."""
+        timed = {name: timing.to_dict() for name, timing in self.engines.items()}
+        packed = timed.get("packed_blunet")
+        speedup = {
+            f"vs_{name}": figures["median_s"] / packed["median_s"]
+            for name, figures in timed.items()
+            if packed and name.startswith("keras")
+        }
+        plain = {"size": self.size, "threads": self.threads, "cpu": self.cpu}
+        return {**plain, "engines": timed, "speedup": speedup}
+
+
+def engines(levels: int, base_filters: int) -> dict[str, NetworkSettings]:
+    """Return the networks that can be timed, by the name of the engine that runs them.
+
+    `packed_coded_M` is a BLU-Net whose depthwise results are binarised too, with M residual levels of everything.
+    """
+    networks = {f"keras_{name}": NetworkSettings(name, levels, base_filters) for name in _names()}
+    blunet = NetworkSettings("blunet", levels, base_filters)
+    networks["packed_blunet"] = blunet
+    for m in (3, 2, 1):
+        levels_m = ResidualLevels(m, m, m, m)
+        networks[f"packed_coded_{m}"] = replace(blunet, residual_levels=levels_m, binarize_depthwise=True)
+    return networks
+
+
+def benchmark(
+    settings: BenchmarkSettings = BenchmarkSettings(), cancel: CancelToken | None = None
+) -> Iterator[Preparing | Timed | Benchmarked]:
+    """Time engines on one image, in turn.
+
+    Parameters
+    ----------
+    settings : BenchmarkSettings
+    cancel : CancelToken, optional
+        Looked at between runs.
+
+    Yields
+    ------
+    Preparing for every engine, Timed for every run, and Benchmarked at last.
+
+    Raises
+    ------
+    InputError
+        If a setting is out of range or an engine cannot be started, Keras without a backend for instance.
+    Cancelled
+        If asked to stop.
+    """
+    cancel = cancel or CancelToken()
+    threads = thread_count(settings.threads)
+    known = engines(settings.levels, settings.base_filters)
+    chosen = settings.engines or (*known, *CEILINGS)
+    _check(settings, chosen, known)
+    children: dict[str, EngineProcess] = {}
+    try:
+        for name in chosen:
+            cancel.check()
+            yield Preparing(name)
+            children[name] = EngineProcess(name, known.get(name), settings.size, threads)
+        timings = yield from in_turn(children, settings.rounds, cancel)
+    finally:
+        for child in children.values():
+            child.kill()
+    yield Benchmarked(settings.size, threads, processor(), timings)
+
+
+def in_turn(
+    children: Mapping[str, EngineProcess], rounds: int, cancel: CancelToken
+) -> Generator[Timed, None, dict[str, Timing]]:
+    """Run engines one after the other, `rounds` times over, and end them; yields every run, returns all figures."""
+    timings = {name: Timing(work=child.work) for name, child in children.items()}
+    for number in range(1, rounds + 1):
+        for name, child in children.items():
+            cancel.check()
+            seconds = child.run()
+            timings[name].seconds.append(seconds)
+            yield Timed(name, number, rounds, seconds)
+    for name, child in children.items():
+        timings[name].peak_rss_mib = child.end()
+    return timings
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _names() -> tuple[Any, ...]:
+    return "unet", "lightweight", "blunet"
+
+
+def _check(settings: BenchmarkSettings, chosen: tuple[str, ...], known: dict[str, NetworkSettings]) -> None:
+    multiple = next(iter(known.values())).multiple
+    if settings.size < multiple or settings.size % multiple:
+        raise InputError(f"The image's side is {settings.size} pixels; give a multiple of {multiple}.")
+    if settings.rounds < 1:
+        raise InputError(f"The number of rounds is {settings.rounds}; give 1 or more.")
+    for name in chosen:
+        if name not in known and name not in CEILINGS:
+            raise InputError(f"There is no engine '{name}'; choose from {', '.join((*known, *CEILINGS))}.")
+
+
+class EngineProcess:
+    """An engine in its process, ready when this is made.
+
+    Parameters
+    ----------
+    name : str
+        Of the engine, as `benchmark_child.prepare` or another command knows it.
+    network : NetworkSettings, optional
+        What it runs; None: it is a loop.
+    size, threads : int
+        Side of the image in pixels, and processor threads.
+    command : sequence of str
+        Starts a process that is served by `benchmark_child.serve`; the request is its last argument.
+
+    Raises
+    ------
+    InputError
+        If the engine cannot be started, with the last line that it wrote.
+    """
+
+    def __init__(
+        self, name: str, network: NetworkSettings | None, size: int, threads: int, command: Sequence[str] = COMMAND
+    ) -> None:
+        self.name = name
+        settings = None if network is None else network.to_dict()
+        request = {"engine": name, "network": settings, "size": size, "threads": threads}
+        environment = {**os.environ, **dict.fromkeys(VARIABLES, str(threads)), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._process = subprocess.Popen(
+            [*command, json.dumps(request)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=environment, text=True,
+        )  # fmt: skip
+        self.work = float(self._answer()["work"])
+
+    def run(self) -> float:
+        """Run once and return the seconds."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("run\n")
+        self._process.stdin.flush()
+        return float(self._answer()["seconds"])
+
+    def end(self) -> float:
+        """End the process and return the most memory it had, in MiB."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        return float(self._answer()["peak_rss_mib"])
+
+    def kill(self) -> None:
+        """End the process whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._log):
+            if stream is not None:
+                stream.close()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            self._log.seek(0)
+            last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
+            self.kill()
+            raise InputError(f"The engine '{self.name}' ended: {last[0] if last else 'without a word'}.")
+        answer: dict[str, Any] = json.loads(line)
+        return answer

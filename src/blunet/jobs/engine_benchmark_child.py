@@ -1,0 +1,125 @@
+"""One engine in a process of its own: run once for every line on stdin, tell the seconds, at last the memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from blunet.architecture import NetworkSettings
+from blunet.packed.binary_weights import BinaryWeights, binary_table, stored_shape, stored_type
+
+#: Work of one run of a loop, in multiply-adds a thread.
+FLOAT_WORK, BIT_WORK = 1e10, 2e11
+
+#: From an engine's name, its network (None: a loop), the image's side and the threads to what runs it once.
+Prepare = Callable[[str, NetworkSettings | None, int, int], Callable[[], float]]
+
+
+def serve(prepare: Prepare) -> None:
+    """Serve the engine that the last argument describes; `prepare` makes what runs it, from name, network and sizes."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print does not belong among the answers
+    request = json.loads(sys.argv[-1])
+    network = request["network"]
+    settings = None if network is None else NetworkSettings.from_dict(network)
+    run = prepare(request["engine"], settings, request["size"], request["threads"])
+    work = run()
+    _answer(answers, {"ready": True, "work": work})
+    for _ in sys.stdin:
+        begin = time.perf_counter()
+        run()
+        _answer(answers, {"seconds": time.perf_counter() - begin})
+    _answer(answers, {"peak_rss_mib": peak_memory()})
+
+
+def prepare(engine: str, settings: NetworkSettings | None, size: int, threads: int) -> Callable[[], float]:
+    """Return what runs the engine once and returns its multiply-adds (0 where that says nothing)."""
+    if settings is None:
+        return _loop(engine, threads)
+    image = np.random.default_rng(0).random((size, size), np.float32)
+    if engine.startswith("keras"):
+        from blunet.networks.build import build_network
+        from blunet.networks.keras_file import run_network
+
+        model = build_network(settings, seed=0)
+        return lambda: 0.0 * float(run_network(model, image, settings.multiple)[0, 0])
+    from blunet.packed.engine import Engine
+
+    packed = Engine(random_weights(settings), threads)
+    return lambda: 0.0 * float(packed.run(image)[0, 0])
+
+
+def random_weights(settings: NetworkSettings) -> BinaryWeights:
+    """Draw a network; its speed does not depend on its weights."""
+    rng = np.random.default_rng(0)
+    planes, floats = {}, {}
+    for key, weight in binary_table(settings):
+        shape = stored_shape(weight)
+        if stored_type(weight) == np.uint64:
+            planes[key] = rng.integers(0, 2**64, shape, np.uint64)
+            if excess := -weight.size % 64:
+                planes[key][:, -1] >>= np.uint64(excess)
+        else:
+            floats[key] = rng.uniform(0.2, 0.5, shape).astype(np.float32)
+    return BinaryWeights(settings, planes, floats)
+
+
+def _loop(engine: str, threads: int) -> Callable[[], float]:
+    from blunet.packed.kernels import ceilings
+
+    rng = np.random.default_rng(0)
+    sums, base = np.zeros(16 * 64, np.float32), np.zeros(64, np.float32)
+    arguments: tuple[Any, ...]
+    if engine == "float32_loop":
+        d, w = (rng.random(n, np.float32) for n in (16 * (ceilings.DEPTH + 16), 64 * ceilings.DEPTH))
+        kernel, arguments = ceilings.float_loop, (d, w, base)
+        work, products = FLOAT_WORK, ceilings.FLOAT_PRODUCTS
+    else:
+        a, b = (rng.integers(0, 2**64, n, np.uint64) for n in (2 * 8 * ceilings.DEPTH + 8, 2 * 16 * ceilings.DEPTH))
+        offsets = np.arange(ceilings.DEPTH, dtype=np.int64) * 8
+        kernel, arguments = ceilings.popcount_loop, (a, offsets, b, np.ones(4, np.float32), base)
+        work, products = BIT_WORK, ceilings.BIT_PRODUCTS
+    repetitions = round(work / products)
+    pool = ThreadPoolExecutor(threads)
+
+    def run() -> float:
+        jobs = [partial(kernel, *arguments, sums.copy(), repetitions) for _ in range(threads)]
+        for future in [pool.submit(job) for job in jobs]:
+            future.result()
+        return float(threads * repetitions * products)
+
+    return run
+
+
+def peak_memory() -> float:
+    """Return the most resident memory that this process has had, in MiB."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset / 2**20)
+    status = Path("/proc/self/status")
+    if status.exists():  # not what `getrusage` says, which a child inherits from its parent
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _answer(stream: TextIO, content: dict[str, Any]) -> None:
+    stream.write(json.dumps(content) + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    serve(prepare)

@@ -1,0 +1,115 @@
+"""Keras networks in files: `.keras` with the model's description inside, and the way to `.blunet`."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.architecture import NetworkSettings
+from blunet.errors import InputError
+from blunet.files import replacing
+from blunet.images.normalise import Limits, normalise
+from blunet.networks.build import build_network
+from blunet.networks.weight_transfer import get_weights
+from blunet.packed.binary_weights import binarise_weights
+from blunet.packed.description import MEMBER, read_description
+from blunet.packed.model_card import ModelInfo
+from blunet.packed.packed_model import PackedModel
+from blunet.packed.tiles import pad_to_multiple
+
+
+@dataclass(frozen=True, eq=False)
+class KerasModel:
+    """A Keras network with all that belongs to it; predicts as `PackedModel` does.
+
+    Attributes
+    ----------
+    network : keras.Model
+        From `build_network(settings)`.
+    settings : NetworkSettings
+    info : ModelInfo
+    path : Path or None
+        The file it was read from.
+    """
+
+    network: keras.Model
+    settings: NetworkSettings
+    info: ModelInfo
+    path: Path | None = None
+
+    def predict(
+        self, image: NDArray[Any], *, limits: Limits | None = None, check: Callable[[], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the probability of foreground (Y, X) of a raw image (Y, X); see `PackedModel.predict`."""
+        image = np.asarray(image)
+        scaled = normalise(image, self.info.normalisation, limits)
+        if check is not None:
+            check()
+        return self.run(scaled)
+
+    def run(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability (Y, X) of an image (Y, X) in [0, 1] of any size."""
+        return run_network(self.network, scaled, self.settings.multiple)
+
+    def packed(self) -> PackedModel:
+        """Return the packed form of a binary network.
+
+        Raises
+        ------
+        InputError
+            If the network is not binary.
+        """
+        if not self.settings.binary:
+            raise InputError(f"Only a BLU-Net can be packed, and this is a '{self.settings.network}' network.")
+        weights = binarise_weights(self.settings, get_weights(self.network, self.settings))
+        return PackedModel(weights, self.info)
+
+    def save(self, path: str | Path) -> None:
+        """Write a `.keras` file whose zip member `blunet.json` holds settings and description.
+
+        Raises
+        ------
+        InputError
+            If the name does not end in `.keras`.
+        """
+        path = Path(path)
+        if path.suffix != ".keras":
+            raise InputError(f"A Keras model is written to a .keras file, not to '{path.name}'.")
+        described = {"network": self.settings.to_dict(), **self.info.to_dict()}
+        with replacing(path) as temporary:
+            self.network.save(temporary)
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.writestr(MEMBER, json.dumps(described, sort_keys=True))
+
+
+def run_network(network: keras.Model, scaled: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
+    """Run a network on one image (Y, X) in [0, 1] of any size: padded by reflection, cropped back."""
+    padded = pad_to_multiple(scaled, multiple)
+    result = keras.ops.convert_to_numpy(network.predict_on_batch(padded[None, ..., None]))
+    return np.array(result[0, : scaled.shape[0], : scaled.shape[1], 0], np.float32)
+
+
+def load_keras(path: str | Path) -> KerasModel:
+    """Read a `.keras` file written by `KerasModel.save`.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is not a `.keras` file of this project, or its weights do not fit.
+    """
+    path = Path(path)
+    settings, info = read_description(path)
+    network = build_network(settings)
+    try:
+        network.load_weights(path)
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as e:
+        raise InputError(f"The weights in '{path}' cannot be read; the file may be cut short: copy it again.") from e
+    return KerasModel(network, settings, info, path)

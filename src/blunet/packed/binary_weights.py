@@ -1,0 +1,135 @@
+"""The weights of a binary network in memory: bit planes, gammas and biases, checked against its table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.architecture import NetworkSettings, Weight, layer_table
+from blunet.errors import InputError
+from blunet.packed.bit_planes import pack_bits, residual_code, residual_value, unpack_bits, word_count
+
+#: Name of a layer and of one of its weights, as in the table of layers.
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class BinaryWeights:
+    """All weights of a binary network.
+
+    Parameters
+    ----------
+    settings : NetworkSettings
+        Of a ``blunet`` network.
+    planes : mapping of (layer, weight) to ndarray of uint64, shape (M, ceil(size / 64))
+        The signs of every binarised weight, level by level; each plane is packed by `pack_bits`.
+    floats : mapping of (layer, weight) to ndarray of float32
+        Biases and gammas. The magnitudes of gammas count.
+
+    Raises
+    ------
+    InputError
+        If a tensor is missing, is not in the network's table, has another shape or type, or is not finite.
+    """
+
+    settings: NetworkSettings
+    planes: Mapping[Key, NDArray[np.uint64]]
+    floats: Mapping[Key, NDArray[np.float32]]
+
+    def __post_init__(self) -> None:
+        table = dict(binary_table(self.settings))
+        binarised = {key for key, weight in table.items() if weight.residual_levels}
+        _refuse_unknown(self.planes, binarised)
+        _refuse_unknown(self.floats, set(table) - binarised)
+        for key, weight in table.items():
+            held: Mapping[Key, NDArray[Any]] = self.planes if key in binarised else self.floats
+            _check(key, held.get(key), stored_shape(weight), stored_type(weight))
+
+    def decoded(self, layer: str, name: str) -> NDArray[np.float32]:
+        """Return a kernel as the numbers that its code stands for, in the table's shape."""
+        weight = next(w for key, w in binary_table(self.settings) if key == (layer, name))
+        signs = np.stack([unpack_bits(plane, weight.shape) for plane in self.planes[layer, name]])
+        return residual_value(signs, self.floats[layer, str(weight.gamma)])
+
+
+def binarise_weights(settings: NetworkSettings, latent: Mapping[Key, NDArray[Any]]) -> BinaryWeights:
+    """Code the latent kernels of a trained binary network.
+
+    Parameters
+    ----------
+    settings : NetworkSettings
+        Of a ``blunet`` network.
+    latent : mapping of (layer, weight) to ndarray
+        Every weight of the table by its name: float kernels in the table's shapes, gammas and biases.
+
+    Returns
+    -------
+    BinaryWeights
+
+    Raises
+    ------
+    InputError
+        If a weight is missing, unknown, of another shape, or not finite.
+    """
+    table = dict(binary_table(settings))
+    _refuse_unknown(latent, set(table))
+    values: dict[Key, NDArray[np.float32]] = {}
+    for key, weight in table.items():
+        array = np.asarray(latent[key], np.float32) if key in latent else None
+        _check(key, array, weight.shape, np.dtype(np.float32))
+        assert array is not None
+        values[key] = array.copy()
+    planes = {}
+    for key, weight in table.items():
+        if weight.residual_levels:
+            signs = residual_code(values.pop(key), values[key[0], str(weight.gamma)])
+            planes[key] = np.stack([pack_bits(plane) for plane in signs])
+    return BinaryWeights(settings, planes, values)
+
+
+def binary_table(settings: NetworkSettings) -> Iterator[tuple[Key, Weight]]:
+    """Yield every weight of a binary network with the names of its layer and itself.
+
+    Raises
+    ------
+    InputError
+        If the settings are those of a network that is not binary.
+    """
+    if not settings.binary:
+        raise InputError(f"The network is '{settings.network}'; only a 'blunet' can be packed.")
+    for layer in layer_table(settings):
+        for weight in layer.weights:
+            yield (layer.name, weight.name), weight
+
+
+def stored_shape(weight: Weight) -> tuple[int, ...]:
+    """Shape of a weight as stored: (M, words) where it is binarised."""
+    if weight.residual_levels:
+        return weight.residual_levels, word_count(weight.size)
+    return weight.shape
+
+
+def stored_type(weight: Weight) -> np.dtype[Any]:
+    """Type of a weight as stored: uint64 where it is binarised, else float32."""
+    return np.dtype(np.uint64 if weight.residual_levels else np.float32)
+
+
+def _refuse_unknown(held: Iterable[Key], known: set[Key]) -> None:
+    for key in sorted(set(held) - known):
+        raise InputError(f"There is a weight '{'/'.join(key)}', which the network does not have.")
+
+
+def _check(key: Key, array: NDArray[Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    name = "/".join(key)
+    if array is None:
+        raise InputError(f"The weight '{name}' is missing.")
+    if array.shape != shape or array.dtype != dtype:
+        raise InputError(
+            f"The weight '{name}' is {array.dtype} of shape {array.shape}, and has to be {dtype} of shape {shape}."
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"The weight '{name}' holds NaN or infinite values.")

@@ -1,0 +1,165 @@
+"""The ``.blunet`` file: one safetensors file with bit planes, gammas, biases, and one JSON text.
+
+Tensors are named ``layer/weight`` as in the table of layers: uint64 of shape (M, ceil(size / 64)) where a
+weight is binarised (plane m holds the signs of residual level m, packed by `bits.pack_bits` in the C order of
+the kernel's shape), else float32 of the table's shape. The metadata key ``blunet`` holds everything else as
+JSON with sorted keys, so that equal models give equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save
+
+from blunet.architecture import NetworkSettings
+from blunet.errors import InputError
+from blunet.files import replacing
+from blunet.packed.binary_weights import BinaryWeights, Key, binary_table, stored_shape, stored_type
+from blunet.packed.model_card import ModelInfo
+
+FORMAT_VERSION = 1
+METADATA_KEY = "blunet"
+#: No network that fits a laptop comes near this; a larger file is something else and is not read.
+MAX_FILE_BYTES = 2**28
+#: The card is a description: what would make it larger belongs into a file of its own.
+MAX_METADATA_BYTES = 2**15
+
+_TYPE_NAMES = {np.dtype(np.uint64): "U64", np.dtype(np.float32): "F32"}
+
+
+def to_bytes(weights: BinaryWeights, info: ModelInfo) -> bytes:
+    """Return the content of the file of a model; equal models give equal bytes.
+
+    Raises
+    ------
+    InputError
+        If the description or the model is too large for the format.
+    """
+    header = {"format_version": FORMAT_VERSION, "network": weights.settings.to_dict(), **info.to_dict()}
+    text = json.dumps(header, sort_keys=True, allow_nan=False)
+    if len(text) > MAX_METADATA_BYTES:
+        raise InputError(f"The model's card takes {len(text):,} bytes, more than {MAX_METADATA_BYTES:,}; shorten it.")
+    arrays = {**weights.planes, **weights.floats}
+    tensors = {"/".join(key): np.ascontiguousarray(arrays[key]) for key in sorted(arrays)}
+    content = save(tensors, metadata={METADATA_KEY: text})
+    if len(content) > MAX_FILE_BYTES:
+        raise InputError(f"The model takes {len(content):,} bytes, more than {MAX_FILE_BYTES:,}; use fewer filters.")
+    return content
+
+
+def write_file(path: str | Path, weights: BinaryWeights, info: ModelInfo) -> None:
+    """Write a model to `path`, replacing it in one step.
+
+    Raises
+    ------
+    InputError
+        If the model is too large for the format, or the file cannot be written.
+    """
+    content = to_bytes(weights, info)
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as e:
+        raise InputError(f"The model cannot be written to '{path}': {e.strerror}; choose another place.") from e
+
+
+def read_file(path: str | Path) -> tuple[BinaryWeights, ModelInfo]:
+    """Read a model; the file is read whole and every number in it checked before it is used.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not a sound ``.blunet`` file of this version.
+    """
+    content = _content(Path(path))
+    try:
+        tensors: dict[str, dict[str, Any]] = dict(deserialize(content))  # type: ignore[no-untyped-call]
+    except SafetensorError as e:
+        raise InputError(f"'{path}' is not a BLU-Net model, or is damaged ({e}); give a whole .blunet file.") from e
+    settings, description = _header(content, path)
+    try:
+        _check_tensors(tensors, settings)
+        info = ModelInfo.from_dict(description)
+        planes: dict[Key, NDArray[np.uint64]] = {}
+        floats: dict[Key, NDArray[np.float32]] = {}
+        for key, weight in binary_table(settings):
+            stored = tensors["/".join(key)]["data"]
+            if weight.residual_levels:
+                planes[key] = np.frombuffer(stored, "<u8").reshape(stored_shape(weight)).astype(np.uint64)
+            else:
+                floats[key] = np.frombuffer(stored, "<f4").reshape(stored_shape(weight)).astype(np.float32)
+        return BinaryWeights(settings, planes, floats), info
+    except InputError as e:
+        raise _damaged(path, e) from e
+
+
+def _content(path: Path) -> bytes:
+    if not path.exists():
+        raise InputError(f"There is no model file '{path}'; give an existing .blunet file.")
+    if not path.is_file():
+        raise InputError(f"'{path}' is not a file; give a .blunet file.")
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise InputError(f"'{path}' is not a BLU-Net model: it has {size:,} bytes; give a .blunet file.")
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise InputError(f"The model file '{path}' cannot be read: {e.strerror}.") from e
+
+
+def _header(content: bytes, path: str | Path) -> tuple[NetworkSettings, dict[str, Any]]:
+    """Return the network's settings and the entries of its ModelInfo from what safetensors has accepted."""
+    length = int.from_bytes(content[:8], "little")
+    text = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get(METADATA_KEY)
+    if text is None:
+        raise InputError(
+            f"'{path}' is a safetensors file without the entry '{METADATA_KEY}', not a BLU-Net model; "
+            "give a .blunet file."
+        )
+    try:
+        header = json.loads(text)
+        version = header.pop("format_version")
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as e:
+        raise InputError(
+            f"'{path}' is damaged: its entry '{METADATA_KEY}' cannot be understood; make or fetch it again."
+        ) from e
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise InputError(f"'{path}' is damaged: its format version is {version!r:.200}; make or fetch it again.")
+    if version > FORMAT_VERSION:
+        raise InputError(
+            f"'{path}' was made by a newer version of napari-blunet (file format {version}, this one reads "
+            f"{FORMAT_VERSION}); update napari-blunet."
+        )
+    try:
+        return NetworkSettings.from_dict(header.pop("network", None)), header
+    except InputError as e:
+        raise _damaged(path, e) from e
+
+
+def _check_tensors(tensors: Mapping[str, Mapping[str, Any]], settings: NetworkSettings) -> None:
+    """Check names, types and shapes of the tensors, as the file states them, against the table."""
+    table = {"/".join(key): weight for key, weight in binary_table(settings)}
+    for name in sorted(set(tensors) ^ set(table)):
+        where = "is missing" if name in table else "does not belong to the network"
+        raise InputError(f"The weight '{name}' {where}.")
+    for name, weight in table.items():
+        found = tensors[name]["dtype"], tuple(tensors[name]["shape"])
+        wanted = _TYPE_NAMES[stored_type(weight)], stored_shape(weight)
+        if found != wanted:
+            raise InputError(
+                f"The weight '{name}' is {found[0]} of shape {found[1]}, "
+                f"and has to be {wanted[0]} of shape {wanted[1]}."
+            )
+
+
+def _damaged(path: str | Path, error: InputError) -> InputError:
+    reason = str(error)
+    reason = reason[:1].lower() + reason[1:]
+    return InputError(f"'{path}' is not a sound BLU-Net model, make or fetch it again: {reason}")

@@ -1,0 +1,169 @@
+"""A packed model: a binary network with its normalisation, threshold and card, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.architecture import NetworkSettings
+from blunet.errors import InputError
+from blunet.images.normalise import Limits, Normaliser, check_image
+from blunet.packed.binary_weights import BinaryWeights
+from blunet.packed.blunet_file import read_file, write_file
+from blunet.packed.engine import Engine
+from blunet.packed.model_card import ModelInfo
+from blunet.packed.tiles import Window, cropped, padded_part, padded_shape, tiles
+
+BUNDLED = Path(__file__).resolve().parent.parent / "data" / "bundled.blunet"
+#: Images with a side longer than this (pixels) are run in tiles, which bounds memory.
+TILE = 1280
+
+
+@dataclass(frozen=True, eq=False)
+class PackedModel:
+    """A binary network as a ``.blunet`` file holds it.
+
+    Parameters
+    ----------
+    weights : BinaryWeights
+    info : ModelInfo
+        Normalisation, recommended threshold and card.
+    path : Path, optional
+        The file it was read from.
+    threads : int, optional
+        How many threads share the work. None: see `thread_count`.
+    tile : int
+        Side of the tiles (pixels) that larger images are run in.
+    """
+
+    weights: BinaryWeights
+    info: ModelInfo = field(default_factory=ModelInfo)
+    path: Path | None = None
+    threads: int | None = None
+    tile: int = TILE
+
+    @property
+    def settings(self) -> NetworkSettings:
+        """Settings of the network."""
+        return self.weights.settings
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the network; made when it is first needed."""
+        return Engine(self.weights, self.threads)
+
+    def predict(
+        self,
+        image: NDArray[Any],
+        *,
+        limits: Limits | None = None,
+        tile: int | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return the probability of foreground in a raw image.
+
+        Parameters
+        ----------
+        image : ndarray, shape (Y, X)
+            Grey values as the microscope gave them, of any size and numeric type; the model's own
+            normalisation is applied to the whole frame.
+        limits : Limits, optional
+            Grey values that become 0 and 1, estimated once for the frames of a stack. None: this image's own.
+        tile : int
+            Images with a longer side are run in tiles of about this many pixels, with the same result. None: the
+            model's own.
+        check : callable, optional
+            Called before every layer of every tile; what it raises ends the work.
+
+        Returns
+        -------
+        ndarray of float32, shape (Y, X)
+            In [0, 1].
+
+        Raises
+        ------
+        InputError
+            If the image is not two-dimensional, is empty, or holds NaN or infinite values, or `tile` is not
+            positive.
+        """
+        image = np.asarray(image)
+        check_image(image)
+        probability = np.empty(image.shape, np.float32)
+        for window, part in self.predict_parts(image, limits=limits, tile=tile, check=check):
+            probability[window] = part
+        return probability
+
+    def predict_parts(
+        self,
+        image: NDArray[Any],
+        *,
+        limits: Limits | None = None,
+        tile: int | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+        """Yield the probability of foreground part by part, in memory that does not grow with the image.
+
+        Parameters
+        ----------
+        image, limits, tile, check
+            As in `predict`, and as there for what is raised.
+
+        Yields
+        ------
+        window : (slice, slice)
+            Rows and columns of the image; the windows cover it without overlap.
+        probability : ndarray of float32
+            Of that window.
+        """
+        tile = self.tile if tile is None else tile
+        if tile < 1:
+            raise InputError(f"The tile's side is {tile} pixels; give a positive number.")
+        image = np.asarray(image)
+        scaled = Normaliser(image, self.info.normalisation, limits)
+        for part in tiles(padded_shape(scaled.shape, self.settings.multiple), tile, self.settings):
+            result = self.engine.run(padded_part(scaled, part.window), check, part.inside)[part.inside]
+            window = cropped(part.core, scaled.shape)
+            if all(w.stop > w.start for w in window):
+                yield window, result[: window[0].stop - window[0].start, : window[1].stop - window[1].start]
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a ``.blunet`` file, replacing it in one step.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        write_file(path, self.weights, self.info)
+
+
+def load_model(path: str | Path | None = None, *, threads: int | None = None) -> PackedModel:
+    """Read a packed model.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A ``.blunet`` file. None: the model that comes with the package.
+    threads : int, optional
+        How many threads share the work, at least 1. None: one for each processor.
+
+    Returns
+    -------
+    PackedModel
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not a sound ``.blunet`` file.
+    """
+    if path is None and not BUNDLED.exists():
+        raise InputError(f"The bundled model '{BUNDLED}' is missing; install napari-blunet again or give a model file.")
+    file = BUNDLED if path is None else Path(path)
+    weights, info = read_file(file)
+    return PackedModel(weights, info, file, threads)

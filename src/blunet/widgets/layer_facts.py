@@ -1,0 +1,93 @@
+"""Reading what a job needs off napari's layers, on the GUI thread, before it starts."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blunet.errors import InputError
+from blunet.jobs.file_segmentation import SegmentSettings
+from blunet.jobs.frame_segmentation import Frames
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Layer
+    from napari.viewer import Viewer
+
+
+def bare(viewer: Viewer) -> Viewer:
+    """Return the viewer behind napari's proxy for plugins.
+
+    The proxy wraps every layer anew whenever it is asked for, so that one layer is never the same object twice.
+    """
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    return viewer
+
+
+def frames_of(layer: Image) -> Frames:
+    """Return the frames of an image layer.
+
+    Raises
+    ------
+    InputError
+        If it is not a grey image (Y, X) or a grey stack (T, Y, X).
+    """
+    if layer.rgb:
+        raise InputError(
+            f"'{layer.name}' is a colour image; DIC is grey: split its channels (right-click the layer) and take one."
+        )
+    data = layer.data[0] if layer.multiscale else layer.data
+    if data.ndim not in (2, 3) or 0 in data.shape:
+        raise InputError(
+            f"'{layer.name}' has {data.ndim} dimensions; take a single image (Y, X) or a time-lapse (T, Y, X): "
+            "right-click the layer and split it."
+        )
+    size, unit = pixel_size(layer)
+    return Frames(data, size, unit)
+
+
+def pixel_size(layer: Layer) -> tuple[tuple[float, float] | None, str | None]:
+    """Return the size of a layer's pixels (Y, X) and its unit; None, None where it is not told."""
+    units = [f"{unit:~P}" for unit in layer.units[-2:]] if getattr(layer, "units", None) else []
+    if len(set(units)) != 1 or units[0] in ("", "pixel", "px"):
+        return None, None
+    y, x = (float(value) for value in layer.scale[-2:])
+    return (y, x), units[0]
+
+
+def spatial(layer: Layer) -> dict[str, Any]:
+    """Return what lays another layer of the same shape on this one."""
+    keywords: dict[str, Any] = {"scale": layer.scale, "translate": layer.translate, "affine": layer.affine}
+    keywords |= {"rotate": layer.rotate, "shear": layer.shear}
+    for name in ("units", "axis_labels"):
+        if getattr(layer, name, None) is not None:
+            keywords[name] = getattr(layer, name)
+    return keywords
+
+
+def flat(layer: Layer) -> dict[str, Any]:
+    """Return what gives a layer of two dimensions pixels of the same size."""
+    keywords: dict[str, Any] = {"scale": layer.scale[-2:]}
+    if getattr(layer, "units", None) is not None:  # layers of other units make napari warn
+        keywords["units"] = layer.units[-2:]
+    return keywords
+
+
+def command_line(layer: Layer, model: Path | None, settings: SegmentSettings, measured: bool, probability: bool) -> str:
+    """Return the `blunet segment` line that does the same to the layer's file.
+
+    Raises
+    ------
+    InputError
+        If the layer does not come from a file.
+    """
+    path = layer.source.path if layer.source is not None else None
+    if not path:
+        raise InputError(f"'{layer.name}' does not come from a file: save it first (File, Save selected layers).")
+    words = ["blunet", "segment", str(path), "--out", "segmented"]
+    words += ["--model", str(model)] if model is not None else []
+    words += ["--threshold", f"{settings.threshold:g}"] if settings.threshold is not None else []
+    words += ["--min-size", str(settings.min_size), "--objects", settings.objects]
+    words += ["--diameter", f"{settings.diameter:g}"] if settings.diameter is not None else []
+    words += ["--measure"] * measured + ["--probability"] * probability
+    return shlex.join(words)

@@ -1,0 +1,170 @@
+"""The dock widget that opens images as layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from napari.layers._source import layer_source
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
+
+from blunet.jobs.open_layers import LayerOpened, LeftOut, OpenSettings, open_layers
+from blunet.jobs.plan_layers import Plan, Refused, look
+from blunet.widgets.layer_facts import bare
+from blunet.widgets.load_form import LoadForm
+from blunet.widgets.load_prepare import PrepareBox
+from blunet.widgets.preferences import PLUGIN, recall, remember
+from blunet.widgets.scroll import DockContent, fill
+from blunet.widgets.worker import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import napari.viewer
+    from napari.layers import Layer
+
+
+class LoadWidget(DockContent):
+    """Opens files, folders and patterns as image layers, and masks beside them as labels.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+    """
+
+    looked = Signal()
+    """It is known what the chosen files would make, or why they cannot be opened."""
+    finished = Signal()
+    """Opening has ended, however it did."""
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:  # napari knows the parameter by this very annotation
+        super().__init__()
+        self.viewer = viewer = bare(viewer)
+        self.plan: Plan | None = None
+        """What *Open* would open."""
+        self.job: Job | None = None
+        self._look: Job | None = None
+        self._left_out: list[str] = []
+        self._opened: list[Layer] = []
+        self.form = LoadForm(viewer)
+        self.prepare = PrepareBox(viewer)
+        line = QFrame()
+        line.setFrameShape(QFrame.Shape.HLine)
+        inner = QWidget()
+        layout = QVBoxLayout(inner)
+        layout.addWidget(self.form)
+        layout.addWidget(line)
+        layout.addWidget(self.prepare)
+        layout.addStretch(1)
+        fill(self, inner)
+        self._restore()
+        self.form.changed.connect(self._on_changed)
+        self.form.open_button.clicked.connect(self.start)
+        self.form.cancel_button.clicked.connect(self.cancel)
+        self.closed.connect(self.cancel)
+
+    def set_sources(self, sources: Sequence[str | Path]) -> None:
+        """Choose files, folders or patterns; `looked` follows."""
+        self.form.source.set_sources(sources)
+
+    @property
+    def busy(self) -> bool:
+        """Whether files are looked at or opened."""
+        return any(job is not None and job.running for job in (self.job, self._look))
+
+    def start(self) -> None:
+        """Open what was chosen."""
+        if self.plan is None or (self.job is not None and self.job.running):
+            return
+        plan, settings = self.plan, self._settings()
+        remember("load", {"together": self.form.together.currentData(), "masks": self.form.masks.isChecked()})
+        self._left_out, self._opened = [], []
+        self.job = Job(lambda token: open_layers(plan, settings, token), self, "Opening images")
+        self.job.event.connect(self._on_event)
+        self.job.done.connect(self._on_done)
+        self.job.stopped.connect(lambda: self.form.tell("Stopped. Layers that are there already stay."))
+        self.job.failed.connect(lambda sentence: self.form.warn([sentence]))
+        self.job.ended.connect(self._on_ended)
+        self.form.set_busy(True)
+        self.form.tell("Opening…")
+        self.job.start()
+
+    def cancel(self) -> None:
+        """Stop opening."""
+        if self.job is not None:
+            self.job.cancel()
+
+    # Looking ---------------------------------------------------------------------------------------------------------
+
+    def _on_changed(self) -> None:
+        """Look at the headers of what was chosen."""
+        if self._look is not None:
+            self._look.cancel()
+        self.plan = None
+        self.form.show_plan(None)
+        self.form.warn(())
+        sources = self.form.source.sources
+        if not sources:
+            self.looked.emit()
+            return
+        together, masks = bool(self.form.together.currentData()), self.form.masks.isChecked()
+        job = self._look = Job(lambda token: look(sources, together=together, masks=masks, token=token), self)
+        job.event.connect(lambda event: self._on_looked(event, job))
+        self.form.tell("Looking at the files…")
+        job.start()
+
+    def _on_looked(self, found: Plan | Refused, job: Job) -> None:
+        if job is not self._look:
+            return  # something else was chosen meanwhile
+        if isinstance(found, Refused):
+            self.form.show_plan(None)
+            self.form.warn([found.sentence])
+        else:
+            self.plan = found
+            self.form.show_plan(found)
+            self.form.warn(found.left_out)
+            if self.job is not None and self.job.running:
+                self.form.open_button.setEnabled(False)
+        self.looked.emit()
+
+    # Opening ---------------------------------------------------------------------------------------------------------
+
+    def _settings(self) -> OpenSettings:
+        low, high = self.prepare.percentiles
+        return OpenSettings(self.form.pixel_size.value() or None, self.form.interval.value() or None, low, high)
+
+    def _on_event(self, event: Any) -> None:
+        if isinstance(event, LayerOpened):
+            self._opened.append(add_layer(self.viewer, event))
+        elif isinstance(event, LeftOut):
+            self._left_out.append(event.sentence)
+            self.form.warn(self._left_out)
+
+    def _on_done(self) -> None:
+        images = [layer for layer in self._opened if layer in self.viewer.layers and isinstance(layer, Image)]
+        if not images:
+            self.form.tell("Nothing could be opened.")
+            return
+        self.viewer.layers.selection.active = images[-1]
+        names = ", ".join(f"'{layer.name}'" for layer in images[:3]) + (" …" if len(images) > 3 else "")
+        self.form.tell(f"Opened {names}. Next: Segment.")
+
+    def _on_ended(self) -> None:
+        self.form.set_busy(False)
+        self.form.open_button.setEnabled(self.plan is not None)
+        self.finished.emit()
+
+    def _restore(self) -> None:
+        values = recall("load", {})
+        self.form.together.setCurrentIndex(0 if values.get("together", True) else 1)
+        self.form.masks.setChecked(bool(values.get("masks", True)))
+
+
+def add_layer(viewer: napari.viewer.Viewer, opened: LayerOpened) -> Layer:
+    """Add a layer to the viewer, with the file that it comes from."""
+    data, keywords, kind = opened.to_layer()
+    source = {} if opened.source is None else {"path": str(opened.source), "reader_plugin": PLUGIN}
+    with layer_source(**source):
+        return viewer.add_labels(data, **keywords) if kind == "labels" else viewer.add_image(data, **keywords)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from blunet.packed.packed_model import PackedModel, load_model
     from blunet.segmentation.segment import segment
 
-    __version__: str
+#: The one place of the version; the build reads it here.
+__version__ = "0.1.0"
 
 __all__ = ["PackedModel", "__version__", "load_model", "segment"]
 
@@ -26,8 +27,6 @@ _ROOMS = {
 def __getattr__(name: str) -> object:
     if name in _ROOMS:
         value = getattr(import_module(_ROOMS[name]), name)
-    elif name == "__version__":
-        value = import_module("importlib.metadata").version("napari-blunet")
     else:
         raise AttributeError(f"module 'blunet' has no attribute {name!r}")
     globals()[name] = value

@@ -1,54 +1,12 @@
-"""Where the tests' data lie, and what is set before any library reads its environment."""
+"""Where the tests' data lie."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors and warnings, not what the processor could do
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # the same rounding on every processor
-os.environ.setdefault("NAPARI_ASYNC", "0")
-
 ROOT = Path(__file__).resolve().parent.parent
-STATUS = pytest.StashKey[int]()
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Import either the tests that open a window or the rest, never both: see `markers` in pyproject.toml."""
-    if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
-        return None
-    wanted = config.option.markexpr == "window"
-    return True if (collection_path.parent.name == "window") != wanted else None
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests in the folder `window`."""
-    for item in items:
-        if item.path.parent.name == "window":
-            item.add_marker("window")
-
-
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Remember how the tests went."""
-    session.config.stash[STATUS] = int(exitstatus)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """End a process that has opened windows at once, with the tests' status.
-
-    Taking down the interpreter, Qt and Mesa's software OpenGL now and then free what is freed already, after the last
-    test and its summary: the process then ends with an abort, whatever the tests found.
-    """
-    if config.option.markexpr == "window" and STATUS in config.stash:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(config.stash[STATUS])
 
 
 @pytest.fixture(scope="session")

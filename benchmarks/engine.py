@@ -14,7 +14,6 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from statistics import median
 
 import numpy as np
@@ -49,8 +48,10 @@ def main() -> None:
 def model_of(kind: str, filters: int, threads: int) -> PackedModel:
     """Return a network with random weights."""
     levels, coded = KINDS[kind]
-    settings = NetworkSettings("blunet", 5, filters, ResidualLevels(*[levels] * 4))
-    return PackedModel(random_weights(replace(settings, binarize_depthwise=coded)), ModelInfo(), threads=threads)
+    settings = NetworkSettings(
+        network="blunet", levels=5, base_filters=filters, residual_levels=ResidualLevels.uniform(levels)
+    )
+    return PackedModel(random_weights(settings.changed(binarize_depthwise=coded)), ModelInfo(), threads=threads)
 
 
 def measure(kind: str, filters: int, size: int, threads: int) -> dict[str, float]:

@@ -66,7 +66,13 @@ def main() -> None:
 def prove(share: float, seed: int) -> None:
     """Try a share of all networks; the first that differs ends with what differs."""
     every = [
-        NetworkSettings("blunet", levels, filters, ResidualLevels(*residual), binarize_depthwise=coded)
+        NetworkSettings(
+            network="blunet",
+            levels=levels,
+            base_filters=filters,
+            residual_levels=ResidualLevels(**dict(zip(ResidualLevels.model_fields, residual, strict=True))),
+            binarize_depthwise=coded,
+        )
         for levels, filters, coded in itertools.product(range(1, 6), FILTERS, (False, True))
         for residual in itertools.product((1, 2, 3), repeat=4)
     ]

@@ -14,7 +14,6 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Callable, Generator
-from dataclasses import replace
 
 import numpy as np
 from onnx_network import Weights, onnx_network
@@ -46,7 +45,10 @@ def main() -> None:
     wanted = {name: (network, None) for name, network in own.items()}
     for peer in PEERS:
         if importlib.util.find_spec(peer.removesuffix("_bf16")):
-            wanted |= {f"{peer}_{name}": (NetworkSettings(name, 5, arguments.filters), peer) for name in NETWORKS}
+            wanted |= {
+                f"{peer}_{name}": (NetworkSettings(network=name, levels=5, base_filters=arguments.filters), peer)
+                for name in NETWORKS
+            }
         else:
             print(f"{PEERS[peer]} is not installed.", file=sys.stderr)
     children: dict[str, EngineProcess] = {}
@@ -83,8 +85,8 @@ def prepare(engine: str, settings: NetworkSettings | None, size: int, threads: i
     assert settings is not None
     peer = engine.removesuffix(f"_{settings.network}")
     if settings.binary:
-        few = replace(
-            settings, levels=2, base_filters=8
+        few = settings.changed(
+            levels=2, base_filters=8
         )  # the same operators; a flip would travel through a deep network
         small = np.random.default_rng(1).random((64, 64), np.float32)
         other, ours = (

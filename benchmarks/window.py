@@ -11,7 +11,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,9 @@ from napari import Viewer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from blunet.compression.compression_settings import STEPS, CompressionSettings, preset
+from blunet.compression.compression_settings import CompressionSettings
+from blunet.compression.presets import preset
+from blunet.compression.steps import STEPS
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
 from blunet.widgets.compress_form import SCRATCH
@@ -140,14 +141,14 @@ def training(viewer: Viewer) -> None:
         viewer.window.add_dock_widget(widget)
         viewer.add_image(np.tile(simulate_dic().image, (2, 2)), name="looked at meanwhile")
         quick = preset("quick")
-        short = replace(quick, **{n: replace(quick.step(n), epochs=4, batches=20) for n in STEPS})
+        short = quick.changed(**{n: quick.step(n).changed(epochs=4, batches=20) for n in STEPS})
         choose(widget, name, "whole", short)
         with Pulse() as pulse:
             widget.start()
             took = until(lambda: not widget.busy, 900)
         print(f"training, all steps of 16 filters ({took:.0f} s): event loop {pulse.told()}; {widget.status.text()}")
         for filters, crop in ((16, 192), (64, 256)):
-            settings = replace(quick, base_filters=filters, **{n: replace(quick.step(n), crop=crop) for n in STEPS})
+            settings = quick.changed(base_filters=filters, **{n: quick.step(n).changed(crop=crop) for n in STEPS})
             choose(widget, name, f"cancelled{filters}", settings)
             cancels = []
             for _ in range(2):

@@ -10,7 +10,7 @@ p > 0.5. Rows are printed as Markdown as they come.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -18,8 +18,9 @@ import numpy as np
 
 from blunet.architecture import ResidualLevels
 from blunet.compression.binarisation import binarise
-from blunet.compression.compression_settings import Start, StepSettings, preset
+from blunet.compression.compression_settings import Start, StepSettings
 from blunet.compression.pipeline import PROBES
+from blunet.compression.presets import preset
 from blunet.compression.run_events import StepDone
 from blunet.compression.training import segmentation_task, train, validate
 from blunet.dataset.crops import Crops, centre, parted, read_field
@@ -76,7 +77,9 @@ def main() -> None:
     real, validation = ([read_field(pairs[name], normalisation) for name in names] for names in chosen)
     validation = [centre(field, 512) for field in validation]
     test = [read_field(pair, normalisation) for pair in find_pairs(arguments.test).pairs]
-    step = StepSettings(arguments.epochs, arguments.batches, ROWS[0].learning_rate, crop=192, batch=1)
+    step = StepSettings(
+        epochs=arguments.epochs, batches=arguments.batches, learning_rate=ROWS[0].learning_rate, crop=192, batch=1
+    )
     crops = Crops([[parted(f) for f in real]], step.crop, step.batch, preset("quick").augmentation, 7)
     probes = [crops.draw(10**6 + i).images[0, ..., 0] for i in range(PROBES)]
 
@@ -89,9 +92,9 @@ def main() -> None:
     print("| start | gradient | levels | depthwise coded | rate | IoU at the start | best validation IoU | test IoU |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for row in ROWS:
-        step = replace(step, learning_rate=row.learning_rate)
+        step = step.changed(learning_rate=row.learning_rate)
         keras.utils.set_random_seed(1)
-        levels = ResidualLevels(row.levels, row.levels, row.levels, row.levels)
+        levels = ResidualLevels.uniform(row.levels)
         network = binarise(
             student.network, student.settings, levels, probes, row.start, coded=row.coded, window=row.window
         )
@@ -99,7 +102,7 @@ def main() -> None:
         task = segmentation_task(network, validation, multiple, step)
         *_, done = train("binarise", task, crops, step)
         assert isinstance(done, StepDone)
-        settings = replace(student.settings, network="blunet", residual_levels=levels, binarize_depthwise=row.coded)
+        settings = student.settings.changed(network="blunet", residual_levels=levels, binarize_depthwise=row.coded)
         score = tested(KerasModel(network, settings, student.info))
         gradient = "quantiser" if row.window is None else f"published, {row.window:g}"
         print(f"| {row.start} | {gradient} | {row.levels} | {'yes' if row.coded else 'no'} | {row.learning_rate:g} | "

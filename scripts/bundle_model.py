@@ -34,16 +34,15 @@ def main() -> None:
     arguments = parser.parse_args()
 
     model = load_model(arguments.run / "model.blunet")
-    card = replace(
-        model.info.card,
+    card = model.info.card.changed(
         name=f"bundled ({model.settings.base_filters} filters)",
         data="Phase contrast of migrating adherent cells (Usiigaci, training files) and simulated DIC fields",
         licence="BSD-3-Clause; data: MIT, Okinawa Institute of Science and Technology, 2018",
     )
     if arguments.threshold is not None:  # the card's figures are of the run's own
-        card = replace(card, figures={})
+        card = card.changed(figures={})
     threshold = model.info.threshold if arguments.threshold is None else arguments.threshold
-    model = replace(model, info=replace(model.info, card=card, threshold=threshold))
+    model = replace(model, info=model.info.changed(card=card, threshold=threshold))
     model.save(BUNDLED)
     print(f"{BUNDLED.name}: {BUNDLED.stat().st_size:,} bytes, {census(model.settings).size_mib:.3f} MiB of weights\n")
 

@@ -12,7 +12,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import napari
@@ -20,7 +19,8 @@ import numpy as np
 import tifffile
 from qtpy.QtWidgets import QApplication
 
-from blunet.compression.compression_settings import STEPS, preset
+from blunet.compression.presets import preset
+from blunet.compression.steps import STEPS
 from blunet.simulation.dic_fields import simulate_dic, simulate_timelapse
 from blunet.simulation.dic_settings import DicSettings
 from blunet.widgets.compress_form import SCRATCH
@@ -94,13 +94,13 @@ def compress(out: Path) -> None:
         field = simulate_dic(DicSettings(shape=(192, 192), object_diameter=40), seed=i)
         tifffile.imwrite(f"fields/images/field{i:02d}.tif", field.image)
         tifffile.imwrite(f"fields/masks/field{i:02d}.tif", field.labels.astype(np.uint16))
-    settings = replace(preset("quick"), levels=4, base_filters=8)
+    settings = preset("quick").changed(levels=4, base_filters=8)
     epochs = {"transfer": 12, "hint_encoder": 4, "hint_decoder": 4, "retrain": 14, "binarise": 16}
-    steps = {n: replace(settings.step(n), epochs=epochs.get(n, 1), batches=30, crop=96, batch=2) for n in STEPS}
+    steps = {n: settings.step(n).changed(epochs=epochs.get(n, 1), batches=30, crop=96, batch=2) for n in STEPS}
     viewer, widget = window(CompressWidget, "Compress a U-Net")
     viewer.add_image(simulate_dic(DicSettings(shape=(192, 192), object_diameter=40), seed=0).image, name="field00")
     widget.form.teacher.setCurrentText(SCRATCH)
-    widget.form.use_settings(replace(settings, **steps))
+    widget.form.use_settings(settings.changed(**steps))
     widget.form.run.set_text("run")
     widget.form.folder.set_text("fields")
     wait(30, widget.start_button.isEnabled)

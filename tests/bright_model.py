@@ -16,7 +16,9 @@ def bright_model(info: ModelInfo | None = None) -> PackedModel:
 
     With the gammas [1, 1] a kernel is -2, 0 or 2: 0 is coded as 1 - 1.
     """
-    settings = NetworkSettings("blunet", 1, 1, ResidualLevels(activation=1, convolution=2))
+    settings = NetworkSettings(
+        network="blunet", levels=1, base_filters=1, residual_levels=ResidualLevels(activation=1, convolution=2)
+    )
     weights = {}
     for layer in layer_table(settings):
         for weight in layer.weights:

@@ -8,11 +8,26 @@ from blunet.architecture import NetworkSettings, ResidualLevels, layer_table
 
 #: Levels, filters and residual levels (activation, convolution, depthwise, pointwise) of networks to test.
 NETWORKS = [
-    NetworkSettings("blunet", 1, 4, ResidualLevels(1, 2, 3, 1)),
-    NetworkSettings("blunet", 2, 8, ResidualLevels(2, 1, 1, 3)),
-    NetworkSettings("blunet", 3, 4, ResidualLevels(3, 3, 3, 3)),
-    NetworkSettings("blunet", 2, 16, ResidualLevels(3, 1, 2, 2)),
-    NetworkSettings("blunet", 1, 64, ResidualLevels(1, 1, 1, 1)),
+    NetworkSettings(
+        network="blunet",
+        levels=1,
+        base_filters=4,
+        residual_levels=ResidualLevels(activation=1, convolution=2, depthwise=3, pointwise=1),
+    ),
+    NetworkSettings(
+        network="blunet",
+        levels=2,
+        base_filters=8,
+        residual_levels=ResidualLevels(activation=2, convolution=1, depthwise=1, pointwise=3),
+    ),
+    NetworkSettings(network="blunet", levels=3, base_filters=4, residual_levels=ResidualLevels.uniform(3)),
+    NetworkSettings(
+        network="blunet",
+        levels=2,
+        base_filters=16,
+        residual_levels=ResidualLevels(activation=3, convolution=1, depthwise=2, pointwise=2),
+    ),
+    NetworkSettings(network="blunet", levels=1, base_filters=64, residual_levels=ResidualLevels.uniform(1)),
 ]
 
 

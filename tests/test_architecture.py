@@ -24,18 +24,23 @@ from blunet.errors import InputError
     ],
 )
 def test_census_is_the_published_one(network, binary, floats, mib):
-    counted = census(NetworkSettings(network))
+    counted = census(NetworkSettings(network=network))
     assert (counted.binary_parameters, counted.float_parameters) == (binary, floats)
     assert counted.size_mib == pytest.approx(mib, rel=5e-6)
 
 
 def test_compression_ratio_of_the_published_blunet():
-    assert compression_ratio(NetworkSettings("blunet")) == pytest.approx(82.7, abs=0.05)
-    assert compression_ratio(NetworkSettings("unet")) == 1
+    assert compression_ratio(NetworkSettings(network="blunet")) == pytest.approx(82.7, abs=0.05)
+    assert compression_ratio(NetworkSettings(network="unet")) == 1
 
 
 def test_residual_levels_count_bits_of_their_kind_only():
-    few = NetworkSettings("blunet", 3, 8, ResidualLevels(1, 2, 3, 1))
+    few = NetworkSettings(
+        network="blunet",
+        levels=3,
+        base_filters=8,
+        residual_levels=ResidualLevels(activation=1, convolution=2, depthwise=3, pointwise=1),
+    )
     bits = 0
     for layer in layer_table(few):
         for weight in layer.weights:
@@ -52,7 +57,7 @@ def test_reach_at_five_levels():
 
 
 def test_every_map_is_wired_to_the_channels_it_receives():
-    table = layer_table(NetworkSettings("lightweight", 4, 8))
+    table = layer_table(NetworkSettings(network="lightweight", levels=4, base_filters=8))
     filters = {layer.name: layer.filters for layer in table}
     previous = 1
     for layer in table:
@@ -62,7 +67,12 @@ def test_every_map_is_wired_to_the_channels_it_receives():
 
 
 def test_settings_survive_json():
-    settings = NetworkSettings("blunet", 3, 24, ResidualLevels(3, 2, 1, 3))
+    settings = NetworkSettings(
+        network="blunet",
+        levels=3,
+        base_filters=24,
+        residual_levels=ResidualLevels(activation=3, convolution=2, depthwise=1, pointwise=3),
+    )
     assert NetworkSettings.from_dict(settings.to_dict()) == settings
 
 
@@ -73,9 +83,12 @@ def test_settings_survive_json():
         ({"levels": 0}, "'levels' is 0"),
         ({"levels": True}, "'levels' is True"),
         ({"base_filters": 2.5}, "2.5"),
-        ({"residual_levels": {"activation": 9}}, "residual_levels.activation' is 9"),
-        ({"residual_levels": {"depth": 1}}, "residual levels"),
-        ({"filters": 3}, "known keys"),
+        ({"residual_levels": {"activation": 9}}, "'residual_levels.activation' is 9; give a whole number, 1 to 4"),
+        (
+            {"residual_levels": {"depth": 1}},
+            "'residual_levels.depth' is not a setting; known are activation, convolution",
+        ),
+        ({"filters": 3}, "'filters' is not a setting; known are network, levels"),
     ],
 )
 def test_wrong_settings_are_named(change, says):

@@ -80,7 +80,9 @@ def test_cancelling_ends_the_children():
 @pytest.mark.parametrize("coded", [False, True])
 def test_the_costs_of_a_program_are_those_of_the_method(coded, tmp_path):
     m = 1 if coded else 3
-    settings = NetworkSettings("blunet", 2, 8, ResidualLevels(m, m, m, m), binarize_depthwise=coded)
+    settings = NetworkSettings(
+        network="blunet", levels=2, base_filters=8, residual_levels=ResidualLevels.uniform(m), binarize_depthwise=coded
+    )
     path = tmp_path / "model.blunet"
     PackedModel(binarise_weights(settings, latent_weights(settings, 0))).save(path)
     steps = {step.layer: step for step in measure_program(path, 64)}
@@ -102,6 +104,6 @@ def test_random_weights_of_the_benchmark_are_sound():
     from blunet.jobs.engine_benchmark_child import random_weights
     from blunet.packed import Engine, ReferenceEngine
 
-    weights = random_weights(NetworkSettings("blunet", 2, 8))
+    weights = random_weights(NetworkSettings(network="blunet", levels=2, base_filters=8))
     image = np.random.default_rng(0).random((32, 32), np.float32)
     np.testing.assert_allclose(Engine(weights).run(image), ReferenceEngine(weights).run(image), atol=1e-3)

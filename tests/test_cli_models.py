@@ -25,7 +25,7 @@ def run(*arguments: object):
 
 
 def test_info_of_a_full_size_model(tmp_path):
-    settings = NetworkSettings("blunet")
+    settings = NetworkSettings(network="blunet")
     path = tmp_path / "full.blunet"
     card = ModelCard(name="full", object_diameter=32.5, figures={"validation_iou": 0.9})
     weights = binarise_weights(settings, latent_weights(settings, 0))
@@ -53,7 +53,7 @@ def test_info_of_a_full_size_model(tmp_path):
 
 def test_info_of_a_keras_file_needs_its_description_only(tmp_path):
     path = tmp_path / "unet.keras"
-    held = {"network": NetworkSettings("unet").to_dict(), **ModelInfo(card=ModelCard(name="old")).to_dict()}
+    held = {"network": NetworkSettings(network="unet").to_dict(), **ModelInfo(card=ModelCard(name="old")).to_dict()}
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("blunet.json", json.dumps(held))
     content = json.loads(run("info", path, "--json").stdout)

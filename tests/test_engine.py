@@ -157,7 +157,7 @@ def test_sigmoid_neither_overflows_nor_leaves_the_unit_interval():
 
 
 def some_model(**info) -> PackedModel:
-    settings = NetworkSettings("blunet", 3, 4)
+    settings = NetworkSettings(network="blunet", levels=3, base_filters=4)
     return PackedModel(binarise_weights(settings, latent_weights(settings, 6)), ModelInfo(**info))
 
 
@@ -187,7 +187,7 @@ def test_predict_gives_an_image_of_one_pixel_one_probability():
 
 def test_predict_applies_the_models_own_normalisation_to_the_whole_frame():
     image = np.random.default_rng(8).integers(900, 1400, (40, 24)).astype(np.uint16)
-    own = Normalisation("percentile", 2.0, 98.0)
+    own = Normalisation(method="percentile", low=2.0, high=98.0)
     model = some_model(normalisation=own)
     wanted = model.engine.run(normalise(image, own))
     assert np.ptp(wanted) > 0
@@ -217,7 +217,7 @@ def test_predict_refuses_a_tile_without_pixels():
 
 
 def test_binarise_refuses_weights_that_do_not_fit():
-    settings = NetworkSettings("blunet", 1, 4, ResidualLevels(1, 1, 1, 1))
+    settings = NetworkSettings(network="blunet", levels=1, base_filters=4, residual_levels=ResidualLevels.uniform(1))
     weights = latent_weights(settings, 0)
     key = "level0_contracting_2", "kernel"
     with pytest.raises(InputError, match="'level0_contracting_2/kernel' is missing"):
@@ -229,7 +229,7 @@ def test_binarise_refuses_weights_that_do_not_fit():
     with pytest.raises(InputError, match="'level0_contracting_2/gain'"):
         binarise_weights(settings, {**weights, ("level0_contracting_2", "gain"): np.zeros(4)})
     with pytest.raises(InputError, match="'lightweight'; only a 'blunet'"):
-        binarise_weights(NetworkSettings("lightweight", 1, 4), weights)
+        binarise_weights(NetworkSettings(network="lightweight", levels=1, base_filters=4), weights)
 
 
 def test_a_missing_bundled_model_is_said_to_be_missing(monkeypatch, tmp_path):

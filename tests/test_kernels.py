@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,14 +16,24 @@ from blunet.errors import InputError
 from blunet.packed import Engine, PackedModel, ReferenceEngine, binarise_weights
 
 MORE = [
-    NetworkSettings("blunet", 3, 32),
-    NetworkSettings("blunet", 2, 64, ResidualLevels(2, 2, 2, 2)),
-    NetworkSettings("blunet", 3, 64, ResidualLevels(1, 1, 1, 1)),
-    NetworkSettings("blunet", 2, 40, ResidualLevels(1, 1, 1, 1)),
-    NetworkSettings("blunet", 2, 24, ResidualLevels(4, 2, 3, 4)),
-    NetworkSettings("blunet", 5, 8, ResidualLevels(1, 3, 1, 1)),
+    NetworkSettings(network="blunet", levels=3, base_filters=32),
+    NetworkSettings(network="blunet", levels=2, base_filters=64, residual_levels=ResidualLevels.uniform(2)),
+    NetworkSettings(network="blunet", levels=3, base_filters=64, residual_levels=ResidualLevels.uniform(1)),
+    NetworkSettings(network="blunet", levels=2, base_filters=40, residual_levels=ResidualLevels.uniform(1)),
+    NetworkSettings(
+        network="blunet",
+        levels=2,
+        base_filters=24,
+        residual_levels=ResidualLevels(activation=4, convolution=2, depthwise=3, pointwise=4),
+    ),
+    NetworkSettings(
+        network="blunet",
+        levels=5,
+        base_filters=8,
+        residual_levels=ResidualLevels(activation=1, convolution=3, depthwise=1, pointwise=1),
+    ),
 ]
-CODED = [replace(settings, binarize_depthwise=True) for settings in NETWORKS + MORE]
+CODED = [settings.changed(binarize_depthwise=True) for settings in NETWORKS + MORE]
 ALL = [*NETWORKS, *MORE, *CODED]
 
 
@@ -81,7 +90,7 @@ def test_a_part_needs_no_more_than_it_depends_on(settings, part):
 
 
 def test_one_level_everywhere_is_the_same_in_any_tiling():
-    settings = replace(MORE[2], binarize_depthwise=True)
+    settings = MORE[2].changed(binarize_depthwise=True)
     model = PackedModel(binarise_weights(settings, latent_weights(settings, 8)))
     assert {o.kind for o in model.engine.program} == {"image", "bits to signs", "signs", "output"}
     image = np.random.default_rng(5).random((203, 181), np.float32)
@@ -90,7 +99,9 @@ def test_one_level_everywhere_is_the_same_in_any_tiling():
 
 @pytest.mark.parametrize("coded", [False, True])
 def test_gammas_that_are_zero_or_negative(coded):
-    settings = NetworkSettings("blunet", 2, 8, ResidualLevels(1, 1, 1, 1), binarize_depthwise=coded)
+    settings = NetworkSettings(
+        network="blunet", levels=2, base_filters=8, residual_levels=ResidualLevels.uniform(1), binarize_depthwise=coded
+    )
     for sign in (0, -1):
         latent = latent_weights(settings, 9, exact=True)
         for key in latent:

@@ -41,7 +41,12 @@ def random_network(settings, seed=0):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_parameters_are_those_of_the_table(network):
-    settings = NetworkSettings(network, 4, 8, ResidualLevels(3, 2, 1, 3))
+    settings = NetworkSettings(
+        network=network,
+        levels=4,
+        base_filters=8,
+        residual_levels=ResidualLevels(activation=3, convolution=2, depthwise=1, pointwise=3),
+    )
     model = build_network(settings)
     assert model.count_params() == sum(w.size for layer in layer_table(settings) for w in layer.weights)
     if network != "blunet":
@@ -53,7 +58,7 @@ def test_parameters_are_those_of_the_table(network):
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("shape", [(16, 32), (40, 24)])
 def test_any_size_of_the_levels_multiple(network, shape):
-    model = build_network(NetworkSettings(network, 4, 4), seed=0)
+    model = build_network(NetworkSettings(network=network, levels=4, base_filters=4), seed=0)
     result = keras.ops.convert_to_numpy(model(np.zeros((2, *shape, 1), np.float32)))
     assert result.shape == (2, *shape, 1)
     assert ((result >= 0) & (result <= 1)).all()
@@ -76,7 +81,7 @@ def test_published_checkpoints_give_the_published_output(network, legacy):
 
 @pytest.mark.parametrize("network", ["unet", "lightweight"])
 def test_signal_keeps_its_variance_on_the_way_down(network):
-    settings = NetworkSettings(network, 5, 16)
+    settings = NetworkSettings(network=network, levels=5, base_filters=16)
     model = build_network(settings, seed=3)
     names = [f"level{level}_contracting_2" for level in range(5)]
     probe = keras.Model(model.inputs[0], [feature_map(model, n) for n in names])
@@ -88,7 +93,9 @@ def test_signal_keeps_its_variance_on_the_way_down(network):
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
 def test_a_fresh_blunet_does_not_answer_a_constant(levels):
-    settings = NetworkSettings("blunet", 5, 16, ResidualLevels(levels, levels, levels, levels))
+    settings = NetworkSettings(
+        network="blunet", levels=5, base_filters=16, residual_levels=ResidualLevels.uniform(levels)
+    )
     model = build_network(settings, seed=3)
     result = keras.ops.convert_to_numpy(model(textured((64, 64))[None, ..., None]))
     assert result.std() > 0.005
@@ -99,8 +106,12 @@ def test_a_fresh_blunet_does_not_answer_a_constant(levels):
 
 
 def test_two_files_hold_all_that_belongs_to_a_model(tmp_path):
-    settings = NetworkSettings("blunet", 3, 8)
-    info = ModelInfo(Normalisation("percentile", 1, 99, 20.0), 0.4, ModelCard("tiny", "noise", 31.5, "2026-01-02"))
+    settings = NetworkSettings(network="blunet", levels=3, base_filters=8)
+    info = ModelInfo(
+        normalisation=Normalisation(method="percentile", low=1, high=99, shading=20.0),
+        threshold=0.4,
+        card=ModelCard(name="tiny", data="noise", object_diameter=31.5, date="2026-01-02"),
+    )
     model = KerasModel(random_network(settings), settings, info)
     model.save(tmp_path / "tiny.keras")
     again = load_keras(tmp_path / "tiny.keras")
@@ -114,10 +125,26 @@ def test_two_files_hold_all_that_belongs_to_a_model(tmp_path):
 @pytest.mark.parametrize(
     "settings",
     [
-        NetworkSettings("blunet", 3, 8),
-        NetworkSettings("blunet", 2, 16, ResidualLevels(1, 2, 3, 2)),
-        NetworkSettings("blunet", 1, 8, ResidualLevels(2, 1, 1, 1)),
-        NetworkSettings("blunet", 3, 8, ResidualLevels(1, 1, 1, 1), binarize_depthwise=True),
+        NetworkSettings(network="blunet", levels=3, base_filters=8),
+        NetworkSettings(
+            network="blunet",
+            levels=2,
+            base_filters=16,
+            residual_levels=ResidualLevels(activation=1, convolution=2, depthwise=3, pointwise=2),
+        ),
+        NetworkSettings(
+            network="blunet",
+            levels=1,
+            base_filters=8,
+            residual_levels=ResidualLevels(activation=2, convolution=1, depthwise=1, pointwise=1),
+        ),
+        NetworkSettings(
+            network="blunet",
+            levels=3,
+            base_filters=8,
+            residual_levels=ResidualLevels.uniform(1),
+            binarize_depthwise=True,
+        ),
     ],
 )
 def test_packed_engine_gives_the_same_answer(settings):
@@ -132,7 +159,7 @@ def test_packed_engine_gives_the_same_answer(settings):
 @pytest.mark.parametrize("coded", [False, True])
 def test_packed_sums_equal_keras_layer_by_layer(coded):
     """Before each sign, on the same inputs, within 1e-5 of the layer's largest."""
-    settings = NetworkSettings("blunet", 3, 8, binarize_depthwise=coded)
+    settings = NetworkSettings(network="blunet", levels=3, base_filters=8, binarize_depthwise=coded)
     network = random_network(settings, 7)
     engine = ReferenceEngine(KerasModel(network, settings, ModelInfo()).packed().weights)
     image = textured((32, 48))[None, ..., None]
@@ -151,7 +178,7 @@ def test_packed_sums_equal_keras_layer_by_layer(coded):
 
 
 def test_only_a_binary_network_is_packed():
-    settings = NetworkSettings("unet", 1, 2)
+    settings = NetworkSettings(network="unet", levels=1, base_filters=2)
     with pytest.raises(InputError, match="'unet'"):
         KerasModel(build_network(settings), settings, ModelInfo()).packed()
 
@@ -159,7 +186,7 @@ def test_only_a_binary_network_is_packed():
 @pytest.mark.parametrize("kind", ["missing", "text", "cut", "foreign"])
 def test_a_keras_file_that_is_not_one(kind, tmp_path):
     path = tmp_path / "model.keras"
-    settings = NetworkSettings("unet", 1, 2)
+    settings = NetworkSettings(network="unet", levels=1, base_filters=2)
     model = KerasModel(build_network(settings), settings, ModelInfo())
     if kind == "text":
         path.write_text("not a model")
@@ -214,7 +241,9 @@ def test_faulty_checkpoints_are_named(fault, legacy, tmp_path):
 
 def test_coded_depthwise_results_are_learnt_with():
     """Its gammas get gradients, the loss falls, and the file gives the same network again."""
-    settings = NetworkSettings("blunet", 2, 8, ResidualLevels(2, 2, 2, 2), binarize_depthwise=True)
+    settings = NetworkSettings(
+        network="blunet", levels=2, base_filters=8, residual_levels=ResidualLevels.uniform(2), binarize_depthwise=True
+    )
     network = build_network(settings, seed=1)
     image = textured((32, 32))[None, ..., None]
     truth = (image > np.median(image)).astype(np.float32)

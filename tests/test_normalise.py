@@ -9,7 +9,7 @@ from blunet.errors import InputError
 from blunet.images.normalise import Limits, Normalisation, estimate, normalise, slow_background
 
 RANGE = Normalisation()
-PERCENTILE = Normalisation("percentile", low=0, high=100)
+PERCENTILE = Normalisation(method="percentile", low=0, high=100)
 
 
 @pytest.mark.parametrize(
@@ -33,20 +33,20 @@ def test_range_divides_integers_by_their_maximum_and_leaves_floats(values, dtype
 
 def test_percentiles_become_0_and_1_whatever_the_grey_values():
     ramp = np.arange(1001, dtype=np.uint16).reshape(7, 143)
-    result = normalise(ramp, Normalisation("percentile", low=10, high=90))
+    result = normalise(ramp, Normalisation(method="percentile", low=10, high=90))
     assert result.flat[100] == 0
     assert result.flat[500] == pytest.approx(0.5)
     assert result.flat[900] == pytest.approx(1)
     assert result.min() == 0
     assert result.max() == 1
-    brighter = normalise(ramp * np.uint16(3) + np.uint16(700), Normalisation("percentile", low=10, high=90))
+    brighter = normalise(ramp * np.uint16(3) + np.uint16(700), Normalisation(method="percentile", low=10, high=90))
     np.testing.assert_allclose(brighter, result, atol=1e-6)
 
 
 def test_an_even_ground_with_a_few_bright_pixels_spans_its_whole_range():
     image = np.zeros((100, 100), np.uint8)
     image[3, 4] = 200
-    result = normalise(image, Normalisation("percentile"))
+    result = normalise(image, Normalisation(method="percentile"))
     assert result[3, 4] == 1
     assert result.sum() == 1
 
@@ -64,11 +64,11 @@ def test_a_stack_has_one_pair_of_limits():
 
 def test_large_images_are_estimated_from_a_grid_of_their_pixels():
     image = np.random.default_rng(0).normal(1000, 100, (2000, 1500))
-    low, high = estimate([image], Normalisation("percentile", low=1, high=99))
+    low, high = estimate([image], Normalisation(method="percentile", low=1, high=99))
     np.testing.assert_allclose([low, high], np.percentile(image, [1, 99]), atol=5)
 
 
-@pytest.mark.parametrize("settings", [RANGE, PERCENTILE, Normalisation("percentile", shading=20)])
+@pytest.mark.parametrize("settings", [RANGE, PERCENTILE, Normalisation(method="percentile", shading=20)])
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (40, 30)])
 def test_a_constant_image_gives_a_warning_and_an_even_answer(settings, shape):
     with pytest.warns(UserWarning, match="constant"):
@@ -83,7 +83,7 @@ def test_small_images_are_normalised(shape, shading):
     image = np.random.default_rng(0).integers(0, 4000, shape, np.uint16)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = normalise(image, Normalisation("percentile", low=0, high=100, shading=shading))
+        result = normalise(image, Normalisation(method="percentile", low=0, high=100, shading=shading))
     assert result.shape == shape
     assert result.min() == 0
     assert result.max() == pytest.approx(1)
@@ -110,11 +110,11 @@ def test_shading_is_removed_and_cells_stay():
     y, x = np.mgrid[:256, :320].astype(float)
     cells = 40 * np.sin(x / 3) * np.sin(y / 3)
     shading = 3000 * np.cos(x / 200) + 8 * y
-    settings = Normalisation("percentile", shading=25)
+    settings = Normalisation(method="percentile", shading=25)
     result = normalise(np.round(8000 + shading + cells).astype(np.uint16), settings)
     inner = np.s_[80:-80, 80:-80]  # away from the mirrored borders
     assert np.corrcoef(result[inner].ravel(), cells[inner].ravel())[0, 1] > 0.97
-    without = normalise(np.round(8000 + shading + cells).astype(np.uint16), Normalisation("percentile"))
+    without = normalise(np.round(8000 + shading + cells).astype(np.uint16), Normalisation(method="percentile"))
     assert np.corrcoef(without[inner].ravel(), cells[inner].ravel())[0, 1] < 0.2
 
 
@@ -130,7 +130,7 @@ def test_the_background_is_a_gaussian_blur(sigma):
 
 def test_limits_of_unshaded_images_fit_unshaded_images():
     stack = np.random.default_rng(0).integers(0, 65535, (3, 40, 50), np.uint16)
-    settings = Normalisation("percentile", shading=10)
+    settings = Normalisation(method="percentile", shading=10)
     limits = estimate(stack, settings)
     assert limits.low < 0 < limits.high
     for frame in stack:
@@ -139,7 +139,7 @@ def test_limits_of_unshaded_images_fit_unshaded_images():
 
 
 def test_settings_survive_the_way_through_plain_values():
-    for settings in (RANGE, Normalisation("percentile", 1, 99.5, 40)):
+    for settings in (RANGE, Normalisation(method="percentile", low=1, high=99.5, shading=40)):
         assert Normalisation.from_dict(settings.to_dict()) == settings
     assert Normalisation.from_dict({}) == RANGE
 

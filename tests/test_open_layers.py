@@ -290,7 +290,7 @@ def shaded(frames=1):
 def settings_of(sigma=40.0):
     from blunet.images.normalise import Normalisation
 
-    return Normalisation("percentile", 0.1, 99.9, sigma)
+    return Normalisation(method="percentile", low=0.1, high=99.9, shading=sigma)
 
 
 def test_slow_shading_is_taken_away():

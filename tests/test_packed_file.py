@@ -27,11 +27,16 @@ from blunet.packed import (
     write_file,
 )
 
-SETTINGS = NetworkSettings("blunet", 2, 4, ResidualLevels(1, 2, 3, 2))
+SETTINGS = NetworkSettings(
+    network="blunet",
+    levels=2,
+    base_filters=4,
+    residual_levels=ResidualLevels(activation=1, convolution=2, depthwise=3, pointwise=2),
+)
 INFO = ModelInfo(
-    Normalisation("percentile", 0.5, 99.5, shading=20.0),
-    0.4,
-    ModelCard(
+    normalisation=Normalisation(method="percentile", low=0.5, high=99.5, shading=20.0),
+    threshold=0.4,
+    card=ModelCard(
         name="Zellen, µm",
         data="Simulated fields.",
         object_diameter=32.5,
@@ -93,7 +98,7 @@ def test_equal_models_give_equal_bytes(weights, content, tmp_path):
     turned = BinaryWeights(SETTINGS, dict(reversed(weights.planes.items())), dict(reversed(weights.floats.items())))
     card = INFO.card.to_dict()
     card = ModelCard.from_dict({**card, "settings": dict(reversed(card["settings"].items()))})
-    assert to_bytes(turned, ModelInfo(INFO.normalisation, 0.4, card)) == content
+    assert to_bytes(turned, ModelInfo(normalisation=INFO.normalisation, threshold=0.4, card=card)) == content
     for name in ("a.blunet", "b.blunet"):
         write_file(tmp_path / name, *read_file_of(content, tmp_path))
     assert (tmp_path / "a.blunet").read_bytes() == (tmp_path / "b.blunet").read_bytes() == content
@@ -106,7 +111,7 @@ def read_file_of(content: bytes, folder) -> tuple[BinaryWeights, ModelInfo]:
 
 
 def test_a_full_size_model_is_as_small_as_promised(tmp_path):
-    settings = NetworkSettings("blunet")
+    settings = NetworkSettings(network="blunet")
     write_file(tmp_path / "m.blunet", binarise_weights(settings, latent_weights(settings, 0)), INFO)
     size = (tmp_path / "m.blunet").stat().st_size
     assert census(settings).bits / 8 < size <= 1_596_270
@@ -114,7 +119,7 @@ def test_a_full_size_model_is_as_small_as_promised(tmp_path):
 
 def test_the_largest_card_keeps_the_promise_and_a_larger_one_is_refused(weights, tmp_path):
     overhead = len(to_bytes(weights, ModelInfo())) - census(SETTINGS).bits / 8
-    full = NetworkSettings("blunet")
+    full = NetworkSettings(network="blunet")
     assert overhead < 2**16
     path = tmp_path / "m.blunet"
     for length, fits in ((31_000, True), (33_000, False)):
@@ -235,16 +240,19 @@ def test_a_file_of_a_newer_version(content, tmp_path):
         ({"network": {**SETTINGS.to_dict(), "levels": 99}}, "'levels' is 99"),
         ({"network": {**SETTINGS.to_dict(), "levels": 2.0}}, "'levels' is 2.0"),
         ({"network": {**SETTINGS.to_dict(), "network": "unet"}}, "only a 'blunet' can be packed"),
-        ({"network": {**SETTINGS.to_dict(), "residual_levels": 3}}, "residual levels"),
+        (
+            {"network": {**SETTINGS.to_dict(), "residual_levels": 3}},
+            "'residual_levels' is 3; give a table of activation, ",
+        ),
         ({"network": {**SETTINGS.to_dict(), "base_filters": 1024, "levels": 1}}, "does not belong"),
         ({"network": {**SETTINGS.to_dict(), "base_filters": 1024}}, "of shape (2, 144)"),
-        ({"threshold": 1.5}, "threshold is 1.5"),
-        ({"threshold": "half"}, "threshold is 'half'"),
-        ({"threshold": 10**400}, "threshold is 1000"),
+        ({"threshold": 1.5}, "'threshold' is 1.5; give a number, 0 to 1"),
+        ({"threshold": "half"}, "'threshold' is 'half'"),
+        ({"threshold": 10**400}, "'threshold' is 1000"),
         ({"normalisation": {"method": "z"}}, "'z'"),
         ({"normalisation": None}, "normalisation"),
-        ({"card": {"name": 7}}, "'name' is 7"),
-        ({"card": []}, "card holds []"),
+        ({"card": {"name": 7}}, "'card.name' is 7; give a text"),
+        ({"card": []}, "'card' is []; give a table of name, "),
         ({"remark": "x"}, "remark"),
     ],
 )
@@ -301,13 +309,13 @@ def test_a_flipped_byte_of_the_header_never_ends_in_another_error(content, tmp_p
         ({"object_diameter": True}, "'object_diameter' is True"),
         ({"object_diameter": float("nan")}, "'object_diameter' is nan"),
         ({"date": "last week"}, "YYYY-MM-DD"),
-        ({"figures": {"iou": "good"}}, "'iou' is 'good'"),
-        ({"figures": {"iou": float("inf")}}, "'iou' is inf"),
-        ({"versions": {"keras": 3}}, "'keras' is 3"),
+        ({"figures": {"iou": "good"}}, "'figures.iou' is 'good'; give a number"),
+        ({"figures": {"iou": float("inf")}}, "'figures.iou' is inf; give a number"),
+        ({"versions": {"keras": 3}}, "'versions.keras' is 3; give a text"),
         ({"settings": {"x": float("nan")}}, "JSON"),
         ({"settings": {"x": object()}}, "JSON"),
         ({"settings": []}, "'settings' is"),
-        ({"author": "me"}, "its entries are name, data"),
+        ({"author": "me"}, "'author' is not a setting; known are name, data"),
     ],
 )
 def test_a_card_is_strict_on_types(entry, words):

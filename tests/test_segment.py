@@ -83,7 +83,9 @@ def test_the_model_sees_the_image_at_its_own_scale():
 
 
 def test_frames_of_a_stack_share_limits_of_the_resampled_frames():
-    info = ModelInfo(Normalisation("percentile", 0, 100), card=ModelCard(object_diameter=10.0))
+    info = ModelInfo(
+        normalisation=Normalisation(method="percentile", low=0, high=100), card=ModelCard(object_diameter=10.0)
+    )
     checks = np.indices((40, 40)).sum(axis=0) % 2 * 200.0  # averaged away by shrinking
     limits = shared_limits([checks, np.full((40, 40), 50.0)], Watching(info), diameter=40)
     assert limits.low == 50

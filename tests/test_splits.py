@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from made_pairs import grey, put
 
-from blunet.compression.compression_settings import preset
+from blunet.compression.presets import preset
 from blunet.compression.run_data import read_data
 from blunet.compression.run_estimate import duration
 from blunet.compression.run_request import Request
@@ -96,18 +95,18 @@ def labelled(*masks, film):
     ],
 )
 def test_files_are_parted_as_the_settings_say(order, film, wanted):
-    settings = replace(preset("quick"), seed=3, validation_order=order)
+    settings = preset("quick").changed(seed=3, validation_order=order)
     report = labelled(*[1] * 30, film=film)
     made = part(report, settings.split)
     assert (made.training, made.validation) == (split(NAMES, 0.2, 3) if wanted == "drawn" else (NAMES[:24], NAMES[24:]))
-    folded = part(report, replace(settings, folds=5, fold=1).split)
+    folded = part(report, settings.changed(folds=5, fold=1).split)
     assert folded.validation == (folds(NAMES, 5, 3)[1][1] if wanted == "drawn" else NAMES[6:12])
 
 
 @pytest.mark.parametrize("order", ["random", "consecutive", "auto"])
 @pytest.mark.parametrize("film", [False, True])
 def test_it_is_told_what_validates_where_images_are_a_film(order, film):
-    made = part(labelled(*[1] * 30, film=film), replace(preset("quick"), validation_order=order).split)
+    made = part(labelled(*[1] * 30, film=film), preset("quick").changed(validation_order=order).split)
     assert len(made.remarks) == (film and order == "auto")
     assert len(made.warnings) == (film and order == "random")
     for remark in made.remarks:
@@ -127,7 +126,7 @@ def test_parts_without_objects_are_refused_and_a_film_that_ends_empty_is_drawn_f
         drawn = [name not in split(NAMES, 0.2, settings.seed)[1] for name in NAMES]
         report = labelled(*([1] * 24 + [0] * 6 if order == "consecutive" else drawn), film=True)
         with pytest.raises(InputError, match="6 images to choose the best weights by are empty") as told:
-            part(report, replace(settings, validation_order=order).split)
+            part(report, settings.changed(validation_order=order).split)
         assert advice in str(told.value)
 
 

@@ -12,14 +12,14 @@ from blunet.packed.tiles import crop_back, halo, pad_to_multiple, tiles
 
 
 def test_the_halo_of_five_levels():
-    assert reach(NetworkSettings("blunet")) == (107, 122)
-    assert halo(NetworkSettings("blunet")) == 128
+    assert reach(NetworkSettings(network="blunet")) == (107, 122)
+    assert halo(NetworkSettings(network="blunet")) == 128
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 5])
 @pytest.mark.parametrize("size", [1, 40, 1000])
 def test_tiles_cover_the_image_once_with_their_halo(levels, size):
-    settings = NetworkSettings("blunet", levels, 4)
+    settings = NetworkSettings(network="blunet", levels=levels, base_filters=4)
     step, shape = settings.multiple, (23 * settings.multiple, 7 * settings.multiple)
     margin = max(reach(settings))
     covered = np.zeros(shape, int)
@@ -37,13 +37,13 @@ def test_tiles_cover_the_image_once_with_their_halo(levels, size):
 
 
 def test_tiles_of_an_axis_are_about_equal():
-    settings = NetworkSettings("blunet", 5, 4)
+    settings = NetworkSettings(network="blunet", levels=5, base_filters=4)
     cores = [tile.core[0] for tile in tiles((1040, 16), 1024, settings)]
     assert [(core.start, core.stop) for core in cores] == [(0, 528), (528, 1040)]
 
 
 def test_an_image_within_one_tile_is_not_cut():
-    (tile,) = tiles((1024, 512), 1024, NetworkSettings("blunet"))
+    (tile,) = tiles((1024, 512), 1024, NetworkSettings(network="blunet"))
     assert tile.window == tile.core == tile.inside == (slice(0, 1024), slice(0, 512))
 
 
@@ -51,7 +51,12 @@ def test_an_image_within_one_tile_is_not_cut():
 @pytest.mark.parametrize("seed", range(3))
 def test_tiled_equals_untiled_where_sums_are_exact(levels, seed):
     """No sum is rounded here, so that every difference would be one of geometry."""
-    settings = NetworkSettings("blunet", levels, 4, ResidualLevels(2, 3, 2, 3))
+    settings = NetworkSettings(
+        network="blunet",
+        levels=levels,
+        base_filters=4,
+        residual_levels=ResidualLevels(activation=2, convolution=3, depthwise=2, pointwise=3),
+    )
     engine = ReferenceEngine(binarise_weights(settings, latent_weights(settings, seed, exact=True)))
     image = exact_image((96, 64), seed)
     whole = engine.run(image)
@@ -62,7 +67,7 @@ def test_tiled_equals_untiled_where_sums_are_exact(levels, seed):
 
 
 def test_tiled_equals_untiled_within_rounding_at_full_depth():
-    settings = NetworkSettings("blunet", 5, 4)
+    settings = NetworkSettings(network="blunet", levels=5, base_filters=4)
     model = PackedModel(binarise_weights(settings, latent_weights(settings, 1)))
     image = np.random.default_rng(2).random((400, 330), np.float32)
     whole, tiled = model.predict(image), model.predict(image, tile=96)

@@ -19,8 +19,8 @@ from blunet.images.normalise import Normalisation
 from blunet.networks.build import build_network
 from blunet.networks.keras_file import run_network
 
-NETWORK = NetworkSettings("lightweight", 3, 8)
-PERCENTILES = Normalisation("percentile", 0.5, 99.5, 50.0)
+NETWORK = NetworkSettings(network="lightweight", levels=3, base_filters=8)
+PERCENTILES = Normalisation(method="percentile", low=0.5, high=99.5, shading=50.0)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def epochs(events):
 @pytest.fixture(scope="module")
 def student(fields, crops):
     network = build_network(NETWORK, seed=1)
-    return network, run(network, crops, fields, StepSettings(8, 50, 1e-3))
+    return network, run(network, crops, fields, StepSettings(epochs=8, batches=50, learning_rate=1e-3))
 
 
 def test_batches_are_the_same_for_one_seed_whatever_was_drawn_before(crops):
@@ -82,7 +82,7 @@ def test_training_learns_and_keeps_the_best_weights(fields, student):
 
 def test_ignored_epochs_are_never_the_best(fields, crops):
     network = build_network(NETWORK, seed=1)
-    step = StepSettings(3, 2, 1e-3, "val_loss", ignored_epochs=2)
+    step = StepSettings(epochs=3, batches=2, learning_rate=1e-3, monitor="val_loss", ignored_epochs=2)
     assert [e.best for e in epochs(run(network, crops, fields, step))] == [False, False, True]
 
 
@@ -90,7 +90,7 @@ def test_ignored_epochs_are_never_the_best(fields, crops):
 def test_what_has_learnt_is_handed_on_unless_an_epoch_is_better(kept, fields, crops, student, tmp_path):
     network, _ = student
     before = [w.copy() for w in network.get_weights()]
-    step = StepSettings(2, 3, 0.5)  # a rate that ruins any network
+    step = StepSettings(epochs=2, batches=3, learning_rate=0.5)  # a rate that ruins any network
     task = segmentation_task(network, fields[4:], NETWORK.multiple, step, has_learnt=True)
     states = None if kept == "in memory" else States(tmp_path / "last.npz", tmp_path / "best.npz", tmp_path / "p.png")
     start = task.validate().iou
@@ -110,14 +110,14 @@ def test_what_has_learnt_is_handed_on_unless_an_epoch_is_better(kept, fields, cr
 @pytest.mark.parametrize("loss", ["bce", "bce+dice"])
 def test_border_weights_and_dice_train(fields, crops, loss):
     network = build_network(NETWORK, seed=1)
-    step = StepSettings(2, 30, 3e-3, loss=loss)
+    step = StepSettings(epochs=2, batches=30, learning_rate=3e-3, loss=loss)
     events = epochs(run(network, replace(crops, weighted=True), fields, step))
     assert events[1].loss < events[0].loss
 
 
 @pytest.mark.parametrize("stop", [3, 9, 14])
 def test_a_step_stopped_anywhere_and_resumed_ends_as_an_uninterrupted_one(fields, crops, stop, tmp_path):
-    step = StepSettings(3, 6, 1e-3)
+    step = StepSettings(epochs=3, batches=6, learning_rate=1e-3)
     whole = build_network(NETWORK, seed=1)
     run(whole, crops, fields, step, States(*(tmp_path / n for n in ("a.npz", "b.npz", "a.png"))))
     states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
@@ -142,27 +142,36 @@ def test_a_step_stopped_anywhere_and_resumed_ends_as_an_uninterrupted_one(fields
 def test_a_loss_that_is_not_finite_stops_with_advice(fields, crops, tmp_path):
     network = build_network(NETWORK, seed=1)
     states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
-    run(network, crops, fields, StepSettings(1, 3, 1e-3), states)
+    run(network, crops, fields, StepSettings(epochs=1, batches=3, learning_rate=1e-3), states)
     kept = states.best.read_bytes()
     network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])
     states.last.unlink()
     with pytest.raises(InputError, match="learning_rate"):
-        run(network, crops, fields, StepSettings(1, 3, 1e-3), states)
+        run(network, crops, fields, StepSettings(epochs=1, batches=3, learning_rate=1e-3), states)
     assert states.best.read_bytes() == kept
 
 
 def test_weights_that_are_no_number_after_the_last_batch_are_not_saved(fields, crops, tmp_path):
     states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     network = build_network(NETWORK, seed=1)
-    run(network, crops, fields, StepSettings(2, 1, 1e-3), states, lambda: states.last.exists())
+    run(
+        network,
+        crops,
+        fields,
+        StepSettings(epochs=2, batches=1, learning_rate=1e-3),
+        states,
+        lambda: states.last.exists(),
+    )
     kept = states.last.read_bytes()
-    task = segmentation_task(network, fields[4:], NETWORK.multiple, StepSettings(2, 1, 1e-3))
+    task = segmentation_task(
+        network, fields[4:], NETWORK.multiple, StepSettings(epochs=2, batches=1, learning_rate=1e-3)
+    )
 
     def spoilt():
         network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])
         return validate(network, fields[4:], NETWORK.multiple)
 
-    step = StepSettings(2, 1, 1e-3)
+    step = StepSettings(epochs=2, batches=1, learning_rate=1e-3)
     with pytest.raises(InputError, match=r"in epoch 2; .* lower 'student\.learning_rate' \(0\.001\)"):
         list(train("student", replace(task, validate=spoilt), crops, step, states))
     assert states.last.read_bytes() == kept
@@ -170,21 +179,26 @@ def test_weights_that_are_no_number_after_the_last_batch_are_not_saved(fields, c
 
 def test_a_step_whose_best_weights_are_gone_does_not_take_others(fields, crops, tmp_path):
     states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
-    run(build_network(NETWORK, seed=1), crops, fields, StepSettings(1, 3, 1e-3), states)
+    run(build_network(NETWORK, seed=1), crops, fields, StepSettings(epochs=1, batches=3, learning_rate=1e-3), states)
     states.best.unlink()
     with pytest.raises(InputError, match=r"best\.npz' is gone; put it back, or delete '.*last\.npz'"):
-        run(build_network(NETWORK, seed=1), crops, fields, StepSettings(1, 3, 1e-3), states)
+        run(
+            build_network(NETWORK, seed=1), crops, fields, StepSettings(epochs=1, batches=3, learning_rate=1e-3), states
+        )
     states.last.unlink()
     assert isinstance(
-        run(build_network(NETWORK, seed=1), crops, fields, StepSettings(1, 3, 1e-3), states)[-1], StepDone
+        run(
+            build_network(NETWORK, seed=1), crops, fields, StepSettings(epochs=1, batches=3, learning_rate=1e-3), states
+        )[-1],
+        StepDone,
     )
 
 
 def test_a_checkpoint_cut_in_half_is_named(fields, crops, tmp_path):
     states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
-    step = StepSettings(1, 3, 1e-3)
+    step = StepSettings(epochs=1, batches=3, learning_rate=1e-3)
     run(build_network(NETWORK, seed=1), crops, fields, step, states)
-    more = replace(step, epochs=2)
+    more = step.changed(epochs=2)
     for cut in (states.best, states.last):
         whole = cut.read_bytes()
         for broken in (whole[:5000], whole[:5000] + b"damaged!" + whole[5008:]):
@@ -197,11 +211,11 @@ def test_a_checkpoint_cut_in_half_is_named(fields, crops, tmp_path):
 
 
 def test_learning_rate_is_constant_then_falls():
-    study = StepSettings(400, 1, 1e-3, "val_loss", decay=0.95)
+    study = StepSettings(epochs=400, batches=1, learning_rate=1e-3, monitor="val_loss", decay=0.95)
     assert learning_rate(study, 0) == learning_rate(study, 199) == 1e-3
     assert learning_rate(study, 200) == pytest.approx(0.95e-3)
     assert learning_rate(study, 209) == pytest.approx(1e-3 * 0.95**10)
-    short = StepSettings(20, 1, 1e-3, "val_loss")
+    short = StepSettings(epochs=20, batches=1, learning_rate=1e-3, monitor="val_loss")
     assert learning_rate(short, 19) == pytest.approx(1e-5)
 
 
@@ -225,6 +239,6 @@ def test_more_residual_levels_start_nearer_to_the_student(fields, student):
     teacher = run_network(network, fields[4].image, 4)
     errors = []
     for m in (1, 2, 4):
-        start = binarise(network, NETWORK, ResidualLevels(m, m, m, m), images)
+        start = binarise(network, NETWORK, ResidualLevels.uniform(m), images)
         errors.append(np.abs(run_network(start, fields[4].image, 4) - teacher)[20:-20, 20:-20].mean())
     assert errors[0] > errors[1] > 1.2 * errors[2], errors

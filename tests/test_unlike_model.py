@@ -11,7 +11,10 @@ from blunet.jobs.frame_segmentation import Frames, predict_frames, unlike
 from blunet.packed.model_card import ModelInfo
 
 RANDOM = np.random.default_rng(0)
-RANGE, ADAPTING = ModelInfo(Normalisation("range")), ModelInfo(Normalisation("percentile"))
+RANGE, ADAPTING = (
+    ModelInfo(normalisation=Normalisation(method="range")),
+    ModelInfo(normalisation=Normalisation(method="percentile")),
+)
 
 
 def grey(low: float, high: float, kind: type, side: int = 64) -> np.ndarray:

@@ -17,20 +17,43 @@ from pydantic.fields import FieldInfo
 from blunet.errors import InputError
 
 
+class SettingError(InputError):
+    """A wrong setting: a sentence that begins with its name.
+
+    Validators of a `SettingsModel` raise it; the model puts the names of the tables around it in front.
+
+    Parameters
+    ----------
+    name : str
+        Of the setting, as seen from the validator: empty in a validator of this very field.
+    problem : str
+        The rest of the sentence, without the full stop: "is 3; give less than the 2 epochs".
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name, self.problem = name, problem
+
+    def __str__(self) -> str:
+        return f"'{self.name}' {self.problem}."
+
+
 class SettingsModel(BaseModel):
     """Settings that cannot be changed after they were checked.
 
     Unknown names, values of another type and values out of range raise `InputError`: one sentence that names the
-    setting, its value and what is allowed.
+    setting, with the tables that it lies in, its value, and what is allowed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, populate_by_name=True, defer_build=True
+    )
 
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as e:
-            raise InputError(sentence_about(e, type(self))) from e
+            raise _first_error(e, type(self)) from e
 
     def changed(self, **values: Any) -> Self:
         """Return a copy with other values for some settings, checked again.
@@ -44,7 +67,7 @@ class SettingsModel(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold; `from_dict` reads them back."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -56,9 +79,10 @@ class SettingsModel(BaseModel):
             If a name is unknown, or a value is of another type or out of range.
         """
         if not isinstance(data, Mapping):
-            raise InputError(
-                f"{cls.__name__}: {data!r:.80} is no table; its entries are {', '.join(cls.model_fields)}."
-            )
+            raise InputError(f"{cls.__name__} is {data!r:.80}; give {_in_words(cls)}.")
+        for name in data:
+            if not isinstance(name, str):
+                raise InputError(f"{cls.__name__} has no setting {name!r:.80}; known are {_names(cls)}.")
         return cls(**data)
 
 
@@ -132,14 +156,18 @@ class SettingFacts:
         """The values that can be given, in words; empty where any can."""
         if self.choices:
             return ", ".join(self.choices)
-        if self.minimum is not None and self.maximum is not None and self.minimum_allowed and self.maximum_allowed:
-            return f"{self.minimum:g} to {self.maximum:g}"
-        parts = []
-        if self.minimum is not None:
-            parts.append(f"{self.minimum:g} or more" if self.minimum_allowed else f"above {self.minimum:g}")
-        if self.maximum is not None:
-            parts.append(f"at most {self.maximum:g}" if self.maximum_allowed else f"below {self.maximum:g}")
+        low, high = _number(self.minimum), _number(self.maximum)
+        if low and high and self.minimum_allowed and self.maximum_allowed:
+            return f"{low} to {high}"
+        parts = [f"{low} or more" if self.minimum_allowed else f"above {low}"] * bool(low)
+        parts += [f"at most {high}" if self.maximum_allowed else f"below {high}"] * bool(high)
         return " and ".join(parts)
+
+    @property
+    def wanted(self) -> str:
+        """What has to be given, as a sentence about a wrong value ends."""
+        kind = _in_words(self.annotation)
+        return f"{kind}, {self.allowed}" if self.allowed and not self.choices else kind
 
     @property
     def help(self) -> str:
@@ -154,28 +182,49 @@ def facts_of(model: type[SettingsModel], name: str) -> SettingFacts:
 
 
 def setting_table(model: type[SettingsModel], prefix: str = "") -> Iterator[SettingFacts]:
-    """Yield the facts of all settings of a model, those of nested tables behind each other with dotted names."""
+    """Yield the facts of all settings of a model, in their order; those of nested tables have dotted names."""
     for name, field in model.model_fields.items():
-        inner = _nested(field.annotation)
+        inner = nested_model(field.annotation)
         if inner is None:
             yield _facts(prefix + name, field)
         else:
             yield from setting_table(inner, f"{prefix}{name}.")
 
 
-def sentence_about(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return one sentence about the first thing that is wrong."""
+def nested_model(annotation: Any) -> type[SettingsModel] | None:
+    """Return the model of a setting that is a table of its own, else None."""
+    kind = _without_none(annotation)
+    return kind if isinstance(kind, type) and issubclass(kind, SettingsModel) else None
+
+
+def _first_error(error: ValidationError, model: type[BaseModel]) -> InputError:
+    """Return an error about the first thing that is wrong."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    reason = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
-    kind, value = first["type"], first["input"]
-    if kind == "value_error":  # a sentence of our own, which names the value
-        return f"Setting in '{place}': {reason}." if place and "'" not in reason else f"{reason}."
-    if kind == "extra_forbidden":
-        return f"There is no setting '{place}'; known are {', '.join(model.model_fields)}."
-    if kind == "missing":
-        return f"The setting '{place}' is missing."
-    return f"Setting '{place or model.__name__}': {reason}; it is {value!r:.80}."
+    places = [str(part) for part in first["loc"]]
+    place, value = ".".join(places), first["input"]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, SettingError):
+        return SettingError(".".join([*places, cause.name] if cause.name else places), cause.problem)
+    if first["type"] == "value_error":
+        reason = str(cause).rstrip(".")
+        return InputError(f"In '{place}': {reason}." if place else f"{reason}.")
+    if first["type"] == "extra_forbidden":
+        return SettingError(place, f"is not a setting; known are {_names(model)}")
+    field = next((f for name, f in model.model_fields.items() if places[0] in (name, f.alias)), None)
+    wanted = "another value" if field is None else _wanted(places, field)
+    if first["type"] == "missing":
+        return SettingError(place, f"is missing; give {wanted}")
+    return SettingError(place, f"is {value!r:.80}; give {wanted}")
+
+
+def _wanted(places: list[str], field: FieldInfo) -> str:
+    """Say what has to be given at a place within a field: `places` begins with the field's name."""
+    if len(places) == 1:
+        return _facts(places[0], field).wanted
+    kind = field.annotation
+    for _ in places[1:]:  # an entry of a table or of a list
+        kind = (get_args(_without_none(kind)) or (kind,))[-1 if get_origin(_without_none(kind)) is dict else 0]
+    return _in_words(kind)
 
 
 def _facts(name: str, field: FieldInfo) -> SettingFacts:
@@ -197,6 +246,29 @@ def _facts(name: str, field: FieldInfo) -> SettingFacts:
     )
 
 
+def _in_words(annotation: Any) -> str:
+    """Name a type as in "give a whole number"."""
+    kind = _without_none(annotation)
+    if choices := _choices(kind):
+        return f"one of {', '.join(choices)}"
+    if inner := nested_model(kind):
+        return f"a table of {_names(inner)}"
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    words |= {dict: "a table", list: "a list", tuple: "a list"}
+    return words.get(get_origin(kind) or kind, "another value")
+
+
+def _names(model: type[BaseModel]) -> str:
+    return ", ".join(field.alias or name for name, field in model.model_fields.items())
+
+
+def _number(value: float | None) -> str:
+    """Write a limit; an integer in full. Empty where there is none."""
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:g}"
+
+
 def _without_none(annotation: Any) -> Any:
     if get_origin(annotation) in (Union, types.UnionType):
         others = [kind for kind in get_args(annotation) if kind is not type(None)]
@@ -207,8 +279,3 @@ def _without_none(annotation: Any) -> Any:
 def _choices(annotation: Any) -> tuple[str, ...]:
     kind = _without_none(annotation)
     return tuple(str(value) for value in get_args(kind)) if get_origin(kind) is Literal else ()
-
-
-def _nested(annotation: Any) -> type[SettingsModel] | None:
-    kind = _without_none(annotation)
-    return kind if isinstance(kind, type) and issubclass(kind, SettingsModel) else None

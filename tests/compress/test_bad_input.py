@@ -34,7 +34,7 @@ def test_a_run_folder_that_cannot_be_used(kind, data, finished, tmp_path):
     if kind == "full":
         asked, says = request(data, run), "not empty"
     elif kind == "settings":
-        asked, says = request(data, run, replace(TINY, seed=4), resume=True), "'seed' was 3"
+        asked, says = request(data, run, TINY.changed(seed=4), resume=True), "'seed' was 3"
     elif kind == "teacher":
         asked, says = request(data, run, teacher="scratch", resume=True), "teacher 'simulated'"
     elif kind == "version":
@@ -54,13 +54,13 @@ def test_a_run_folder_that_cannot_be_used(kind, data, finished, tmp_path):
 
 def test_a_teacher_is_known_by_what_its_file_holds(data, tmp_path):
     run, teacher, moved = (tmp_path / name for name in ("run", "teacher.keras", "moved.keras"))
-    unet = NetworkSettings("unet", 2, 4)
+    unet = NetworkSettings(network="unet", levels=2, base_filters=4)
 
     def asked(path):
         return request(data, run, teacher=str(path), resume=run.exists())
 
     def saved(path, seed):
-        KerasModel(build_network(unet, seed=seed), unet, ModelInfo(TINY.normalisation)).save(path)
+        KerasModel(build_network(unet, seed=seed), unet, ModelInfo(normalisation=TINY.normalisation)).save(path)
 
     saved(teacher, 0)
     list(compress(asked(teacher), lambda: True))
@@ -79,8 +79,8 @@ def test_a_teacher_is_known_by_what_its_file_holds(data, tmp_path):
 def test_a_run_that_noted_no_hash_of_its_teacher_goes_on(data, tmp_path, monkeypatch):
     """As they were begun before the file was known by its hash, and under its place as it was given."""
     run, teacher = tmp_path / "run", tmp_path / "teacher.keras"
-    unet = NetworkSettings("unet", 2, 4)
-    KerasModel(build_network(unet, seed=0), unet, ModelInfo(TINY.normalisation)).save(teacher)
+    unet = NetworkSettings(network="unet", levels=2, base_filters=4)
+    KerasModel(build_network(unet, seed=0), unet, ModelInfo(normalisation=TINY.normalisation)).save(teacher)
     list(compress(request(data, run, teacher=str(teacher)), lambda: True))
     facts = json.loads((run / "run.json").read_text())
     noted = facts.pop("teacher_sha256")
@@ -152,9 +152,9 @@ def test_a_run_folder_in_use_is_left_alone(data, tmp_path):
 def test_a_teacher_that_cannot_teach(kind, data, legacy, tmp_path):
     path = tmp_path / "teacher.keras"
     if kind == "lightweight":
-        settings, says = NetworkSettings("lightweight", 2, 4), "'lightweight' network"
+        settings, says = NetworkSettings(network="lightweight", levels=2, base_filters=4), "'lightweight' network"
     else:
-        settings, says = NetworkSettings("unet", 2, 8), "base_filters = 8"
+        settings, says = NetworkSettings(network="unet", levels=2, base_filters=8), "base_filters = 8"
     if kind == "packed":
         path = path.with_suffix(".blunet")
         path.write_bytes(b"")

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,13 @@ from typer.testing import CliRunner
 
 from blunet.cli import app
 from blunet.cli.compress import place
-from blunet.compression.compression_settings import preset
+from blunet.compression.presets import preset
 from blunet.compression.run_events import (
     Event,
     RunStopped,
 )
 from blunet.compression.run_request import Request
+from blunet.compression.settings_file import write_settings
 from blunet.jobs import compress as job
 from blunet.jobs.events import CancelToken
 
@@ -44,7 +44,7 @@ def test_the_command_shows_epochs_the_table_and_the_model(command):
     assert result.exit_code == 0, result.output
     assert "2 images to train on, 1 to choose" in result.stderr
     assert "Estimate: 13 min and 128 MiB" in result.stderr
-    assert "Step 1 of 2: phase 1, transfer learning (1000 epochs of 10 batches)" in result.stderr
+    assert "Step 1 of 2: Transfer learning (phase 1, 1000 epochs of 10 batches)" in result.stderr
     assert "Warning: The mask 'b_mask.tif' is empty." in result.stderr
     epochs = [line for line in result.stderr.splitlines() if "  epoch " in line]
     assert len(epochs) == 2
@@ -87,8 +87,8 @@ def test_settings_are_checked_before_anything_starts(command, tmp_path):
 def test_resuming_takes_the_settings_and_the_teacher_of_the_run(command, tmp_path, monkeypatch):
     run = tmp_path / "run"
     run.mkdir()
-    begun = replace(preset("study"), seed=7)
-    begun.write(run / "settings.toml")
+    begun = preset("study").changed(seed=7)
+    write_settings(begun, run / "settings.toml")
     text = (run / "settings.toml").read_text()
     older = text.replace('validation_order = "random"\n', "")  # begun before there was this setting
     assert older != text
@@ -106,7 +106,7 @@ def test_resuming_takes_the_settings_and_the_teacher_of_the_run(command, tmp_pat
     assert command("--resume", "--settings", "more.toml").exit_code == 0
     assert [request.teacher for request in asked] == ["finishes"] * 2
     assert asked[0].settings == begun
-    assert asked[1].settings == replace(begun, binarise=replace(begun.binarise, epochs=500))
+    assert asked[1].settings == begun.changed(binarise=begun.binarise.changed(epochs=500))
 
 
 @posix

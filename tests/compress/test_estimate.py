@@ -9,23 +9,20 @@ import pytest
 from tiny_compression import TINY
 
 from blunet.compression import estimate
-from blunet.compression.compression_settings import (
-    STEPS,
-    StepSettings,
-    preset,
-)
+from blunet.compression.compression_settings import StepSettings
+from blunet.compression.presets import preset
 from blunet.compression.run_events import (
     BatchDone,
 )
+from blunet.compression.steps import STEPS
 from blunet.compression.time_left import TimeLeft
 
 QUICK = preset("quick")
-LARGER = replace(
-    QUICK,
+LARGER = QUICK.changed(
     base_filters=32,
-    transfer=StepSettings(26, 100, 5e-4, l2=1e-7),
-    hint_encoder=StepSettings(2, 100, 1e-3, "val_loss"),
-    retrain=StepSettings(24, 100, 1e-3),
+    transfer=StepSettings(epochs=26, batches=100, learning_rate=5e-4, l2=1e-7),
+    hint_encoder=StepSettings(epochs=2, batches=100, learning_rate=1e-3, monitor="val_loss"),
+    retrain=StepSettings(epochs=24, batches=100, learning_rate=1e-3),
 )
 
 
@@ -52,15 +49,15 @@ def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):
     assert one / 4 < estimate.duration(QUICK, STEPS) < one / 1.5
     assert estimate.duration(QUICK, STEPS[1:]) < estimate.duration(QUICK, STEPS)
     assert estimate.duration(QUICK, STEPS, [(512, 512)]) > estimate.duration(QUICK, STEPS)
-    wider = replace(QUICK, validation_size=1024)
+    wider = QUICK.changed(validation_size=1024)
     assert estimate.duration(wider, STEPS, [(900, 900)]) > estimate.duration(QUICK, STEPS, [(900, 900)])
     assert estimate.duration(wider, STEPS, [(512, 512)]) == estimate.duration(QUICK, STEPS, [(512, 512)])
     step = estimate.step_seconds
     field = [(1024, 1024)] * 20
     assert step(wider, "hint_decoder", field) == step(QUICK, "hint_decoder", field) > step(QUICK, "hint_decoder")
-    less = replace(QUICK, validation_size=64)
+    less = QUICK.changed(validation_size=64)
     assert step(less, "hint_decoder", field) < step(QUICK, "hint_decoder", field)
-    simulated = replace(QUICK, validation_size=64, simulated=5)  # one held-out field beside the file, looked at whole
+    simulated = QUICK.changed(validation_size=64, simulated=5)  # one held-out field beside the file, looked at whole
     assert step(simulated, "retrain", [(64, 64)]) == step(QUICK, "retrain", [(64, 64), (512, 512)])
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from acted import ACTING, PARENT, child_of, lives, posix, wait_until
 
-from blunet.compression.compression_settings import preset
+from blunet.compression.presets import preset
 from blunet.compression.run_events import (
     BatchDone,
     EpochDone,

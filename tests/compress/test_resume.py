@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -15,8 +14,8 @@ from tiny_compression import HINT, STEP, TINY, only, request, stopped_in
 
 from blunet.compression import estimate
 from blunet.compression.checkpoint import read_progress
-from blunet.compression.compression_settings import STEPS, preset
 from blunet.compression.pipeline import compress
+from blunet.compression.presets import preset
 from blunet.compression.run_events import (
     EpochDone,
     Note,
@@ -25,6 +24,7 @@ from blunet.compression.run_events import (
     StepDone,
     read_events,
 )
+from blunet.compression.steps import STEPS
 from blunet.errors import InputError
 from blunet.networks.keras_file import load_keras
 from blunet.networks.residual_code import PUBLISHED_WINDOW
@@ -84,7 +84,7 @@ def test_a_run_is_stopped_between_two_simulated_images(data, tmp_path):
         return isinstance(events[-1], Note) and events[-1].text == "Simulating 2000 images." and len(asked) > 3
 
     began = time.monotonic()
-    for event in compress(request(data, tmp_path / "run", replace(TINY, pretraining_fields=2000)), cancelled):
+    for event in compress(request(data, tmp_path / "run", TINY.changed(pretraining_fields=2000)), cancelled):
         events.append(event)
     assert events[-1] == RunStopped("pretrain", 0, 0)
     assert time.monotonic() - began < 60
@@ -93,11 +93,11 @@ def test_a_run_is_stopped_between_two_simulated_images(data, tmp_path):
 def test_an_unfinished_step_goes_on_with_another_learning_rate_and_a_finished_one_does_not(data, tmp_path):
     run = tmp_path / "run"
     stopped_in("transfer", data, run)
-    lower = replace(TINY, transfer=replace(STEP, learning_rate=1e-4))
+    lower = TINY.changed(transfer=STEP.changed(learning_rate=1e-4))
     going = compress(request(data, run, lower, resume=True))
     assert next(e for e in going if isinstance(e, EpochDone)).learning_rate < 1e-4
     going.close()
-    other = replace(TINY, pretrain=replace(STEP, learning_rate=1e-4))
+    other = TINY.changed(pretrain=STEP.changed(learning_rate=1e-4))
     with pytest.raises(InputError, match=r"'pretrain\.learning_rate' was 0\.002; give the same"):
         next(compress(request(data, run, other, resume=True)))
 
@@ -136,7 +136,7 @@ def test_the_published_start_trains_with_the_published_gradient_also_when_it_goe
     assert preset("study").start == "published"
     settings = only("binarise", start=start)
     for epochs, resume in ((1, False), (2, True)):
-        longer = replace(settings, binarise=replace(STEP, epochs=epochs))
+        longer = settings.changed(binarise=STEP.changed(epochs=epochs))
         list(compress(request(data, tmp_path / "run", longer, teacher="scratch", resume=resume)))
         trained = keras.models.load_model(tmp_path / "run" / "checkpoints" / "binarise.keras")
         assert {layer.window for layer in trained.layers if hasattr(layer, "window")} == {window}
@@ -144,9 +144,9 @@ def test_the_published_start_trains_with_the_published_gradient_also_when_it_goe
 
 def test_a_finished_run_goes_on_with_more_epochs(data, tmp_path):
     run = tmp_path / "run"
-    short = replace(TINY, hint_encoder=replace(HINT, run=False), hint_decoder=replace(HINT, run=False))
+    short = TINY.changed(hint_encoder=HINT.changed(run=False), hint_decoder=HINT.changed(run=False))
     first = list(compress(request(data, run, short, teacher="scratch")))
-    longer = replace(short, binarise=replace(STEP, epochs=4))
+    longer = short.changed(binarise=STEP.changed(epochs=4))
     events = list(compress(request(data, run, longer, teacher="scratch", resume=True)))
     assert events[0].seconds == pytest.approx(estimate.duration(longer, ["binarise"], [(80, 96)]))
     assert events[0].seconds < first[0].seconds
@@ -156,7 +156,7 @@ def test_a_finished_run_goes_on_with_more_epochs(data, tmp_path):
     nothing = list(compress(request(data, run, longer, teacher="scratch", resume=True)))
     assert not [e for e in nothing if isinstance(e, EpochDone)]
     assert (run / "checkpoints" / "binarise.keras").read_bytes() == made
-    longest = replace(short, binarise=replace(STEP, epochs=5))
+    longest = short.changed(binarise=STEP.changed(epochs=5))
     going = compress(request(data, run, longest, teacher="scratch", resume=True))
     assert next(e for e in going if isinstance(e, EpochDone)).epoch == 5
     going.close()  # as if killed after the last epoch, before its result was written

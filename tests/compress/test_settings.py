@@ -8,11 +8,9 @@ import pytest
 from tiny_compression import TINY
 
 from blunet.architecture import ResidualLevels
-from blunet.compression.compression_settings import (
-    preset,
-    read_settings,
-    settings_from_dict,
-)
+from blunet.compression.compression_settings import CompressionSettings
+from blunet.compression.presets import preset
+from blunet.compression.settings_file import read_settings, write_settings
 from blunet.dataset.augmentation_settings import AugmentSettings
 from blunet.errors import InputError
 from blunet.images.normalise import Normalisation
@@ -20,7 +18,7 @@ from blunet.images.normalise import Normalisation
 
 def test_presets_survive_a_file(tmp_path):
     for name in ("quick", "study"):
-        preset(name).write(tmp_path / "s.toml")
+        write_settings(preset(name), tmp_path / "s.toml")
         assert read_settings(tmp_path / "s.toml") == preset(name)
     (tmp_path / "s.toml").write_text("base_filters = 8\n[binarise]\nepochs = 3\n")
     changed = read_settings(tmp_path / "s.toml", preset("quick"))
@@ -43,8 +41,8 @@ def test_the_study_is_the_published_recipe():
         assert (step.epochs, step.batch, step.decay, step.loss) == (400, 1, 0.95, "bce")
         assert (step.ignored_epochs, step.border_weights, step.run) == (0, False, True)
     assert (study.levels, study.base_filters, study.folds, study.start) == (5, 64, 5, "published")
-    assert study.residual_levels == ResidualLevels(3, 3, 3, 3)
-    assert (study.normalisation, study.augmentation) == (Normalisation("range"), AugmentSettings.study())
+    assert study.residual_levels == ResidualLevels.uniform(3)
+    assert (study.normalisation, study.augmentation) == (Normalisation(method="range"), AugmentSettings.study())
 
 
 def test_the_ablations_of_the_study_are_settings_that_the_docs_give(root, tmp_path):
@@ -61,30 +59,33 @@ def test_the_ablations_of_the_study_are_settings_that_the_docs_give(root, tmp_pa
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"levels": "five"}, "'levels'"),
-        ({"depth": 3}, "'depth'"),
-        ({"transfer": {"epochs": 0}}, "'epochs' is 0"),
-        ({"retrain": {"crop": 33}}, "multiples of 2"),
-        ({"binarise": {"learning_rate": -1.0}}, "learning_rate"),
-        ({"binarise": {"learning_rate": float("nan")}}, "learning_rate"),
+        ({"levels": "five"}, r"^'levels' is 'five'; give a whole number, 1 to 8\.$"),
+        ({"depth": 3}, "^'depth' is not a setting; known are levels, "),
+        ({"transfer": {"epochs": 0}}, r"^'transfer\.epochs' is 0; give a whole number, 1 or more\.$"),
+        ({"retrain": {"crop": 33}}, r"^'retrain\.crop' is 33; 2 levels take multiples of 2 pixels\.$"),
+        (
+            {"binarise": {"learning_rate": -1.0}},
+            r"^'binarise\.learning_rate' is -1\.0; give a number, above 0 and below 1\.$",
+        ),
+        ({"binarise": {"learning_rate": float("nan")}}, r"^'binarise\.learning_rate' is nan; give a number"),
         ({"binarise": {"l2": 1e-7}}, r"'binarise\.l2' is 1e-07; only pretrain, transfer, retrain"),
         (
             {"augmentation": {"zoom": 0.1}},
-            r"^Setting in 'augmentation': Augmentation 'zoom' is 0\.1; give .* from 1 on\.$",
+            r"^In 'augmentation': Augmentation 'zoom' is 0\.1; give .* from 1 on\.$",
         ),
-        ({"transfer": {"l2": float("inf")}}, "'l2' is inf"),
-        ({"validation_size": 1}, r"^'validation_size' is 1; give a whole number from 2 on\.$"),
+        ({"transfer": {"l2": float("inf")}}, r"^'transfer\.l2' is inf; give a number, 0 or more\.$"),
+        ({"validation_size": 1}, r"^'validation_size' is 1; give a whole number, 2 or more\.$"),
         (
             {"validation_order": "last"},
-            r"^Setting 'validation_order': .*'random', 'consecutive' or 'auto'; it is 'last'\.$",
+            r"^'validation_order' is 'last'; give one of random, consecutive, auto\.$",
         ),
-        ({"folds": -3}, r"^'folds' is -3; give a whole number from 1 on\.$"),
+        ({"folds": -3}, r"^'folds' is -3; give a whole number, 1 or more\.$"),
         ({"pretraining_fields": 0}, "'pretraining_fields' is 0"),
-        ({"seed": 10**30}, "'seed' is 10+; give a whole number from 0 to 2147483648"),
+        ({"seed": 10**30}, "'seed' is 10+; give a whole number, 0 to 2147483648"),
     ],
 )
 def test_wrong_settings_are_named(change, says):
     base = TINY.to_dict()
     data = {**base, **{k: {**base[k], **v} if isinstance(v, dict) else v for k, v in change.items()}}
     with pytest.raises(InputError, match=says):
-        settings_from_dict(data)
+        CompressionSettings.from_dict(data)

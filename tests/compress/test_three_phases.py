@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,10 +12,6 @@ from PIL import Image
 from tiny_compression import STEP, TINY, only, request
 
 from blunet.architecture import NetworkSettings
-from blunet.compression.compression_settings import (
-    STEPS,
-    read_settings,
-)
 from blunet.compression.pipeline import compress
 from blunet.compression.run_events import (
     BatchDone,
@@ -29,6 +24,8 @@ from blunet.compression.run_events import (
     read_events,
 )
 from blunet.compression.run_request import request_from_json
+from blunet.compression.settings_file import read_settings
+from blunet.compression.steps import STEPS
 from blunet.images.normalise import Normalisation
 from blunet.networks.build import build_network
 from blunet.networks.keras_file import KerasModel
@@ -79,13 +76,13 @@ def test_the_data_are_described_before_the_first_step(finished):
 
 def test_dice_and_border_weights_reach_the_steps_that_have_masks(data, tmp_path):
     """Border weights in hints have no meaning and are passed over; elsewhere they and Dice change the loss."""
-    one = replace(STEP, epochs=1, batches=3)
-    skipped = {s: replace(TINY.step(s), run=False) for s in ("hint_decoder", "retrain")}
+    one = STEP.changed(epochs=1, batches=3)
+    skipped = {s: TINY.step(s).changed(run=False) for s in ("hint_decoder", "retrain")}
     losses = {}
     for name, change in (("plain", {}), ("weighted", {"border_weights": True}), ("dice", {"loss": "bce+dice"})):
-        changed = replace(one, **change)
-        hint = replace(changed, monitor="val_loss")
-        settings = replace(TINY, transfer=changed, hint_encoder=hint, binarise=changed, **skipped)
+        changed = one.changed(**change)
+        hint = changed.changed(monitor="val_loss")
+        settings = TINY.changed(transfer=changed, hint_encoder=hint, binarise=changed, **skipped)
         events = list(compress(request(data, tmp_path / name, settings, teacher="scratch")))
         assert isinstance(events[-1], RunDone)
         losses[name] = {e.step: e.loss for e in events if isinstance(e, EpochDone)}
@@ -127,7 +124,7 @@ def test_the_penalty_of_the_last_step_is_not_in_the_hints(data, tmp_path):
     losses = []
     for l2 in (0.0, 0.1):
         settings = only("hint_encoder", "retrain")
-        settings = replace(settings, retrain=replace(settings.retrain, l2=l2))
+        settings = settings.changed(retrain=settings.retrain.changed(l2=l2))
         run = tmp_path / str(l2)
         events = list(compress(request(data, run, settings, teacher="scratch")))
         losses.append({e.step: e.loss for e in events if isinstance(e, EpochDone) and e.epoch == 1})
@@ -136,11 +133,11 @@ def test_the_penalty_of_the_last_step_is_not_in_the_hints(data, tmp_path):
 
 
 def test_a_teacher_from_a_file_brings_its_normalisation(data, tmp_path):
-    unet = NetworkSettings("unet", 2, 4)
-    info = ModelInfo(Normalisation("percentile", 2, 98))
+    unet = NetworkSettings(network="unet", levels=2, base_filters=4)
+    info = ModelInfo(normalisation=Normalisation(method="percentile", low=2, high=98))
     KerasModel(build_network(unet, seed=0), unet, info).save(tmp_path / "teacher.keras")
-    steps = {s: replace(TINY.step(s), run=s == "transfer") for s in STEPS}
-    settings = replace(TINY, **steps)
+    steps = {s: TINY.step(s).changed(run=s == "transfer") for s in STEPS}
+    settings = TINY.changed(**steps)
     events = list(compress(request(data, tmp_path / "run", settings, teacher=str(tmp_path / "teacher.keras"))))
     assert [e.step for e in events if isinstance(e, StepDone)] == ["transfer"]
     report = json.loads((tmp_path / "run" / "report.json").read_text())
@@ -149,7 +146,7 @@ def test_a_teacher_from_a_file_brings_its_normalisation(data, tmp_path):
 
 
 def test_a_run_with_simulated_fields_mixed_in_scores_the_files_alone(data, tmp_path):
-    settings = replace(TINY, simulated=2)
+    settings = TINY.changed(simulated=2)
     events = list(compress(request(data, tmp_path / "run", settings, teacher="scratch")))
     assert isinstance(events[-1], RunDone)
     told, report = events[0], json.loads((tmp_path / "run" / "report.json").read_text())

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +19,13 @@ from acted import WITH_INTERRUPT, posix, wait_until
 from typer.testing import CliRunner
 
 from blunet.cli import app
-from blunet.compression.compression_settings import STEPS, CompressionSettings, StepSettings, read_settings
+from blunet.compression.compression_settings import CompressionSettings, StepSettings
 from blunet.compression.run_events import (
     StepStarted,
 )
 from blunet.compression.run_request import Request
+from blunet.compression.settings_file import read_settings, write_settings
+from blunet.compression.steps import STEPS
 from blunet.images.normalise import Normalisation
 from blunet.jobs import compress as job
 from blunet.simulation.dic_fields import DicSettings, simulate_dic
@@ -47,12 +48,14 @@ def tiny(tmp_path_factory) -> Path:
         field = simulate_dic(DicSettings(shape=(80, 96), object_diameter=20), seed=i)
         tifffile.imwrite(folder / "data" / f"f{i}.tif", field.image)
         tifffile.imwrite(folder / "data" / f"f{i}_mask.tif", field.labels.astype(np.uint16))
-    step = StepSettings(2, 40, 1e-3, crop=32)
-    hint = replace(step, monitor="val_loss")
-    CompressionSettings(
+    step = StepSettings(epochs=2, batches=40, learning_rate=1e-3, crop=32)
+    hint = step.changed(monitor="val_loss")
+    settings = CompressionSettings(
         levels=2, base_filters=4, pretrain=step, transfer=step, hint_encoder=hint, hint_decoder=hint, retrain=step,
-        binarise=step, normalisation=Normalisation("percentile", 0.5, 99.5, 20.0), pretraining_fields=2,
-    ).write(folder / "tiny.toml")  # fmt: skip
+        binarise=step, normalisation=Normalisation(method="percentile", low=0.5, high=99.5, shading=20.0),
+        pretraining_fields=2,
+    )  # fmt: skip
+    write_settings(settings, folder / "tiny.toml")
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,7 +63,7 @@ def test_epochs_are_judged_where_objects_are(data, tmp_path):
         labels[:12, :12] = 1
         tifffile.imwrite(path, labels)
     settings = only("transfer", validation_order="consecutive", validation_size=20)
-    settings = replace(settings, transfer=replace(settings.transfer, epochs=1))
+    settings = settings.changed(transfer=settings.transfer.changed(epochs=1))
     first, *events = compress(request(data, tmp_path / "run", settings, teacher="scratch"))
     (epoch,) = (e for e in events if isinstance(e, EpochDone))
     assert epoch.val_iou > 0

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from blunet.compression.compression_settings import (
-    STEPS,
-    CompressionSettings,
-    StepSettings,
-)
+from blunet.compression.compression_settings import CompressionSettings, StepSettings
 from blunet.compression.pipeline import compress
 from blunet.compression.run_events import (
     EpochDone,
     RunStopped,
 )
 from blunet.compression.run_request import Request
+from blunet.compression.steps import STEPS
 from blunet.images.normalise import Normalisation
 
-STEP = StepSettings(2, 4, 2e-3, crop=32)
-HINT = StepSettings(2, 4, 2e-3, "val_loss", crop=32)
+STEP = StepSettings(epochs=2, batches=4, learning_rate=2e-3, crop=32)
+HINT = StepSettings(epochs=2, batches=4, learning_rate=2e-3, monitor="val_loss", crop=32)
 TINY = CompressionSettings(
     levels=2, base_filters=4, pretrain=STEP, transfer=STEP, hint_encoder=HINT, hint_decoder=HINT, retrain=STEP,
-    binarise=STEP, normalisation=Normalisation("percentile", 0.5, 99.5, 20.0), pretraining_fields=2, seed=3,
+    binarise=STEP, normalisation=Normalisation(method="percentile", low=0.5, high=99.5, shading=20.0),
+    pretraining_fields=2, seed=3,
 )  # fmt: skip
 
 
@@ -31,7 +27,7 @@ def request(data, run, settings=TINY, **more):
 
 def only(*steps, **more):
     """Tiny settings of which only these steps run."""
-    return replace(TINY, **{s: replace(TINY.step(s), run=s in steps) for s in STEPS}, **more)
+    return TINY.changed(**{s: TINY.step(s).changed(run=s in steps) for s in STEPS}, **more)
 
 
 def stopped_in(step, data, run):

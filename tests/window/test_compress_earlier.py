@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
 from PIL import Image as Picture
 
-from blunet.compression.compression_settings import preset
+from blunet.compression.presets import preset
 from blunet.compression.run_directory import RunDirectory
 from blunet.compression.run_request import Request
 from blunet.dataset.dataset_report import check_dataset
@@ -37,7 +35,7 @@ def data(tmp_path):
 @pytest.fixture
 def begun(tmp_path, data):
     """A run that was killed before its first checkpoint."""
-    settings = replace(preset("quick"), base_filters=8)
+    settings = preset("quick").changed(base_filters=8)
     request = Request(str(data), str(tmp_path / "run"), settings, "scratch")
     with RunDirectory(request.run).opened(request, check_dataset(data, 64)):
         pass

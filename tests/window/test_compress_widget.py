@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
 
-from blunet.compression.compression_settings import STEPS, preset
+from blunet.compression.presets import preset
 from blunet.compression.run_events import EpochDone, StepDone, StepStarted
+from blunet.compression.steps import STEPS
 from blunet.jobs.earlier_run import read_run
 from blunet.jobs.model_files import inspect_model
 from blunet.simulation.dic_fields import simulate_dic
@@ -49,12 +49,12 @@ def widget(make_napari_viewer, qtbot):
 
 
 def tiny(epochs: int = 1):
-    settings = replace(preset("quick"), levels=2, base_filters=4)
+    settings = preset("quick").changed(levels=2, base_filters=4)
     steps = {
-        name: replace(settings.step(name), epochs=epochs, batches=2, crop=32, batch=1, ignored_epochs=0)
+        name: settings.step(name).changed(epochs=epochs, batches=2, crop=32, batch=1, ignored_epochs=0)
         for name in STEPS
     }
-    return replace(settings, **steps)
+    return settings.changed(**steps)
 
 
 def choose(qtbot, widget, data, run, settings=None):

@@ -202,7 +202,7 @@ def test_the_preview_shows_the_frame_without_its_shading(viewer, widget, qtbot, 
     box.sigma.setValue(20)
     box.shading.setChecked(True)
     settle(qtbot, widget)
-    settings = Normalisation("percentile", 0.1, 99.9, 20)
+    settings = Normalisation(method="percentile", low=0.1, high=99.9, shading=20)
     np.testing.assert_array_equal(box.preview.data[0], normalise(tifffile.imread(lapse / "t2.tif"), settings))
     np.testing.assert_allclose(box.preview.translate, (1, 0, 0))
     assert viewer.layers.selection.active is image

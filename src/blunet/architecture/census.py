@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from blunet.architecture.network_settings import NetworkSettings
 from blunet.architecture.network_table import layer_table
@@ -39,9 +39,9 @@ def census(settings: NetworkSettings) -> Census:
 
     Examples
     --------
-    >>> census(NetworkSettings("unet")).float_parameters
+    >>> census(NetworkSettings(network="unet")).float_parameters
     31030593
-    >>> census(NetworkSettings("blunet"))
+    >>> census(NetworkSettings(network="blunet"))
     Census(binary_parameters=11780352, float_parameters=7044)
     """
     weights = [w for layer in layer_table(settings) for w in layer.weights]
@@ -53,4 +53,4 @@ def census(settings: NetworkSettings) -> Census:
 
 def compression_ratio(settings: NetworkSettings) -> float:
     """Size of the U-Net of equal levels and filters over the size of this network."""
-    return census(replace(settings, network="unet")).bits / census(settings).bits
+    return census(settings.changed(network="unet")).bits / census(settings).bits

@@ -115,8 +115,9 @@ def compress(
 
 def _settings(out: Path, path: Path | None, preset_name: str | None, *, resume: bool) -> CompressionSettings:
     """Return the preset, or what the run in `out` was started with, changed by the settings file."""
-    from blunet.compression.compression_settings import preset, read_settings
+    from blunet.compression.presets import preset
     from blunet.compression.run_directory import RunDirectory
+    from blunet.compression.settings_file import read_settings
 
     base = preset(preset_name or "quick")
     earlier = RunDirectory(out).settings

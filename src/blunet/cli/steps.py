@@ -10,20 +10,10 @@ from typing import TYPE_CHECKING
 from blunet.cli.console import note, warn
 from blunet.cli.progress import Bar
 from blunet.compression.run_events import BatchDone, EpochDone, Event, Note, RunStarted, StepDone, StepStarted
+from blunet.compression.steps import STEPS
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
-
-#: The method's phases, and what their steps do.
-PHASES = {"pretrain": 1, "transfer": 1, "hint_encoder": 2, "hint_decoder": 2, "retrain": 2, "binarise": 3}
-TITLES = {
-    "pretrain": "pretraining on simulated images",
-    "transfer": "transfer learning",
-    "hint_encoder": "hints of the encoder",
-    "hint_decoder": "hints of the decoder",
-    "retrain": "retraining the lightweight network",
-    "binarise": "residual binarisation",
-}
 
 
 class Steps:
@@ -170,8 +160,9 @@ def _beginning(event: RunStarted) -> str:
 
 def _step_line(event: StepStarted, number: int, steps: int) -> str:
     going_on = f", from epoch {event.epoch} on" if event.epoch > 1 else ""
-    title = f"phase {PHASES[event.step]}, {TITLES[event.step]}"
-    return f"Step {number} of {steps}: {title} ({event.epochs} epochs of {event.batches} batches{going_on})"
+    step = STEPS[event.step]
+    length = f"phase {step.phase}, {event.epochs} epochs of {event.batches} batches{going_on}"
+    return f"Step {number} of {steps}: {step.title} ({length})"
 
 
 def _epoch_line(event: EpochDone) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -55,7 +54,7 @@ def binarise(
     -------
     keras.Model
     """
-    target = replace(settings, network="blunet", residual_levels=levels, binarize_depthwise=coded)
+    target = settings.changed(network="blunet", residual_levels=levels, binarize_depthwise=coded)
     if start == "calibrated":
         return calibrated(student, settings, target, images, window)
     model = build_network(target, seed=seed, activation_start="published", weight_start=start, window=window)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from blunet.architecture import NetworkSettings, layer_table
 from blunet.compression.compression_settings import HINT_VALIDATION_SIZE
+from blunet.compression.steps import HintPart
 from blunet.compression.training import Task, Validation
 from blunet.dataset.crops import Batch, Field, looked_at
 from blunet.networks.build import feature_map
 from blunet.packed.tiles import pad_to_multiple
 
-Part = Literal["encoder", "decoder"]
 
-
-def hint_layers(settings: NetworkSettings, part: Part) -> list[str]:
+def hint_layers(settings: NetworkSettings, part: HintPart) -> list[str]:
     """Layers whose maps correspond: both on every level on the way down, or all three on the way up and the output."""
     paths = ("contracting",) if part == "encoder" else ("expanding", "output")
     return [layer.name for layer in layer_table(settings) if layer.path in paths]
@@ -29,7 +28,7 @@ def hint_task(
     teacher: keras.Model,
     student: keras.Model,
     settings: NetworkSettings,
-    part: Part,
+    part: HintPart,
     validation: Sequence[Field],
 ) -> Task:
     """Train the student's maps, after their activations, on the frozen teacher's; the sum of mean squared errors.

@@ -16,8 +16,8 @@ import keras
 from blunet.architecture import census
 from blunet.compression.binarisation import binarise
 from blunet.compression.checkpoint import read_progress
-from blunet.compression.compression_settings import STEPS, CompressionSettings
-from blunet.compression.hints import Part, hint_task
+from blunet.compression.compression_settings import CompressionSettings
+from blunet.compression.hints import hint_task
 from blunet.compression.report import Stage, losses_between, score_stage
 from blunet.compression.report_examples import examples
 from blunet.compression.report_page import report_page
@@ -26,6 +26,7 @@ from blunet.compression.run_directory import RunDirectory
 from blunet.compression.run_estimate import disk_bytes, duration
 from blunet.compression.run_events import BatchDone, Event, Note, RunDone, RunStarted, RunStopped, StepDone, read_events
 from blunet.compression.run_request import Request
+from blunet.compression.steps import STEPS
 from blunet.compression.teacher import load_teacher, rebuilt
 from blunet.compression.time_left import TimeLeft
 from blunet.compression.training import States, Task, segmentation_task, train
@@ -111,7 +112,7 @@ class _Run:
             settings=self.settings.to_dict(),
             versions={"napari-blunet": version("napari-blunet"), "keras": keras.__version__},
         )
-        self.info = ModelInfo(normalisation, 0.5, card)
+        self.info = ModelInfo(normalisation=normalisation, threshold=0.5, card=card)
 
     def events(self) -> Iterator[Event]:
         data, settings = self.data, self.settings
@@ -156,13 +157,12 @@ class _Run:
         task = rebuilt(teacher, unet, settings.transfer.l2, settings.seed)
         teacher = yield from self._segmentation("transfer", task, "unet", has_learnt=before is not None)
         student = build_network(light, seed=settings.seed + 1)
-        parts: tuple[Part, ...] = ("encoder", "decoder")
-        for part in parts:
-            step = f"hint_{part}"
-            hints = hint_task(teacher, student, light, part, self.validation)
-            student = yield from self._step(step, student, "lightweight", hints)
+        for step in STEPS.values():
+            if step.hints:
+                task = hint_task(teacher, student, light, step.hints, self.validation)
+                student = yield from self._step(step.name, student, "lightweight", task)
         student = rebuilt(student, light, settings.retrain.l2, settings.seed)
-        hinted = any(step.startswith("hint") for step in self.steps)
+        hinted = any(STEPS[step].hints for step in self.steps)
         student = yield from self._segmentation("retrain", student, "lightweight", has_learnt=hinted)
         binary = yield from self._binary(student)
         binary = yield from self._segmentation("binarise", binary, "blunet", has_learnt=settings.start == "calibrated")
@@ -214,8 +214,8 @@ class _Run:
             yield event
             if isinstance(event, StepDone):
                 figures = {"validation_iou": event.val_iou} if event.val_iou is not None else {}
-                card = replace(self.info.card, name=f"{step} of {self.info.card.name}", figures=figures)
-                info = replace(self.info, card=card)
+                card = self.info.card.changed(name=f"{step} of {self.info.card.name}", figures=figures)
+                info = self.info.changed(card=card)
                 KerasModel(network, self.settings.network(kind), info).save(result)
         self._tidy(step, states)
         return network
@@ -269,8 +269,8 @@ class _Run:
 
     def _crops(self, step: str, groups: list[list[Field]], batch: int) -> Crops:
         settings = self.settings.step(step)
-        seed = self.settings.seed * 1000 + STEPS.index(step)
-        weighted = settings.border_weights and not step.startswith("hint")
+        seed = self.settings.seed * 1000 + list(STEPS).index(step)
+        weighted = settings.border_weights and STEPS[step].learns_masks
         balanced = settings.loss == "bce"
         return Crops(groups, settings.crop, batch, self.settings.augmentation, seed, weighted, balanced)
 
@@ -288,7 +288,7 @@ class _Run:
             stages.append(score_stage(name, model, data.validation, data.test, self.run.path, check, self.held_out))
         last = stages[-1]
         figures = {f"validation_{key}": last.figures["validation"][key] for key in ("iou", "f1", "ap50")}
-        info = replace(self.info, threshold=last.threshold, card=replace(self.info.card, figures=figures))
+        info = self.info.changed(threshold=last.threshold, card=self.info.card.changed(figures=figures))
         replace(model, info=info).save(self.run.model)
         events = list(read_events(self.run.events))
         report = {

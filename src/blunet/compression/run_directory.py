@@ -11,9 +11,10 @@ from typing import Any
 
 import psutil
 
-from blunet.compression.compression_settings import STEPS, read_settings
 from blunet.compression.run_events import Event
 from blunet.compression.run_request import WITHOUT_FILE, Request
+from blunet.compression.settings_file import read_settings, write_settings
+from blunet.compression.steps import STEPS
 from blunet.dataset.dataset_report import DatasetReport, changed, listing
 from blunet.dataset.pair_facts import sha256
 from blunet.errors import InputError
@@ -104,7 +105,7 @@ class RunDirectory:
         for folder in (self.path, self.checkpoints, self.preview("").parent):
             folder.mkdir(exist_ok=True)
             remove_unfinished(folder)
-        request.settings.write(self.settings)
+        write_settings(request.settings, self.settings)
         facts = {"format": FORMAT, "teacher": _whole(request.teacher), "data": listing(data)}
         self._write(self.facts, facts | _teacher_hash(request))
 

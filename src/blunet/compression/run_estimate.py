@@ -16,15 +16,7 @@ import psutil
 
 from blunet.architecture import Network, NetworkSettings, census, layer_table
 from blunet.compression.compression_settings import HINT_VALIDATION_SIZE, CompressionSettings
-
-NETWORK_OF: dict[str, Network] = {
-    "pretrain": "unet",
-    "transfer": "unet",
-    "hint_encoder": "lightweight",
-    "hint_decoder": "lightweight",
-    "retrain": "lightweight",
-    "binarise": "blunet",
-}
+from blunet.compression.steps import STEPS
 
 
 @dataclass(frozen=True)
@@ -112,8 +104,8 @@ def step_seconds(settings: CompressionSettings, name: str, validation: Sequence[
 
     `validation` has the sizes (Y, X) of the files; the simulated fields that are looked at beside them are added.
     """
-    step, network = settings.step(name), NETWORK_OF[name]
-    hint, encoder = name.startswith("hint"), name == "hint_encoder"
+    step, network = settings.step(name), STEPS[name].network
+    hint, encoder = not STEPS[name].learns_masks, STEPS[name].hints == "encoder"
     image = _trained(settings, network, step.crop**2, encoder)
     if hint:
         image += FORWARD * _trained(settings, "unet", step.crop**2, encoder)
@@ -174,7 +166,7 @@ def disk_bytes(settings: CompressionSettings, steps: Sequence[str]) -> int:
     """Bytes that a run needs at most: every step's result, and of one step the state and the best weights."""
     floats = {kind: census(settings.network(kind)) for kind in ("unet", "lightweight")}
     sizes = {
-        name: 4 * floats["unet" if NETWORK_OF[name] == "unet" else "lightweight"].float_parameters for name in steps
+        name: 4 * floats["unet" if STEPS[name].network == "unet" else "lightweight"].float_parameters for name in steps
     }
     results = 3 * sum(sizes.values())  # a `.keras` file keeps the optimiser's two moments as well
     state = 2 * 4 * max(sizes.values(), default=0)  # a state while it replaces its predecessor

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from blunet.compression.compression_settings import CompressionSettings, settings_from_dict
+from blunet.compression.compression_settings import CompressionSettings
 
 #: Teachers that are no file: pretrained on simulated fields, or none at all.
 WITHOUT_FILE = ("simulated", "scratch")
@@ -52,4 +52,4 @@ class Request:
 def request_from_json(line: str) -> Request:
     """Read a request written by `Request.to_json`."""
     data = json.loads(line)
-    return Request(**{**data, "settings": settings_from_dict(data["settings"])})
+    return Request(**{**data, "settings": CompressionSettings.from_dict(data["settings"])})

@@ -50,7 +50,7 @@ def load_teacher(source: str, settings: CompressionSettings) -> KerasModel | Non
         )
     if published:
         network, found = import_published(path, "unet")
-        teacher = KerasModel(network, found, ModelInfo(Normalisation("range")), path)
+        teacher = KerasModel(network, found, ModelInfo(normalisation=Normalisation(method="range")), path)
     else:
         teacher = load_keras(path)
     if teacher.settings.network != "unet":

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from blunet.errors import InputError
+from blunet.settings_model import SettingError, SettingsModel, setting
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -24,20 +25,8 @@ PIXELS_PER_BAND = 2**21
 BLOCKS_PER_SIGMA = 4
 
 
-@dataclass(frozen=True)
-class Normalisation:
+class Normalisation(SettingsModel):
     """How images become [0, 1]; a part of the model they were trained with.
-
-    Parameters
-    ----------
-    method : {"range", "percentile"}
-        `range`: integers are divided by the maximum of their type, floats stay as they are. `percentile`: the
-        percentiles `low` and `high` of the whole image become 0 and 1. Both clip to [0, 1].
-    low, high : float
-        Percentiles, 0 <= low < high <= 100. Not used by `range`.
-    shading : float, optional
-        Standard deviation (pixels) of the Gaussian that gives the slow background, which is subtracted before
-        the percentiles are taken. None: nothing is subtracted. Only with `percentile`.
 
     Raises
     ------
@@ -45,50 +34,44 @@ class Normalisation:
         If a value is outside its range.
     """
 
-    method: Literal["range", "percentile"] = "range"
-    low: float = 0.1
-    high: float = 99.9
-    shading: float | None = None
+    method: Literal["range", "percentile"] = setting(
+        "range",
+        title="Method",
+        description="range: integers are divided by the maximum of their type, floats stay as they are. percentile: "
+        "the percentiles low and high of the whole image become 0 and 1. Both clip to [0, 1].",
+    )
+    low: float = setting(
+        0.1,
+        title="Low percentile",
+        description="The percentile of the grey values that becomes 0. Not used by range.",
+        unit="%",
+        ge=0,
+        le=100,
+    )
+    high: float = setting(
+        99.9,
+        title="High percentile",
+        description="The percentile of the grey values that becomes 1. Not used by range.",
+        unit="%",
+        ge=0,
+        le=100,
+    )
+    shading: float | None = setting(
+        None,
+        title="Shading",
+        description="Standard deviation of the Gaussian that estimates the slow background, which is subtracted before "
+        "the percentiles are taken; without it, nothing is subtracted. Only with percentile.",
+        unit="px",
+        gt=0,
+    )
 
-    def __post_init__(self) -> None:
-        if self.method not in ("range", "percentile"):
-            raise InputError(f"Normalisation method {self.method!r} is unknown; use 'range' or 'percentile'.")
-        for name in ("low", "high", "shading"):
-            value = getattr(self, name)
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not (is_number or (name == "shading" and value is None)):
-                raise InputError(f"Normalisation '{name}' is {value!r}; give a number.")
-        if not 0 <= self.low < self.high <= 100:
-            raise InputError(
-                f"Normalisation percentiles are low {self.low:g} and high {self.high:g}; give 0 <= low < high <= 100."
-            )
-        if self.shading is None:
-            return
-        if not (self.shading > 0 and math.isfinite(self.shading)):
-            raise InputError(f"Normalisation shading is {self.shading:g} px; give a positive sigma or none.")
-        if self.method == "range":
-            raise InputError("Shading can only be removed with the method 'percentile', not with 'range'.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain values that JSON can hold."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, settings: Mapping[str, Any]) -> Normalisation:
-        """Make settings from plain values, as `to_dict` gives them.
-
-        Raises
-        ------
-        InputError
-            If a key is unknown or a value outside its range.
-        """
-        if not isinstance(settings, Mapping):
-            raise InputError(f"Normalisation settings are {settings!r}; give a table of settings.")
-        known = [field.name for field in fields(cls)]
-        for key in settings:
-            if key not in known:
-                raise InputError(f"Normalisation setting {key!r} is unknown; use {', '.join(known)}.")
-        return cls(**settings)
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.low >= self.high:
+            raise SettingError("low", f"is {self.low:g}; give less than 'high', which is {self.high:g}")
+        if self.shading is not None and self.method == "range":
+            raise SettingError("shading", f"is {self.shading:g}; the method 'range' removes none: use 'percentile'")
+        return self
 
 
 class Limits(NamedTuple):

@@ -7,9 +7,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from blunet.compression.compression_settings import CompressionSettings, read_settings
+from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.run_directory import RunDirectory
 from blunet.compression.run_events import Event, read_events
+from blunet.compression.settings_file import read_settings
 from blunet.errors import InputError
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import IO, Any
@@ -117,12 +117,14 @@ def engines(levels: int, base_filters: int) -> dict[str, NetworkSettings]:
 
     `packed_coded_M` is a BLU-Net whose depthwise results are binarised too, with M residual levels of everything.
     """
-    networks = {f"keras_{name}": NetworkSettings(name, levels, base_filters) for name in _names()}
-    blunet = NetworkSettings("blunet", levels, base_filters)
+    networks = {
+        f"keras_{name}": NetworkSettings(network=name, levels=levels, base_filters=base_filters) for name in _names()
+    }
+    blunet = NetworkSettings(network="blunet", levels=levels, base_filters=base_filters)
     networks["packed_blunet"] = blunet
     for m in (3, 2, 1):
-        levels_m = ResidualLevels(m, m, m, m)
-        networks[f"packed_coded_{m}"] = replace(blunet, residual_levels=levels_m, binarize_depthwise=True)
+        levels_m = ResidualLevels.uniform(m)
+        networks[f"packed_coded_{m}"] = blunet.changed(residual_levels=levels_m, binarize_depthwise=True)
     return networks
 
 

@@ -124,7 +124,7 @@ def open_layers(plan: Plan, settings: OpenSettings, token: CancelToken) -> Itera
 def _opened(layer: PlannedLayer, settings: OpenSettings) -> LayerOpened:
     first = layer.files[0].frame()
     try:
-        limits = estimate([first], Normalisation("percentile", settings.low, settings.high))
+        limits = estimate([first], Normalisation(method="percentile", low=settings.low, high=settings.high))
     except InputError:  # values that are not finite: they are shown as they are, and refused when segmented
         limits = None
     pixel_size, unit = layer.place or (None, None)

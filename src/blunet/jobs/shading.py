@@ -52,7 +52,7 @@ def find_contrast(frames: Frames, t: int, low: float, high: float, token: Cancel
         If the percentiles are out of range, or the frame is not finite.
     """
     token.check()
-    yield ContrastFound(estimate([frames.frame(t)], Normalisation("percentile", low, high)))
+    yield ContrastFound(estimate([frames.frame(t)], Normalisation(method="percentile", low=low, high=high)))
 
 
 def flatten_frame(frames: Frames, t: int, settings: Normalisation, token: CancelToken) -> Iterator[FrameFlattened]:

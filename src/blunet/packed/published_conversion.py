@@ -80,9 +80,9 @@ def _settings(file: h5py.File, path: Path, network: Network) -> NetworkSettings:
     if held != network:
         raise InputError(f"'{path}' holds the network '{held}', not '{network}'; import it with --network {held}.")
     found = [int(m[1]) for name in file if (m := re.match(r"Level(\d+)_", name))]
-    first = layer_table(NetworkSettings(network, levels=1, base_filters=1))[0]
+    first = layer_table(NetworkSettings(network=network, levels=1, base_filters=1))[0]
     filters = _dataset(file, path, *published_weights(first, network)["bias"]).size
-    settings = NetworkSettings(network, max(found) + 1, int(filters))
+    settings = NetworkSettings(network=network, levels=max(found) + 1, base_filters=int(filters))
     if network != "blunet":
         return settings
     counts = {"convolution": "kernel_gamma", "activation": "activation_gamma"}
@@ -94,7 +94,7 @@ def _settings(file: h5py.File, path: Path, network: Network) -> NetworkSettings:
             if gamma in places:
                 levels[kind] = int(_dataset(file, path, *places[gamma]).size)
                 break
-    return NetworkSettings(network, settings.levels, settings.base_filters, ResidualLevels(**levels))
+    return settings.changed(residual_levels=ResidualLevels(**levels))
 
 
 def _network_in(groups: set[str]) -> Network | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
-from blunet.widgets.compress_form import TITLES
+from blunet.compression.steps import STEPS
 
 #: Parts of a step that the bar of the whole run tells apart.
 PARTS = 1000
@@ -43,7 +43,7 @@ class RunBars(QWidget):
         share = (epochs + batch / event.batches) / event.epochs
         for bar, value, most, text in (
             (self.whole, int(PARTS * (number + share)), PARTS * max(1, len(self.steps)),
-             f"Step {number + 1} of {len(self.steps)}: {TITLES[event.step]}"),
+             f"Step {number + 1} of {len(self.steps)}: {STEPS[event.step].title}"),
             (self.epochs, epochs, event.epochs, f"Epoch {epochs + 1} of {event.epochs}"),
             (self.batches, batch, event.batches, f"Batch {batch} of {event.batches}"),
         ):  # fmt: skip

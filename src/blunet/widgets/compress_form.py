@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,10 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from blunet.compression.compression_settings import STEPS, CompressionSettings, preset, read_settings
+from blunet.compression.compression_settings import CompressionSettings
+from blunet.compression.presets import preset
+from blunet.compression.settings_file import read_settings
+from blunet.compression.steps import STEPS
 from blunet.errors import InputError
 from blunet.jobs.earlier_run import EarlierRun
 from blunet.widgets.layer_facts import frames_of
@@ -32,14 +34,6 @@ from blunet.widgets.preferences import new_run_folder
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-TITLES = {
-    "pretrain": "Pretraining on simulated images",
-    "transfer": "Transfer learning",
-    "hint_encoder": "Hints of the encoder",
-    "hint_decoder": "Hints of the decoder",
-    "retrain": "Retraining, lightweight",
-    "binarise": "Binarisation",
-}
 FOLDER, LAYERS = "A folder of images and masks", "Layers of this viewer"
 SIMULATED, SCRATCH, FILE = "Learn from simulated images first", "From scratch", "A U-Net from a file"
 
@@ -148,17 +142,16 @@ class CompressForm(QWidget):
             try:
                 epochs, batches, rate = int(texts[0]), int(texts[1]), float(texts[2])
             except ValueError as e:
-                raise InputError(f"{TITLES[name]}: '{' / '.join(texts)}' are not all numbers.") from e
+                raise InputError(f"{STEPS[name].title}: '{' / '.join(texts)}' are not all numbers.") from e
             step = settings.step(name)
             try:
-                step = replace(
-                    step, epochs=epochs, batches=batches, learning_rate=rate, run=box.isChecked(),
+                step = step.changed(epochs=epochs, batches=batches, learning_rate=rate, run=box.isChecked(),
                     ignored_epochs=min(step.ignored_epochs, max(0, epochs - 1)),
                 )  # fmt: skip
             except InputError as e:
-                raise InputError(f"{TITLES[name]}: {e}") from e
+                raise InputError(f"{STEPS[name].title}: {e}") from e
             steps[name] = step
-        return replace(settings, **steps)
+        return settings.changed(**steps)
 
     def use_settings(self, settings: CompressionSettings) -> None:
         """Show other settings."""
@@ -293,7 +286,7 @@ def _steps_table() -> QTableWidget:
     assert top is not None
     side.hide()
     for row, name in enumerate(STEPS):
-        box = QCheckBox(TITLES[name])
+        box = QCheckBox(STEPS[name].title)
         box.setToolTip("Whether this step is run; a step that is not hands on what it was given.")
         table.setCellWidget(row, 0, box)
     top.setSectionResizeMode(0, top.ResizeMode.Stretch)

@@ -23,6 +23,8 @@ from blunet.compression.run_events import (
     StepStarted,
 )
 from blunet.compression.run_request import Request
+from blunet.compression.settings_file import write_settings
+from blunet.compression.steps import STEPS
 from blunet.errors import InputError
 from blunet.jobs.compression_run import compress
 from blunet.jobs.earlier_run import holds_run, is_finished, read_run, why_no_run
@@ -30,9 +32,9 @@ from blunet.jobs.events import CancelToken
 from blunet.jobs.training_data import SUFFIX, Written, write_pairs
 from blunet.jobs.validation_preview import read_preview
 from blunet.widgets.compress_bars import RunBars
-from blunet.widgets.compress_form import TITLES, CompressForm
+from blunet.widgets.compress_form import CompressForm
 from blunet.widgets.compress_table import ReportTable
-from blunet.widgets.curves import SHORT, Curves, theme_colours
+from blunet.widgets.curves import Curves, theme_colours
 from blunet.widgets.data_check import DataCheck
 from blunet.widgets.docks import segment_dock
 from blunet.widgets.layer_facts import bare
@@ -202,8 +204,10 @@ class CompressWidget(DockContent):
         if self.job is None or self.job.token.cancelled:
             return  # it was told that the run is being stopped
         time_left = "" if left is None else f"about {duration(left)} left"
-        self._tell(f"{time_left.capitalize()}." if time_left else f"{TITLES[event.step]}…")
-        where = ", ".join(filter(None, (SHORT[event.step], f"epoch {epochs + 1} of {event.epochs}", time_left)))
+        self._tell(f"{time_left.capitalize()}." if time_left else f"{STEPS[event.step].title}…")
+        where = ", ".join(
+            filter(None, (STEPS[event.step].short_title, f"epoch {epochs + 1} of {event.epochs}", time_left))
+        )
         self.job.show_progress(round(100 * self.bars.share), 100, where)
 
     def _show_preview(self, path: str | None) -> None:
@@ -259,7 +263,7 @@ class CompressWidget(DockContent):
         finished = bool(self.form.run.text) and is_finished(self.run_folder)
         self.start_button.setText("Train on" if finished else "Resume" if self.resuming else "Start")
         self.start_button.setToolTip(
-            "This run is finished. With more epochs of Binarisation (Steps in detail) it goes on."
+            "This run is finished. With more epochs of Residual binarisation (Steps in detail) it goes on."
             if finished
             else "Train in the background; napari stays yours meanwhile."
         )
@@ -299,7 +303,7 @@ class CompressWidget(DockContent):
         name, _ = QFileDialog.getSaveFileName(self, "Settings", "settings.toml", "Settings (*.toml)")
         if name:
             try:
-                self.form.settings().write(name)
+                write_settings(self.form.settings(), name)
             except (InputError, OSError) as e:
                 self._tell(str(e))
 

@@ -13,16 +13,8 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from blunet.compression.run_events import EpochDone, Event, RunStarted, StepDone, StepStarted
+from blunet.compression.steps import STEPS
 
-#: What a step is called above its band.
-SHORT = {
-    "pretrain": "simulated",
-    "transfer": "transfer",
-    "hint_encoder": "hints",
-    "hint_decoder": "hints",
-    "retrain": "retrain",
-    "binarise": "binarise",
-}
 #: A step with a smaller share of the epochs has no room for its name.
 LEAST_SHARE = 0.09
 TRAINING, VALIDATION, BEST = "#4c9be8", "#f0a030", "#5fbf6a"
@@ -177,7 +169,7 @@ class Curves(QWidget):
     def _names(self) -> Iterator[tuple[str, int, int]]:
         """Yield name, first epoch and epochs of what stands together."""
         first = 0
-        for name, steps in groupby(self.steps, key=lambda step: SHORT[step.name]):
+        for name, steps in groupby(self.steps, key=lambda step: STEPS[step.name].short_title):
             count = sum(max((e.epochs for e in step.epochs.values()), default=1) for step in steps)
             yield name, first, count
             first += count

@@ -189,7 +189,7 @@ class PrepareBox(QWidget):
     def _settings(self) -> Normalisation:
         remember("prepare", {"low": self.low.value(), "high": self.high.value(), "sigma": self.sigma.value()})
         low, high = self.percentiles
-        return Normalisation("percentile", low, high, float(self.sigma.value()))
+        return Normalisation(method="percentile", low=low, high=high, shading=float(self.sigma.value()))
 
     def _shown_frame(self, layer: Image, frames: Frames) -> int:
         if not frames.stack:

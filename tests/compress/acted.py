@@ -22,7 +22,7 @@ from blunet.cli import main
 main()
 """
 #: The same on acts.
-COMMAND = f"from blunet.jobs import compress as job\njob.COMMAND = {ACTING!r}\n{WITH_INTERRUPT}"
+COMMAND = f"from blunet.jobs import compression_run as job\njob.COMMAND = {ACTING!r}\n{WITH_INTERRUPT}"
 #: Compresses with the command line's job and prints what comes.
 PARENT = f"""
 import sys

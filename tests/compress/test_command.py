@@ -24,7 +24,7 @@ from blunet.compression.run_events import (
 )
 from blunet.compression.run_request import Request
 from blunet.compression.settings_file import write_settings
-from blunet.jobs import compress as job
+from blunet.jobs import compression_run as job
 from blunet.jobs.events import CancelToken
 
 

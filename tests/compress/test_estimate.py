@@ -8,7 +8,7 @@ import psutil
 import pytest
 from tiny_compression import TINY
 
-from blunet.compression import estimate
+from blunet.compression import run_estimate as estimate
 from blunet.compression.compression_settings import StepSettings
 from blunet.compression.presets import preset
 from blunet.compression.run_events import (
@@ -47,7 +47,7 @@ def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):
     one = estimate.duration(QUICK, STEPS)
     monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 4)
     assert one / 4 < estimate.duration(QUICK, STEPS) < one / 1.5
-    assert estimate.duration(QUICK, STEPS[1:]) < estimate.duration(QUICK, STEPS)
+    assert estimate.duration(QUICK, list(STEPS)[1:]) < estimate.duration(QUICK, STEPS)
     assert estimate.duration(QUICK, STEPS, [(512, 512)]) > estimate.duration(QUICK, STEPS)
     wider = QUICK.changed(validation_size=1024)
     assert estimate.duration(wider, STEPS, [(900, 900)]) > estimate.duration(QUICK, STEPS, [(900, 900)])
@@ -69,5 +69,5 @@ def test_the_time_left_is_told_once_there_is_a_pace():
     assert left.seconds(batch) is None
     left._began -= 10
     later = left.seconds(replace(batch, batch=3))
-    costs = sum(left.costs[s] for s in STEPS[2:])
+    costs = sum(left.costs[s] for s in list(STEPS)[2:])
     assert later == pytest.approx(40 * 5 / 8 + 40 * costs / left.costs["transfer"], rel=0.05)

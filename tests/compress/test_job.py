@@ -25,7 +25,7 @@ from blunet.compression.run_events import (
     RunStopped,
 )
 from blunet.compression.run_request import Request
-from blunet.jobs import compress as job
+from blunet.jobs import compression_run as job
 from blunet.jobs.events import Cancelled, CancelToken
 
 

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from tiny_compression import HINT, STEP, TINY, only, request, stopped_in
 
-from blunet.compression import estimate
+from blunet.compression import run_estimate as estimate
 from blunet.compression.checkpoint import read_progress
 from blunet.compression.pipeline import compress
 from blunet.compression.presets import preset

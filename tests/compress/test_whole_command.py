@@ -27,7 +27,7 @@ from blunet.compression.run_request import Request
 from blunet.compression.settings_file import read_settings, write_settings
 from blunet.compression.steps import STEPS
 from blunet.images.normalise import Normalisation
-from blunet.jobs import compress as job
+from blunet.jobs import compression_run as job
 from blunet.simulation.dic_fields import DicSettings, simulate_dic
 
 #: The child where no file may grow past 12,000 bytes.

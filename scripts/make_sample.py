@@ -11,7 +11,8 @@ import tifffile
 
 from blunet.files import replacing
 from blunet.images.write import write_labels
-from blunet.simulation.dic_fields import DicSettings, simulate_dic
+from blunet.simulation.dic_fields import simulate_dic
+from blunet.simulation.dic_settings import DicSettings
 
 DATA = Path(__file__).resolve().parent.parent / "src" / "blunet" / "data"
 #: Micrometres a pixel, as if a 50 px cell were 20 µm across.

@@ -1,5 +1,6 @@
 """Simulated DIC fields: reproducible, exactly labelled, and true to the interference formula."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,13 +10,8 @@ from scipy import ndimage
 
 from blunet.errors import InputError
 from blunet.simulation.cells import relative_distance, settle
-from blunet.simulation.dic_fields import (
-    DicSettings,
-    dic_intensity,
-    random_settings,
-    simulate_dic,
-    simulate_timelapse,
-)
+from blunet.simulation.dic_fields import dic_intensity, simulate_dic, simulate_timelapse
+from blunet.simulation.dic_settings import DicSettings, random_settings
 
 SMALL = DicSettings(shape=(120, 160), object_diameter=30.0, coverage=0.5)
 BARE = {"coverage": 0.0, "debris": 0.0, "scratches": 0.0, "roughness": 0.0}
@@ -159,15 +155,16 @@ def test_timelapse_cells_keep_their_identity_and_move_slowly():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"shape": (0, 5)}, "shape"),
-        ({"coverage": 1.5}, "coverage is 1.5"),
-        ({"object_diameter": 1.0}, "object_diameter is 1.0"),
-        ({"photons": 0.0}, "photons is 0.0"),
-        ({"blur": -1.0}, "blur is -1.0"),
-        ({"bias": float("nan")}, "bias is nan"),
-        ({"bit_depth": 17}, "bit_depth is 17"),
-        ({"elongation": 0.5}, "elongation is 0.5"),
-        ({"shading": 2.0}, "shading is 2.0"),
+        ({"shape": (0, 5)}, "'shape.0' is 0; give a"),
+        ({"shape": (5,)}, "'shape.1' is missing"),
+        ({"coverage": 1.5}, "'coverage' is 1.5; give a"),
+        ({"object_diameter": 1.0}, "'object_diameter' is 1.0; give a"),
+        ({"photons": 0.0}, "'photons' is 0.0; give a"),
+        ({"blur": -1.0}, "'blur' is -1.0; give a"),
+        ({"bias": float("nan")}, "'bias' is nan; give a"),
+        ({"bit_depth": 17}, "'bit_depth' is 17; give a"),
+        ({"elongation": 0.5}, "'elongation' is 0.5; give a"),
+        ({"shading": 2.0}, "'shading' is 2.0; give a"),
     ],
 )
 def test_settings_out_of_range_are_named(change, said):
@@ -178,3 +175,8 @@ def test_settings_out_of_range_are_named(change, said):
 def test_a_timelapse_needs_a_frame():
     with pytest.raises(InputError, match="frames is 0"):
         simulate_timelapse(SMALL, 0)
+
+
+def test_settings_are_read_back_from_json():
+    settings = DicSettings(shape=(7, 9), shear=1.5)
+    assert DicSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings

@@ -12,7 +12,7 @@ from blunet.compression.presets import preset
 from blunet.compression.run_data import read_data
 from blunet.compression.run_estimate import duration
 from blunet.compression.run_request import Request
-from blunet.dataset.splits import folds, part, split
+from blunet.dataset.splits import SplitSettings, folds, part, split
 from blunet.dataset.time_lapse import is_film, outline
 from blunet.errors import InputError
 from blunet.jobs.training_data import check_data
@@ -212,3 +212,16 @@ def test_splits_that_are_not_possible():
     for parted in (lambda: split(["a", "b", "a"]), lambda: folds(["a", "b", "a"], 2)):
         with pytest.raises(InputError, match="'a' is named twice"):
             parted()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"validation_share": 1.0}, "'validation_share' is 1.0; give a number, above 0 and below 1"),
+        ({"validation_order": "sorted"}, "'validation_order' is 'sorted'; give one of random, consecutive, auto"),
+        ({"folds": 5, "fold": 5}, "'fold' is 5; with 5 folds give 0 to 4"),
+    ],
+)
+def test_split_settings_out_of_range_are_named(change, said):
+    with pytest.raises(InputError, match=said):
+        SplitSettings(**change)

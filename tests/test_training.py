@@ -12,7 +12,7 @@ from blunet.compression.binarisation import binarise
 from blunet.compression.compression_settings import StepSettings
 from blunet.compression.run_events import BatchDone, EpochDone, RunStopped, StepDone
 from blunet.compression.training import States, learning_rate, segmentation_task, train, validate
-from blunet.dataset.augmentation import AugmentSettings
+from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.crops import Crops, Field, parted, simulated_fields
 from blunet.errors import InputError
 from blunet.images.normalise import Normalisation
@@ -30,7 +30,7 @@ def fields():
 
 @pytest.fixture(scope="module")
 def crops(fields):
-    return Crops([[parted(f) for f in fields[:4]]], 64, 4, AugmentSettings.none(), seed=1)
+    return Crops([[parted(f) for f in fields[:4]]], 64, 4, AugmentationSettings.none(), seed=1)
 
 
 def run(network, crops, fields, step, states=None, cancelled=lambda: False):
@@ -63,7 +63,7 @@ def test_groups_are_drawn_evenly():
     black, white = (
         Field(n, np.full((8, 8), v, np.float32), np.zeros((8, 8), np.int32)) for n, v in (("black", 0), ("white", 1))
     )
-    drawn = Crops([[black] * 50, [white]], 8, 200, AugmentSettings.none(), seed=0).draw(0)[0]
+    drawn = Crops([[black] * 50, [white]], 8, 200, AugmentationSettings.none(), seed=0).draw(0)[0]
     assert 0.35 < drawn.mean() < 0.65
 
 

@@ -8,7 +8,8 @@ import tifffile
 from tiny_compression import request
 
 from blunet.compression.pipeline import compress
-from blunet.simulation.dic_fields import DicSettings, simulate_dic
+from blunet.simulation.dic_fields import simulate_dic
+from blunet.simulation.dic_settings import DicSettings
 
 
 @pytest.fixture(scope="session")

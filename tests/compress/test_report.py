@@ -23,7 +23,8 @@ from blunet.dataset.pairs import find_pairs
 from blunet.evaluation.metrics import iou
 from blunet.evaluation.scores import evaluate
 from blunet.packed.packed_model import load_model
-from blunet.simulation.dic_fields import DicSettings, simulate_dic
+from blunet.simulation.dic_fields import simulate_dic
+from blunet.simulation.dic_settings import DicSettings
 
 
 def test_the_report_scores_every_stage_on_the_same_files(finished):

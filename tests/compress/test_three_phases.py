@@ -31,7 +31,8 @@ from blunet.networks.build import build_network
 from blunet.networks.keras_file import KerasModel
 from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import load_model
-from blunet.simulation.dic_fields import DicSettings, simulate_timelapse
+from blunet.simulation.dic_fields import simulate_timelapse
+from blunet.simulation.dic_settings import DicSettings
 
 
 def test_three_phases_end_in_a_model_that_segments(data, finished):

@@ -28,7 +28,8 @@ from blunet.compression.settings_file import read_settings, write_settings
 from blunet.compression.steps import STEPS
 from blunet.images.normalise import Normalisation
 from blunet.jobs import compression_run as job
-from blunet.simulation.dic_fields import DicSettings, simulate_dic
+from blunet.simulation.dic_fields import simulate_dic
+from blunet.simulation.dic_settings import DicSettings
 
 #: The child where no file may grow past 12,000 bytes.
 LIMITED = """

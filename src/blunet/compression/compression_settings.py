@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from blunet.architecture import Network, NetworkSettings, ResidualLevels
 from blunet.architecture.network_settings import MAX_BASE_FILTERS, MAX_LEVELS
 from blunet.compression.steps import STEPS
-from blunet.dataset.augmentation_settings import AugmentSettings
+from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.splits import Order, SplitSettings
 from blunet.images.normalise import Normalisation
 from blunet.settings_model import SettingError, SettingsModel, setting
@@ -160,8 +160,8 @@ class CompressionSettings(SettingsModel):
         title="Normalisation",
         description="How raw images become the networks' input; a teacher from a file brings its own.",
     )
-    augmentation: AugmentSettings = setting(
-        default_factory=AugmentSettings,
+    augmentation: AugmentationSettings = setting(
+        default_factory=AugmentationSettings,
         title="Augmentation",
         description="Random changes of the training crops.",
     )
@@ -171,11 +171,6 @@ class CompressionSettings(SettingsModel):
     hint_decoder: StepSettings = _step("hint_decoder")
     retrain: StepSettings = _step("retrain")
     binarise: StepSettings = _step("binarise")
-
-    @field_validator("augmentation", mode="before")
-    @classmethod
-    def _read_augmentation(cls, value: Any) -> Any:
-        return AugmentSettings.from_dict(value) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -209,7 +204,7 @@ class CompressionSettings(SettingsModel):
     @property
     def split(self) -> SplitSettings:
         """How the files are split into training and validation."""
-        return SplitSettings(self.validation_share, self.validation_order, self.folds, self.fold, self.seed)
+        return SplitSettings(**{name: getattr(self, name) for name in SplitSettings.model_fields})
 
     def step(self, name: str) -> StepSettings:
         """Return the settings of the step called `name`."""

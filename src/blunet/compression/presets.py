@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 from blunet.compression.compression_settings import CompressionSettings, StepSettings
-from blunet.dataset.augmentation_settings import AugmentSettings
+from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.errors import InputError
 from blunet.images.normalise import Normalisation
 
@@ -43,7 +43,7 @@ def _study() -> CompressionSettings:
         base_filters=64,
         start="published",
         normalisation=Normalisation(method="range"),
-        augmentation=AugmentSettings.study(),
+        augmentation=AugmentationSettings.study(),
         folds=5,
         pretrain=step(1e-4, 512, monitor="val_loss"),
         transfer=step(1e-4, 512, monitor="val_loss", l2=1e-7),

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.dataset.augmentation_settings import AugmentSettings
+from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.errors import InputError
-
-__all__ = ["AugmentSettings", "augment", "centre_crop", "random_crop"]
 
 Image = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -87,7 +85,7 @@ def _common_shape(image: Image, labels: Labels, weights: Image | None) -> tuple[
 def augment(
     image: Image,
     labels: Labels,
-    settings: AugmentSettings,
+    settings: AugmentationSettings,
     rng: np.random.Generator,
     weights: Image | None = None,
 ) -> Crop:
@@ -98,7 +96,7 @@ def augment(
     image : ndarray of shape (Y, X), float32
         In [0, 1].
     labels : ndarray of shape (Y, X), int32
-    settings : AugmentSettings
+    settings : AugmentationSettings
     rng : numpy.random.Generator
     weights : ndarray of shape (Y, X), float32, optional
 
@@ -137,7 +135,7 @@ def augment(
     return turned(image), turned(labels), None if weights is None else turned(weights)
 
 
-def _change_grey(image: Image, settings: AugmentSettings, rng: np.random.Generator) -> Image:
+def _change_grey(image: Image, settings: AugmentationSettings, rng: np.random.Generator) -> Image:
     if settings.histogram and rng.random() < settings.histogram:
         image = _warp_histogram(image, rng)
     if settings.illumination:
@@ -183,7 +181,7 @@ def _move(
     image: Image,
     labels: Labels,
     weights: Image | None,
-    settings: AugmentSettings,
+    settings: AugmentationSettings,
     rng: np.random.Generator,
 ) -> Crop:
     """Deform, turn, zoom and shift in one resampling with mirrored borders."""

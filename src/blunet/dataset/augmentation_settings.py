@@ -1,123 +1,126 @@
-"""What may happen to a training crop: one settings object, and its presets."""
+"""Settings of the random changes that a training crop goes through."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Self
 
-from blunet.errors import InputError
-
-#: Least and largest values of the settings that are not just numbers from 0 on.
-LIMITS = {"histogram": (0, 1), "illumination": (0, 2), "zoom": (1, math.inf)}
+from blunet.settings_model import SettingsModel, setting
 
 
-@dataclass(frozen=True)
-class AugmentSettings:
-    """What may happen to a crop, in the order in which it happens; 0 (for `zoom` 1) leaves an operation out.
+class AugmentationSettings(SettingsModel):
+    """Random changes of a training crop, in the order in which they are applied; 0 (for `zoom` 1) turns one off.
 
-    Attributes
-    ----------
-    histogram : float
-        Probability, 0 to 1, of a histogram warp: grey values go through a monotone PCHIP curve with 3 random
-        interior points, rescaled to the image's own range.
-    illumination : float
-        Largest relative change of brightness within the crop, 0 to 2: the image is multiplied by a smooth
-        curve along a random axis, between 1 - illumination / 2 and 1 + illumination / 2.
-    contrast, brightness : float
-        Standard deviations of the logarithm of a factor about mid-grey, and of an offset (1 is the full
-        range). Contrast is never inverted.
-    elastic : float
-        Standard deviation in pixels of the displacements on a 3 x 3 grid over the crop, with a cubic
-        spline between them.
-    rotation : float
-        Largest angle in degrees, either way.
-    zoom : float
-        Largest magnification, at least 1; the smallest is its inverse, and the logarithm is drawn evenly.
-    shift : float
-        Largest shift in pixels, either way.
-    blur : float
-        Largest standard deviation in pixels of a Gaussian blur; half of the crops stay sharp.
-    noise : float
-        Standard deviation of the Gaussian noise (1 is the full range); the result is clipped to [0, 1].
-    noise_range : float
-        The noise's deviation is drawn from 0 to `noise` times this; 0: always `noise`.
-    flips : bool
-        Each axis is reversed with probability 1/2.
-    quarter_turns : bool
-        The crop is turned by 0, 1, 2 or 3 quarters; one that is not square by 0 or 2, so that it keeps
-        its shape.
-
-    Raises
-    ------
-    InputError
-        If a value is negative, not finite, out of the range above, or of another type.
+    The defaults are stronger than the published recipe, for a handful of images and for microscopes that the teacher
+    was not trained on.
 
     Notes
     -----
-    `study` is the published recipe. Elastic deformation, rotation, zoom and shift are one resampling with
-    mirrored borders. Histogram and illumination warp are after DeLTA (Lugagne, Lin and Dunlop, PLoS Comput.
-    Biol. 2020), the elastic deformation after Ronneberger, Fischer and Brox (MICCAI 2015).
+    Elastic deformation, rotation, zoom and shift are one resampling with mirrored borders. Histogram and illumination
+    warp follow DeLTA (Lugagne, Lin and Dunlop, PLoS Comput. Biol. 2020), the elastic deformation follows Ronneberger,
+    Fischer and Brox (MICCAI 2015).
+
+    Examples
+    --------
+    >>> AugmentationSettings(rotation=90).rotation
+    90.0
     """
 
-    histogram: float = 0.5
-    illumination: float = 0.2
-    contrast: float = 0.25
-    brightness: float = 0.08
-    elastic: float = 8.0
-    rotation: float = 180.0
-    zoom: float = 1.4
-    shift: float = 0.0
-    blur: float = 1.2
-    noise: float = 1 / 255
-    noise_range: float = 3.0
-    flips: bool = True
-    quarter_turns: bool = True
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "bool":
-                if not isinstance(value, bool):
-                    raise InputError(f"Augmentation '{field.name}' is {value!r}; give true or false.")
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise InputError(f"Augmentation '{field.name}' is {value!r}; give a number.")
-            low, high = LIMITS.get(field.name, (0, math.inf))
-            if not (math.isfinite(value) and low <= value <= high):
-                allowed = f"from {low} on" if high == math.inf else f"from {low} to {high}"
-                raise InputError(f"Augmentation '{field.name}' is {value!r}; give a number {allowed}.")
+    histogram: float = setting(
+        0.5,
+        title="Histogram warp",
+        description="Probability of a histogram warp: a random monotone curve through 3 points changes the grey "
+        "values, within the range that the crop has.",
+        ge=0,
+        le=1,
+    )
+    illumination: float = setting(
+        0.2,
+        title="Illumination",
+        description="Largest relative change of brightness across the crop, by a smooth curve along a random axis.",
+        ge=0,
+        le=2,
+    )
+    contrast: float = setting(
+        0.25,
+        title="Contrast",
+        description="Standard deviation of the logarithm of a factor about mid-grey. Contrast is never inverted.",
+        ge=0,
+    )
+    brightness: float = setting(
+        0.08,
+        title="Brightness",
+        description="Standard deviation of an offset that is added to all pixels; 1 is the full range of grey values.",
+        ge=0,
+    )
+    elastic: float = setting(
+        8.0,
+        title="Elastic deformation",
+        description="Standard deviation of the displacements on a 3 x 3 grid over the crop, with a cubic spline "
+        "between them.",
+        unit="px",
+        ge=0,
+    )
+    rotation: float = setting(
+        180.0,
+        title="Rotation",
+        description="Largest rotation, in either direction.",
+        unit="degrees",
+        ge=0,
+    )
+    zoom: float = setting(
+        1.4,
+        title="Zoom",
+        description="Largest magnification. The smallest is its inverse, and the logarithm is drawn uniformly.",
+        ge=1,
+    )
+    shift: float = setting(
+        0.0,
+        title="Shift",
+        description="Largest shift, in either direction, along each axis.",
+        unit="px",
+        ge=0,
+    )
+    blur: float = setting(
+        1.2,
+        title="Blur",
+        description="Largest standard deviation of a Gaussian blur. Half of the crops are not blurred.",
+        unit="px",
+        ge=0,
+    )
+    noise: float = setting(
+        1 / 255,
+        title="Noise",
+        description="Standard deviation of Gaussian noise; 1 is the full range of grey values. The result is clipped "
+        "to [0, 1].",
+        ge=0,
+    )
+    noise_range: float = setting(
+        3.0,
+        title="Range of the noise",
+        description="The noise's standard deviation is drawn uniformly from 0 to `noise` times this factor; 0: it is "
+        "always `noise`.",
+        ge=0,
+    )
+    flips: bool = setting(
+        True,
+        title="Flips",
+        description="Reverse each axis with probability 1/2.",
+    )
+    quarter_turns: bool = setting(
+        True,
+        title="Quarter turns",
+        description="Rotate the crop by 0, 90, 180 or 270 degrees; by 0 or 180 degrees where it is not square.",
+    )
 
     @classmethod
-    def default(cls) -> AugmentSettings:
-        """Stronger than the study's, for a handful of images and for microscopes not trained on."""
-        return cls()
+    def study(cls) -> Self:
+        """Return the published recipe: histogram warp, elastic deformation, noise, flips and quarter turns."""
+        return cls.none().changed(histogram=1.0, elastic=20.0, noise=1 / 255, flips=True, quarter_turns=True)
 
     @classmethod
-    def study(cls) -> AugmentSettings:
-        """The published recipe: histogram warp, elastic deformation, noise, flips, quarter turns."""
+    def none(cls) -> Self:
+        """Return settings that leave a crop as it is."""
         return cls(
-            histogram=1.0, illumination=0.0, contrast=0.0, brightness=0.0, elastic=20.0, rotation=0.0,
-            zoom=1.0, shift=0.0, blur=0.0, noise=1 / 255, noise_range=0.0,
+            histogram=0, illumination=0, contrast=0, brightness=0, elastic=0, rotation=0, zoom=1, shift=0, blur=0,
+            noise=0, noise_range=0, flips=False, quarter_turns=False,
         )  # fmt: skip
-
-    @classmethod
-    def none(cls) -> AugmentSettings:
-        """Nothing happens."""
-        return cls(0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, False, False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> AugmentSettings:
-        """Read settings written by `to_dict`; a missing key takes its default, an unknown one is an error."""
-        known = [f.name for f in fields(cls)]
-        if not isinstance(data, Mapping):
-            raise InputError(f"Augmentation settings are {data!r:.200}; give a table of {', '.join(known)}.")
-        for key in data:
-            if key not in known:
-                raise InputError(f"Augmentation setting {key!r} is unknown; use {', '.join(known)}.")
-        return cls(**data)

@@ -10,14 +10,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.dataset.augmentation import AugmentSettings, augment, random_crop
+from blunet.dataset.augmentation import augment, random_crop
+from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.border_weights import border_weights
 from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask, with_gap
 from blunet.dataset.validation_crop import window
 from blunet.images.normalise import Normalisation, normalise
 from blunet.images.read import read_image
-from blunet.simulation.dic_fields import DicField, random_settings, simulate_dic
+from blunet.simulation.dic_fields import DicField, simulate_dic
+from blunet.simulation.dic_settings import random_settings
 
 PREFETCHED = 4
 
@@ -103,7 +105,7 @@ class Crops:
         Side of a crop in pixels.
     batch : int
         Crops a batch.
-    augmentation : AugmentSettings
+    augmentation : AugmentationSettings
     seed : int
         Batch number i is the same for the same seed, whatever was drawn before.
     weighted : bool
@@ -115,7 +117,7 @@ class Crops:
     groups: Sequence[Sequence[Field]]
     size: int
     batch: int
-    augmentation: AugmentSettings
+    augmentation: AugmentationSettings
     seed: int
     weighted: bool = False
     balanced: bool = True

@@ -7,10 +7,13 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import model_validator
 
 from blunet.errors import InputError
 from blunet.images.image_files import natural_key
+from blunet.settings_model import SettingError, SettingsModel, setting
 
 if TYPE_CHECKING:
     from blunet.dataset.dataset_report import DatasetReport
@@ -26,27 +29,48 @@ Order = Literal["random", "consecutive", "auto"]
 Split = tuple[list[str], list[str]]
 
 
-@dataclass(frozen=True)
-class SplitSettings:
-    """How the files of a folder are split.
+class SplitSettings(SettingsModel):
+    """How the files of a folder are split into training and validation."""
 
-    Attributes
-    ----------
-    validation_share : float
-        Share of the files that validate, above 0 and below 1.
-    order : {"random", "consecutive", "auto"}
-        "auto": consecutive where the files are frames of a film, else random.
-    folds, fold : int
-        More than one fold: groups of equal size take turns as validation files; `fold` (from 0) is the turn.
-    seed : int
-        Another number draws others.
-    """
+    validation_share: float = setting(
+        VALIDATION_SHARE,
+        title="Validation share",
+        description="Fraction of the files that choose the best weights and are not trained on; at least one file.",
+        gt=0,
+        lt=1,
+    )
+    validation_order: Order = setting(
+        "random",
+        title="Validation order",
+        description="random: the validation files are drawn. consecutive: they are neighbours in the order of the "
+        "names, for files that resemble their neighbours. auto: consecutive where the files are frames of a "
+        "time-lapse, else random.",
+    )
+    folds: int = setting(
+        1,
+        title="Folds",
+        description="Number of groups of files that take turns as validation files; 1: `validation_share` counts.",
+        ge=1,
+    )
+    fold: int = setting(
+        0,
+        title="Fold",
+        description="Which of the folds validates, counted from 0.",
+        ge=0,
+    )
+    seed: int = setting(
+        0,
+        title="Seed",
+        description="Another number draws other validation files.",
+        ge=0,
+        le=2**31,
+    )
 
-    validation_share: float = VALIDATION_SHARE
-    order: Order = "random"
-    folds: int = 1
-    fold: int = 0
-    seed: int = 0
+    @model_validator(mode="after")
+    def _fold_exists(self) -> Self:
+        if self.fold >= self.folds:
+            raise SettingError("fold", f"is {self.fold}; with {self.folds} folds give 0 to {self.folds - 1}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -80,7 +104,7 @@ def part(report: DatasetReport, settings: SplitSettings) -> Parted:
     def hold_objects(names: Iterable[str]) -> bool:
         return any(objects[name] for name in names)
 
-    order, film = settings.order, report.film
+    order, film = settings.validation_order, report.film
     way: Way
     if order == "auto":
         film = film and all(map(hold_objects, _part(objects, settings, "consecutive")))

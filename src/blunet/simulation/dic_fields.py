@@ -25,17 +25,8 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError
 from blunet.simulation.cells import Cell, settle
-from blunet.simulation.dic_settings import DicSettings, random_settings
+from blunet.simulation.dic_settings import DicSettings
 from blunet.simulation.phantom import Phantom, draw_phantom
-
-__all__ = [
-    "DicField",
-    "DicSettings",
-    "dic_intensity",
-    "random_settings",
-    "simulate_dic",
-    "simulate_timelapse",
-]
 
 _STRONGEST_LENS = 1.2  # bound on the exponent of out-of-focus brightening
 

@@ -1,138 +1,207 @@
-"""What a simulated DIC field is made of: one settings object, and its random draws for training."""
+"""Settings of a simulated DIC field, and their random draws for training."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from blunet.errors import InputError
+from blunet.settings_model import SettingsModel, setting
 
-_AT_LEAST_ZERO = (
-    "shear", "blur", "defocus", "thickness", "shading", "read_noise", "vesicles", "vesicle_phase", "texture",
-    "debris", "scratches", "roughness", "raggedness", "protrusions",
-)  # fmt: skip
-_SHARES = ("coverage", "clustering", "rounded", "exposure")
+Pixels = Annotated[int, Field(ge=1)]
 
 
-@dataclass(frozen=True)
-class DicSettings:
-    """Settings of one simulated field; lengths in px, angles in degrees, phases in radians.
+class DicSettings(SettingsModel):
+    """Settings of one simulated field: the cells, the substrate, the microscope and the camera.
 
-    Parameters
-    ----------
-    shape : (int, int)
-        Height and width of the field (Y, X) in px, each at least 1.
-    object_diameter : float
-        Equivalent diameter of a typical spread cell in px, above 2. Finer structures scale with it.
-    coverage : float
-        Share of the field aimed at as foreground, 0 (no cells) to 1. Reached to within about one cell.
-    clustering : float
-        Chance, 0 to 1, that a cell settles against one already there.
-    elongation : float
-        Typical ratio of a cell's length to its width, at least 1.
-    protrusions : float
-        Mean number of corners and processes drawn out of a cell's outline.
-    raggedness : float
-        Relative unevenness of the outline, 0 (smooth) to about 0.3.
-    rounded : float
-        Share of cells that are mitotic or floating: round, thick and bright, 0 to 1.
-    thickness : float
-        Phase of a typical cell body above the medium in radians; rounded cells reach several times this.
-    edge : float
-        Share, 0 to 1, of a spread cell's thickness at which its border begins; 0 fades away to nothing.
-    vesicles : float
-        Mean number of vesicles and granules in a typical cell.
-    vesicle_phase : float
-        Phase of a typical vesicle in radians.
-    texture : float
-        Phase of the fine grain and fibres inside cells in radians (standard deviation).
-    debris : float
-        Mean number of particles per (10 object diameters)^2 of background; they are not in the labels.
-    scratches : float
-        Mean number of scratches and dust rings in a field.
-    roughness : float
-        Phase of the substrate's unevenness in radians (standard deviation).
-    shear_angle : float
-        Direction of the shear in degrees, from +X towards +Y.
-    shear : float
-        Distance between the two sheared wavefronts in px.
-    bias : float
-        Bias retardation between the two wavefronts in radians; background intensity is (1 - cos(bias)) / 2.
-    defocus : float
-        Strength of the brightening and darkening of curved phase out of focus in px^2 per radian.
-    blur : float
-        Standard deviation of the Gaussian point spread function in px.
-    shading : float
-        Peak-to-peak change of the illumination across the field relative to its mean, 0 to 1.8.
-    shading_angle : float
-        Direction of the illumination gradient in degrees.
-    exposure : float
-        Share of the camera's full scale at which the background lies, 0 to 1.
-    photons : float
-        Electrons that the background collects in a pixel, above 0; the shot noise is their square root.
-    read_noise : float
-        Standard deviation of the camera's read noise in electrons.
-    bit_depth : int
-        Bits of the camera, 1 to 16; brighter pixels saturate.
-
-    Raises
-    ------
-    InputError
-        Where a value is outside its range.
+    Examples
+    --------
+    >>> DicSettings(shape=(256, 256), object_diameter=30).coverage
+    0.35
     """
 
-    shape: tuple[int, int] = (512, 512)
-    object_diameter: float = 50.0
-    coverage: float = 0.35
-    clustering: float = 0.65
-    elongation: float = 1.8
-    protrusions: float = 2.5
-    raggedness: float = 0.1
-    rounded: float = 0.06
-    thickness: float = 0.6
-    edge: float = 0.12
-    vesicles: float = 110.0
-    vesicle_phase: float = 0.3
-    texture: float = 0.06
-    debris: float = 5.0
-    scratches: float = 0.5
-    roughness: float = 0.004
-    shear_angle: float = -45.0
-    shear: float = 0.9
-    bias: float = 0.9
-    defocus: float = 0.8
-    blur: float = 0.6
-    shading: float = 0.4
-    shading_angle: float = 70.0
-    exposure: float = 0.55
-    photons: float = 8000.0
-    read_noise: float = 8.0
-    bit_depth: int = 16
-
-    def __post_init__(self) -> None:
-        if len(self.shape) != 2 or min(self.shape) < 1:
-            raise InputError(f"shape is {self.shape}: give a height and a width of at least 1 px.")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name != "shape" and not np.isfinite(value):
-                raise InputError(f"{field.name} is {value}: give a finite number.")
-        for name in _AT_LEAST_ZERO:
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}: give a number of at least 0.")
-        for name in (*_SHARES, "edge"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}: give a share from 0 to 1.")
-        if self.object_diameter <= 2:
-            raise InputError(f"object_diameter is {self.object_diameter}: give a diameter above 2 px.")
-        if self.elongation < 1:
-            raise InputError(f"elongation is {self.elongation}: give a ratio of at least 1.")
-        if self.shading > 1.8:
-            raise InputError(f"shading is {self.shading}: give a change of at most 1.8.")
-        if self.photons <= 0:
-            raise InputError(f"photons is {self.photons}: give a number of electrons above 0.")
-        if not 1 <= self.bit_depth <= 16:
-            raise InputError(f"bit_depth is {self.bit_depth}: give 1 to 16 bits.")
+    shape: tuple[Pixels, Pixels] = setting(
+        (512, 512),
+        title="Shape",
+        description="Height and width of the field (Y, X).",
+        unit="px",
+        strict=False,  # a list too, as JSON has no tuples
+    )
+    object_diameter: float = setting(
+        50.0,
+        title="Object diameter",
+        description="Equivalent diameter of a typical spread cell. Finer structures scale with it.",
+        unit="px",
+        gt=2,
+    )
+    coverage: float = setting(
+        0.35,
+        title="Coverage",
+        description="Fraction of the field that cells should cover; it is met to within about one cell.",
+        ge=0,
+        le=1,
+    )
+    clustering: float = setting(
+        0.65,
+        title="Clustering",
+        description="Probability that a cell settles against another cell.",
+        ge=0,
+        le=1,
+    )
+    elongation: float = setting(
+        1.8,
+        title="Elongation",
+        description="Typical ratio of a cell's length to its width.",
+        ge=1,
+    )
+    protrusions: float = setting(
+        2.5,
+        title="Protrusions",
+        description="Mean number of corners and processes of a cell's outline.",
+        ge=0,
+    )
+    raggedness: float = setting(
+        0.1,
+        title="Raggedness",
+        description="Relative unevenness of the outline: 0 is smooth, 0.3 is strong.",
+        ge=0,
+    )
+    rounded: float = setting(
+        0.06,
+        title="Rounded cells",
+        description="Fraction of cells that are mitotic or floating: round, thick and bright.",
+        ge=0,
+        le=1,
+    )
+    thickness: float = setting(
+        0.6,
+        title="Thickness",
+        description="Phase of a typical cell body above the medium. Rounded cells reach several times this phase.",
+        unit="rad",
+        ge=0,
+    )
+    edge: float = setting(
+        0.12,
+        title="Edge",
+        description="Thickness of a spread cell at its border, relative to its body; 0 fades away to nothing.",
+        ge=0,
+        le=1,
+    )
+    vesicles: float = setting(
+        110.0,
+        title="Vesicles",
+        description="Mean number of vesicles and granules in a typical cell.",
+        ge=0,
+    )
+    vesicle_phase: float = setting(
+        0.3,
+        title="Phase of vesicles",
+        description="Phase of a typical vesicle.",
+        unit="rad",
+        ge=0,
+    )
+    texture: float = setting(
+        0.06,
+        title="Texture",
+        description="Standard deviation of the phase of fine grain and fibres inside cells.",
+        unit="rad",
+        ge=0,
+    )
+    debris: float = setting(
+        5.0,
+        title="Debris",
+        description="Mean number of particles in (10 object diameters)² of background; they have no label.",
+        ge=0,
+    )
+    scratches: float = setting(
+        0.5,
+        title="Scratches",
+        description="Mean number of scratches and dust rings in a field.",
+        ge=0,
+    )
+    roughness: float = setting(
+        0.004,
+        title="Roughness",
+        description="Standard deviation of the phase of the uneven substrate.",
+        unit="rad",
+        ge=0,
+    )
+    shear_angle: float = setting(
+        -45.0,
+        title="Direction of the shear",
+        description="Direction of the shear, from +X towards +Y.",
+        unit="degrees",
+    )
+    shear: float = setting(
+        0.9,
+        title="Shear",
+        description="Distance between the two sheared wavefronts.",
+        unit="px",
+        ge=0,
+    )
+    bias: float = setting(
+        0.9,
+        title="Bias",
+        description="Bias retardation between the two wavefronts. The background's intensity is (1 - cos(bias)) / 2.",
+        unit="rad",
+    )
+    defocus: float = setting(
+        0.8,
+        title="Defocus",
+        description="Strength of the brightening and darkening of curved phase that is out of focus.",
+        unit="px²/rad",
+        ge=0,
+    )
+    blur: float = setting(
+        0.6,
+        title="Blur",
+        description="Standard deviation of the Gaussian point spread function.",
+        unit="px",
+        ge=0,
+    )
+    shading: float = setting(
+        0.4,
+        title="Shading",
+        description="Peak-to-peak change of the illumination across the field, relative to its mean.",
+        ge=0,
+        le=1.8,
+    )
+    shading_angle: float = setting(
+        70.0,
+        title="Direction of the shading",
+        description="Direction of the illumination gradient, from +X towards +Y.",
+        unit="degrees",
+    )
+    exposure: float = setting(
+        0.55,
+        title="Exposure",
+        description="Grey value of the background as a fraction of the camera's full scale.",
+        ge=0,
+        le=1,
+    )
+    photons: float = setting(
+        8000.0,
+        title="Photons",
+        description="Electrons that a pixel of the background collects; the shot noise is their square root.",
+        unit="electrons",
+        gt=0,
+    )
+    read_noise: float = setting(
+        8.0,
+        title="Read noise",
+        description="Standard deviation of the camera's read noise.",
+        unit="electrons",
+        ge=0,
+    )
+    bit_depth: int = setting(
+        16,
+        title="Bit depth",
+        description="Bits of the camera's grey values. Brighter pixels saturate.",
+        unit="bits",
+        ge=1,
+        le=16,
+    )
 
 
 def random_settings(

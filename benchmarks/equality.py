@@ -25,10 +25,13 @@ from pathlib import Path
 import numpy as np
 
 from blunet.architecture import Layer, NetworkSettings, ResidualLevels
-from blunet.packed import Engine, PackedModel, ReferenceEngine, binarise_weights
+from blunet.packed.binary_weights import binarise_weights
+from blunet.packed.engine import Engine
+from blunet.packed.packed_model import PackedModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from random_networks import latent_weights, names
+from reference_engine import ReferenceEngine
 from same_answer import Sums, compare_layers
 
 TARGETS = {

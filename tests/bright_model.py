@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from blunet.architecture import NetworkSettings, ResidualLevels, layer_table
-from blunet.packed import ModelCard, ModelInfo, PackedModel, binarise_weights
+from blunet.packed.binary_weights import binarise_weights
+from blunet.packed.model_card import ModelCard, ModelInfo
+from blunet.packed.packed_model import PackedModel
 
 #: What the model answers: sigmoid(2) where the normalised image is at least 0.5, else sigmoid(-2).
 BRIGHT, DARK = 0.880797, 0.119203

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from reference_engine import ReferenceEngine, convolve_depthwise
 
 from blunet.architecture import Layer
-from blunet.packed import Engine, ReferenceEngine
 from blunet.packed.bit_planes import residual_value, tie_break
-from blunet.packed.reference import convolve_depthwise
+from blunet.packed.engine import Engine
 
 #: From a layer and its input (H, W, channels) to its sums before the activation (H, W, filters).
 Sums = Callable[[Layer, np.ndarray], np.ndarray]

@@ -15,7 +15,8 @@ from blunet.errors import InputError
 from blunet.jobs.engine_benchmark import Benchmarked, BenchmarkSettings, Preparing, Timed, benchmark
 from blunet.jobs.events import Cancelled, CancelToken
 from blunet.jobs.model_files import measure_program
-from blunet.packed import PackedModel, binarise_weights
+from blunet.packed.binary_weights import binarise_weights
+from blunet.packed.packed_model import PackedModel
 
 
 def blunet(*arguments: str) -> subprocess.CompletedProcess:
@@ -101,8 +102,10 @@ def test_the_costs_of_a_program_are_those_of_the_method(coded, tmp_path):
 
 
 def test_random_weights_of_the_benchmark_are_sound():
+    from reference_engine import ReferenceEngine
+
     from blunet.jobs.engine_benchmark_child import random_weights
-    from blunet.packed import Engine, ReferenceEngine
+    from blunet.packed.engine import Engine
 
     weights = random_weights(NetworkSettings(network="blunet", levels=2, base_filters=8))
     image = np.random.default_rng(0).random((32, 32), np.float32)

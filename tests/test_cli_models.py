@@ -11,13 +11,15 @@ import pytest
 import tifffile
 from bright_model import bright_model, squares
 from random_networks import latent_weights
+from reference_engine import ReferenceEngine
 from typer.testing import CliRunner
 
 from blunet.architecture import NetworkSettings
 from blunet.cli import app
 from blunet.images.normalise import normalise
-from blunet.packed import ModelCard, ModelInfo, PackedModel, binarise_weights, load_model
-from blunet.packed.reference import ReferenceEngine
+from blunet.packed.binary_weights import binarise_weights
+from blunet.packed.model_card import ModelCard, ModelInfo
+from blunet.packed.packed_model import PackedModel, load_model
 
 
 def run(*arguments: object):

@@ -9,11 +9,14 @@ import sys
 import numpy as np
 import pytest
 from random_networks import NETWORKS, exact_image, latent_weights, names
+from reference_engine import ReferenceEngine
 from same_answer import compare_layers
 
 from blunet.architecture import NetworkSettings, ResidualLevels
 from blunet.errors import InputError
-from blunet.packed import Engine, PackedModel, ReferenceEngine, binarise_weights
+from blunet.packed.binary_weights import binarise_weights
+from blunet.packed.engine import Engine
+from blunet.packed.packed_model import PackedModel
 
 MORE = [
     NetworkSettings(network="blunet", levels=3, base_filters=32),
@@ -151,7 +154,7 @@ def test_threads_have_to_be_positive(monkeypatch):
 RUN = """
 import sys
 import numpy as np
-from blunet.packed import load_model
+from blunet.packed.packed_model import load_model
 probability = load_model().predict(np.load(sys.argv[1]))
 np.save(sys.argv[2], probability)
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from reference_engine import ReferenceEngine
 
 from blunet.architecture import NETWORKS, NetworkSettings, ResidualLevels, census, layer_table
 from blunet.errors import InputError
@@ -14,8 +15,7 @@ from blunet.networks.keras_file import KerasModel, load_keras
 from blunet.networks.published_checkpoint import import_published
 from blunet.networks.weight_transfer import get_weights, set_weights
 from blunet.packed.model_card import ModelCard, ModelInfo
-from blunet.packed.published_conversion import read_published
-from blunet.packed.reference import ReferenceEngine
+from blunet.packed.published_file import read_published
 
 LEGACY = {"unet": "unet", "lightweight": "lw_unet", "blunet": "blu_net"}
 

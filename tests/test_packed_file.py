@@ -15,17 +15,10 @@ from safetensors.numpy import load, save
 from blunet.architecture import NetworkSettings, ResidualLevels, census
 from blunet.errors import InputError
 from blunet.images.normalise import Normalisation
-from blunet.packed import (
-    BinaryWeights,
-    ModelCard,
-    ModelInfo,
-    PackedModel,
-    binarise_weights,
-    load_model,
-    read_file,
-    to_bytes,
-    write_file,
-)
+from blunet.packed.binary_weights import BinaryWeights, binarise_weights
+from blunet.packed.blunet_file import read_file, to_bytes, write_file
+from blunet.packed.model_card import ModelCard, ModelInfo
+from blunet.packed.packed_model import PackedModel, load_model
 
 SETTINGS = NetworkSettings(
     network="blunet",

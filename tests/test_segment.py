@@ -10,7 +10,7 @@ from PIL import Image
 import blunet
 from blunet.errors import InputError
 from blunet.images.normalise import Limits, Normalisation
-from blunet.packed import ModelCard, ModelInfo
+from blunet.packed.model_card import ModelCard, ModelInfo
 from blunet.segmentation.overlay import draw_overlay, write_overlay
 from blunet.segmentation.predict import probability, shared_limits
 from blunet.segmentation.scale import rescale, scale_factor

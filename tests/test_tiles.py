@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from random_networks import exact_image, latent_weights
+from reference_engine import ReferenceEngine
 
 from blunet.architecture import NetworkSettings, ResidualLevels, reach
-from blunet.packed import PackedModel, ReferenceEngine, binarise_weights
-from blunet.packed.tiles import crop_back, halo, pad_to_multiple, tiles
+from blunet.packed.binary_weights import binarise_weights
+from blunet.packed.packed_model import PackedModel
+from blunet.packed.tiles import halo, pad_to_multiple, tiles
 
 
 def test_the_halo_of_five_levels():
@@ -91,4 +93,4 @@ def test_padding_reflects_at_the_end_as_often_as_needed(image, multiple, row):
     assert padded.shape == (multiple, len(row))
     assert (padded == row).all()
     assert np.array_equal(pad_to_multiple(image.T, multiple), padded.T)
-    assert np.array_equal(crop_back(padded, image.shape), image)
+    assert np.array_equal(padded[: image.shape[0], : image.shape[1]], image)

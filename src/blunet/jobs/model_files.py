@@ -12,7 +12,7 @@ import numpy as np
 from blunet.architecture import NetworkSettings, census, compression_ratio
 from blunet.errors import InputError
 from blunet.packed.blunet_file import read_file
-from blunet.packed.description import read_description
+from blunet.packed.keras_description import read_keras_description
 from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import BUNDLED, load_model
 from blunet.segmentation.predictor import Predictor
@@ -89,7 +89,7 @@ def inspect_model(path: str | Path) -> ModelFile:
     """
     path = Path(path)
     if _is_keras(path):
-        return ModelFile(path, *read_description(path))
+        return ModelFile(path, *read_keras_description(path))
     weights, info = read_file(path)
     return ModelFile(path, weights.settings, info)
 

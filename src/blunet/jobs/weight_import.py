@@ -10,7 +10,7 @@ from blunet.files import output_folder
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.model_card import ModelCard, ModelInfo
 from blunet.packed.packed_model import PackedModel
-from blunet.packed.published_conversion import read_published
+from blunet.packed.published_file import read_published
 
 
 def import_weights(path: str | Path, network: Network, out: str | Path) -> Path:

@@ -20,7 +20,7 @@ from blunet.images.normalise import Limits, normalise
 from blunet.networks.build import build_network
 from blunet.networks.weight_transfer import get_weights
 from blunet.packed.binary_weights import binarise_weights
-from blunet.packed.description import MEMBER, read_description
+from blunet.packed.keras_description import DESCRIPTION_MEMBER, read_keras_description
 from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import PackedModel
 from blunet.packed.tiles import pad_to_multiple
@@ -87,7 +87,7 @@ class KerasModel:
         with replacing(path) as temporary:
             self.network.save(temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
-                archive.writestr(MEMBER, json.dumps(described, sort_keys=True))
+                archive.writestr(DESCRIPTION_MEMBER, json.dumps(described, sort_keys=True))
 
 
 def run_network(network: keras.Model, scaled: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
@@ -106,7 +106,7 @@ def load_keras(path: str | Path) -> KerasModel:
         If there is no such file, it is not a `.keras` file of this project, or its weights do not fit.
     """
     path = Path(path)
-    settings, info = read_description(path)
+    settings, info = read_keras_description(path)
     network = build_network(settings)
     try:
         network.load_weights(path)

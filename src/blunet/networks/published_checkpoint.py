@@ -9,11 +9,11 @@ import keras
 from blunet.architecture import Network, NetworkSettings
 from blunet.networks.build import build_network
 from blunet.networks.weight_transfer import set_weights
-from blunet.packed.published_conversion import read_published
+from blunet.packed.published_file import read_published
 
 
 def import_published(path: str | Path, network: Network) -> tuple[keras.Model, NetworkSettings]:
-    """Read a published checkpoint (see `blunet.packed.published_conversion.read_published`) into a Keras model.
+    """Read a published checkpoint (see `blunet.packed.published_file.read_published`) into a Keras model.
 
     Returns
     -------

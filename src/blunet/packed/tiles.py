@@ -83,11 +83,6 @@ def _reflected(size: int, window: slice) -> NDArray[np.int64]:
     return np.minimum(places, period - places) if size > 1 else np.zeros(places.size, np.int64)
 
 
-def crop_back(result: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return the part of a padded image's result that belongs to the image of `shape` (Y, X)."""
-    return result[: shape[0], : shape[1]]
-
-
 def halo(settings: NetworkSettings) -> int:
     """Pixels that a tile needs around its core: the network's reach, rounded up to a multiple of its step."""
     return _round_up(max(reach(settings)), settings.multiple)

@@ -11,10 +11,10 @@ from blunet.errors import InputError
 from blunet.packed.model_card import ModelInfo
 
 #: The zip member of a `.keras` file that holds it.
-MEMBER = "blunet.json"
+DESCRIPTION_MEMBER = "blunet.json"
 
 
-def read_description(path: str | Path) -> tuple[NetworkSettings, ModelInfo]:
+def read_keras_description(path: str | Path) -> tuple[NetworkSettings, ModelInfo]:
     """Read the settings and the description of the network in a `.keras` file.
 
     Parameters
@@ -34,17 +34,18 @@ def read_description(path: str | Path) -> tuple[NetworkSettings, ModelInfo]:
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            text = archive.read(MEMBER)
+            text = archive.read(DESCRIPTION_MEMBER)
         held = json.loads(text)
     except FileNotFoundError as e:
         raise InputError(f"There is no file '{path}'.") from e
     except KeyError as e:
         raise InputError(
-            f"'{path}' lacks '{MEMBER}': it was not written by BLU-Net; import it from a published checkpoint."
+            f"'{path}' lacks '{DESCRIPTION_MEMBER}': it was not written by BLU-Net; "
+            "import it from a published checkpoint."
         ) from e
     except (OSError, ValueError, zipfile.BadZipFile) as e:
         raise InputError(f"'{path}' is not a sound .keras file; it may be cut short: copy it again.") from e
     if not isinstance(held, dict) or "network" not in held:
-        raise InputError(f"'{path}': '{MEMBER}' does not describe a network of BLU-Net.")
+        raise InputError(f"'{path}': '{DESCRIPTION_MEMBER}' does not describe a network of BLU-Net.")
     network = held.pop("network")
     return NetworkSettings.from_dict(network), ModelInfo.from_dict(held)

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec
 import typer
 
 from blunet.errors import InputError
+from blunet.packed.kernels.compile_notice import on_compile
 
 P = ParamSpec("P")
 
@@ -63,10 +64,8 @@ def ends_well(command: Callable[P, None]) -> Callable[P, None]:
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         # Our own sentence says what is wrong; libraries would say it too, at more length.
         logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
-        compiling = logging.getLogger("blunet.packed.kernels.compiled")
-        compiling.setLevel(logging.INFO)
-        compiling.addHandler(_Notes())
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        unsubscribe = on_compile(note)
         try:
             with _warnings_as_notes():
                 command(*args, **kwargs)
@@ -76,15 +75,10 @@ def ends_well(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt as e:
             note("Stopped.")
             raise typer.Exit(INTERRUPTED) from e
+        finally:
+            unsubscribe()
 
     return run
-
-
-class _Notes(logging.Handler):
-    """Prints what is logged as lines about the work."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        note(record.getMessage())
 
 
 @contextmanager

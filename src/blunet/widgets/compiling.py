@@ -1,37 +1,24 @@
-"""Telling that the network's kernels are being compiled, which takes seconds once after installing."""
+"""Showing that the network's kernels are being compiled, which takes seconds once after installing."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import weakref
 
 from qtpy.QtCore import QObject, Signal
 
+from blunet.packed.kernels.compile_notice import on_compile
+
 
 class Compiling(QObject):
-    """Hands on that kernels are being compiled, from whichever thread it is logged in."""
+    """Emits `told` when kernels are being compiled, from whichever thread compiles them."""
 
     told = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        logger = logging.getLogger("blunet.packed.kernels.compiled")
-        logger.setLevel(logging.INFO)
-        logger.addHandler(_Handler(self, logger))
+        unsubscribe = on_compile(self._tell)
+        self.destroyed.connect(lambda: unsubscribe())
 
-
-class _Handler(logging.Handler):
-    """Lets its owner tell; goes when that has gone."""
-
-    def __init__(self, owner: Compiling, logger: logging.Logger) -> None:
-        super().__init__(logging.INFO)
-        self._owner, self._logger = weakref.ref(owner), logger
-
-    def emit(self, record: logging.LogRecord) -> None:
-        owner = self._owner()
-        if owner is None:
-            self._logger.removeHandler(self)
-            return
-        with contextlib.suppress(RuntimeError):  # its window has just closed
-            owner.told.emit(record.getMessage())
+    def _tell(self, message: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the window has just closed
+            self.told.emit(message)

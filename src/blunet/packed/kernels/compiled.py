@@ -18,6 +18,7 @@ import platformdirs
 from numba import njit
 from numba.core import caching
 
+from blunet.packed.kernels.compile_notice import announce_compilation
 from blunet.packed.kernels.target import TARGET
 
 #: No interpreter lock, no exceptions; a multiply and an add may be one instruction, nothing else is reordered.
@@ -26,9 +27,6 @@ OPTIONS: Any = {"nogil": True, "boundscheck": False, "error_model": "numpy", "fa
 VARIABLE = "BLUNET_KERNEL_CACHE"
 
 log = logging.getLogger(__name__)
-#: Told (at level INFO) before the first compilation of a process, which takes seconds.
-COMPILING = "Compiling kernels, once for this computer: up to 20 seconds."
-_told: list[bool] = []
 
 #: Compiles a function that kernels are made of.
 part: Any = njit(**OPTIONS)
@@ -149,9 +147,8 @@ class _KernelCache(_FunctionCache):
             log.debug("Compiled kernels are dropped, which cannot be read: %s", e)
             self._drop()
             found = None
-        if found is None and not _told:
-            _told.append(True)
-            log.info(COMPILING)
+        if found is None:
+            announce_compilation()
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:

@@ -124,7 +124,6 @@ def write(plugin: PluginManager, path: Path, layer: object) -> list[str]:
 def test_labels_are_written_with_pixel_size_model_and_table(
     plugin: PluginManager, tmp_path: Path, shape: tuple[int, ...]
 ) -> None:
-    import pandas as pd
     from napari.layers import Labels
 
     from blunet.images.read import open_image
@@ -134,7 +133,7 @@ def test_labels_are_written_with_pixel_size_model_and_table(
     values[..., 2:9, 3:8] = 1
     values[..., 12:15, 3:8] = 2
     made = {"model": "m", "settings": {"threshold": 0.5}}
-    table = pd.DataFrame({"index": [1, 2], "label": [1, 2], "area_um2": [4.375, 1.875]})
+    table = {"index": [1, 2], "label": [1, 2], "area_um2": [4.375, 1.875]}
     scale, units = (60, 0.5, 0.25)[-len(shape) :], ("s", "um", "um")[-len(shape) :]
     layer = Labels(values, name="Cells", scale=scale, units=units, features=table, metadata={"blunet": made})
     labels, objects = (Path(name) for name in write(plugin, tmp_path / "cells_labels.tif", layer))

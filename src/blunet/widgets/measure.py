@@ -42,13 +42,11 @@ def measure_selected(viewer: Viewer) -> Job:
         return measure_frames(data, values, size, unit, token)
 
     def show(table: dict[str, Any]) -> None:
-        import pandas as pd  # type: ignore[import-untyped]
-
         count = len(table["label"])
         if not count:
             show_warning(f"'{labels.name}' holds no objects: every pixel is 0. Segment the image, or paint some.")
             return
-        labels.features = pd.DataFrame({"index": np.asarray(table["label"]), **table})
+        labels.features = {"index": np.asarray(table["label"]), **table}
         missing = "" if unit is not None else " in pixels, as the layer has no pixel size"
         show_info(f"Measured {count} objects of '{labels.name}'{missing}: see its features table.")
 

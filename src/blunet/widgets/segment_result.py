@@ -90,10 +90,8 @@ class Result:
         self.labels.metadata = {**self.labels.metadata, "blunet": {**self.provenance, "settings": settings}}
         tables = [self._tables[t] for t in sorted(self._tables) if self._tables[t]]
         if tables:
-            import pandas as pd  # type: ignore[import-untyped]
-
             table = {name: np.concatenate([part[name] for part in tables]) for name in tables[0]}
-            self.labels.features = pd.DataFrame({"index": table["label"], **table})
+            self.labels.features = {"index": table["label"], **table}
 
     def renewed(self) -> Result:
         """Return a result of the same probabilities with layers of its own: the edited ones stay as they are."""

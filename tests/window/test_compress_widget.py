@@ -125,7 +125,7 @@ def test_cancelled_and_resumed(widget, qtbot, data, tmp_path):
     widget.start()
     qtbot.waitUntil(lambda: sum(len(step.epochs) for step in widget.curves.steps) > before, timeout=LONG)
     widget.viewer.close()  # a run under way: it is stopped, and can go on
-    qtbot.waitUntil(lambda: not widget.job._worker.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: widget.job.wait(0), timeout=60_000)
     assert (run / "run.json").is_file()
     assert not (run / "lock").exists()
 

@@ -273,10 +273,10 @@ def test_closing_the_viewer_while_opening(make_napari_viewer, qtbot, lapse):
     choose(qtbot, widget, lapse)
     done: list[bool] = []
     widget.start()
-    token, worker = widget.job.token, widget.job._worker
+    token, job = widget.job.token, widget.job
     widget.job.done.connect(lambda: done.append(True))  # a few frames may be opened before the viewer is closed
     viewer.close()
-    qtbot.waitUntil(lambda: (token.cancelled or bool(done)) and not worker.is_running, timeout=20_000)
+    qtbot.waitUntil(lambda: (token.cancelled or bool(done)) and job.wait(0), timeout=20_000)
 
 
 def test_the_widget_imports_no_keras():

@@ -160,10 +160,10 @@ def test_closing_the_viewer_stops_the_run(make_napari_viewer, qtbot):
     viewer.add_image(np.zeros((40, 512, 512), np.uint16) + np.arange(512, dtype=np.uint16))
     widget.form.range.setCurrentIndex(1)
     widget.start()
-    token, worker = widget.job.token, widget.job._worker
+    token, job = widget.job.token, widget.job
     qtbot.wait(100)
     viewer.close()
-    qtbot.waitUntil(lambda: token.cancelled and not worker.is_running, timeout=20_000)
+    qtbot.waitUntil(lambda: token.cancelled and job.wait(0), timeout=20_000)
 
 
 @pytest.mark.parametrize(

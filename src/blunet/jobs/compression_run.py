@@ -54,6 +54,7 @@ def compress(
     token: CancelToken | None = None,
     *,
     grace: float = GRACE,
+    kill: CancelToken | None = None,
     command: Sequence[str] | None = None,
 ) -> Iterator[Event]:
     """Compress in a child process and yield its events as they come.
@@ -68,6 +69,8 @@ def compress(
         When cancelled, the child is told to stop at its next batch, saved.
     grace : float
         Seconds after which a cancelled child is killed; what it had saved stays.
+    kill : CancelToken, optional
+        When cancelled, the child is killed at once.
     command : sequence of str, optional
         Starts the child; None: `COMMAND`. The run's folder is appended, which names the run in a list of processes.
 
@@ -88,7 +91,7 @@ def compress(
         child = _Child([*(command or COMMAND), request.run], request.to_json(), log)
         ended = False
         try:
-            for event in child.events(token, grace):
+            for event in child.events(token, grace, kill or CancelToken()):
                 ended = ended or isinstance(event, ENDS)
                 yield event
         except BaseException:
@@ -117,7 +120,7 @@ class _Child:
         self._reader.start()
         self._send(request)
 
-    def events(self, token: CancelToken, grace: float) -> Iterator[Event]:
+    def events(self, token: CancelToken, grace: float, kill: CancelToken) -> Iterator[Event]:
         """Yield events until the child closes its stdout, passing the token's word on.
 
         A child that does not stop when told to, or lives on after its last event, is killed after `grace` seconds.
@@ -128,7 +131,7 @@ class _Child:
                 self.cancel()
                 last_call = time.monotonic() + grace
                 yield Note("Stopping at the next batch and saving.")
-            if time.monotonic() > last_call and not self.overdue:
+            if (kill.cancelled or time.monotonic() > last_call) and not self.overdue:
                 self.overdue = True
                 self.kill()
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from blunet.compression.run_request import Request
 from blunet.compression.settings_file import write_settings
 from blunet.compression.steps import STEPS
 from blunet.errors import InputError
-from blunet.jobs.compression_run import compress
+from blunet.jobs.compression_run import ChildError, compress
 from blunet.jobs.earlier_run import holds_run, is_finished, read_run, why_no_run
 from blunet.jobs.events import CancelToken
 from blunet.jobs.training_data import SUFFIX, Written, write_pairs
@@ -47,6 +48,8 @@ from blunet.widgets.worker import Job
 if TYPE_CHECKING:
     import napari.viewer
 
+log = logging.getLogger(__name__)
+
 #: A cancelled run is given so many seconds to save its last batches.
 GRACE = 10.0
 
@@ -66,6 +69,7 @@ class CompressWidget(DockContent):
         super().__init__()
         self.viewer = viewer = bare(viewer)
         self.job: Job | None = None
+        self._kill = CancelToken()
         self.model: Path | None = None
         """What the latest run has made."""
         self.form = CompressForm(viewer)
@@ -134,7 +138,7 @@ class CompressWidget(DockContent):
         if self.job is None or not self.job.running:
             return
         if self.job.token.cancelled:
-            self.job.stop_at_once()
+            self._kill.cancel()
             return
         self.job.cancel()
         self._tell("Stopping at the next batch and saving… Cancel again stops at once.")
@@ -157,10 +161,16 @@ class CompressWidget(DockContent):
         self._shown = folder, ""
         request = Request(str(folder), str(run), settings, teacher, None, resume)
 
+        kill = self._kill = CancelToken()
+
         def make(token: CancelToken) -> Iterable[Any]:
             if data is not None:
                 yield from write_pairs(data, truth, folder, token)
-            yield from compress(request, token, grace=GRACE)
+            try:
+                yield from compress(request, token, grace=GRACE, kill=kill)
+            except ChildError as e:
+                log.error("%s\n%s", e, "\n".join(e.last_lines))
+                yield RunFailed(str(e))
 
         return make
 

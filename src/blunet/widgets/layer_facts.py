@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
 
+#: Key of a layer's metadata under which *Load* keeps the file or folder that it was opened from.
+FILE = "file"
+
 
 def bare(viewer: Viewer) -> Viewer:
     """Return the viewer behind napari's proxy for plugins.
@@ -55,6 +58,12 @@ def pixel_size(layer: Layer) -> tuple[tuple[float, float] | None, str | None]:
     return (y, x), units[0]
 
 
+def file_of(layer: Layer) -> str | None:
+    """Return the file or folder that a layer was opened from, by napari or by *Load*; None if it was not."""
+    path = layer.source.path or layer.metadata.get(FILE)
+    return str(path) if path else None
+
+
 def spatial(layer: Layer) -> dict[str, Any]:
     """Return what lays another layer of the same shape on this one."""
     keywords: dict[str, Any] = {"scale": layer.scale, "translate": layer.translate, "affine": layer.affine}
@@ -81,8 +90,8 @@ def command_line(layer: Layer, model: Path | None, settings: SegmentSettings, me
     InputError
         If the layer does not come from a file.
     """
-    path = layer.source.path if layer.source is not None else None
-    if not path:
+    path = file_of(layer)
+    if path is None:
         raise InputError(f"'{layer.name}' does not come from a file: save it first (File, Save selected layers).")
     words = ["blunet", "segment", str(path), "--out", "segmented"]
     words += ["--model", str(model)] if model is not None else []

@@ -152,7 +152,7 @@ class PrepareBox(QWidget):
             with contextlib.suppress(ValueError):
                 self.viewer.layers.remove(preview)
 
-    def _run(self, kind: str, make: Any, show: Any, title: str = "") -> None:
+    def _run(self, kind: str, make: Any, show: Any, title: str | None = None) -> None:
         """Run a job, or once more when the one of this kind that still runs has stopped."""
         before = self._jobs.get(kind)
         if before is not None and before.running:

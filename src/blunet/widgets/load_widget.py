@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from napari.layers._source import layer_source
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from blunet.jobs.open_layers import LayerOpened, LeftOut, OpenSettings, open_layers
 from blunet.jobs.plan_layers import Plan, Refused, look
-from blunet.widgets.layer_facts import bare
+from blunet.widgets.layer_facts import FILE, bare
 from blunet.widgets.load_form import LoadForm
 from blunet.widgets.load_prepare import PrepareBox
-from blunet.widgets.preferences import PLUGIN, recall, remember
+from blunet.widgets.preferences import recall, remember
 from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.worker import Job
 
@@ -165,6 +164,6 @@ class LoadWidget(DockContent):
 def add_layer(viewer: napari.viewer.Viewer, opened: LayerOpened) -> Layer:
     """Add a layer to the viewer, with the file that it comes from."""
     data, keywords, kind = opened.to_layer()
-    source = {} if opened.source is None else {"path": str(opened.source), "reader_plugin": PLUGIN}
-    with layer_source(**source):
-        return viewer.add_labels(data, **keywords) if kind == "labels" else viewer.add_image(data, **keywords)
+    if opened.source is not None:
+        keywords["metadata"] = {**keywords.get("metadata", {}), FILE: str(opened.source)}
+    return viewer.add_labels(data, **keywords) if kind == "labels" else viewer.add_image(data, **keywords)

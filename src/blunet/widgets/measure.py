@@ -50,7 +50,7 @@ def measure_selected(viewer: Viewer) -> Job:
         missing = "" if unit is not None else " in pixels, as the layer has no pixel size"
         show_info(f"Measured {count} objects of '{labels.name}'{missing}: see its features table.")
 
-    job = Job(run, viewer.window._qt_window, f"Measuring {labels.name}")
+    job = Job(run, viewer.window.main_menu, f"Measuring {labels.name}")  # ends with the window
     job.event.connect(show)
     job.start()
     return job

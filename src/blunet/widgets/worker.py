@@ -1,204 +1,176 @@
-"""Running a job beside the window: its generator in a thread, its events, its end and its errors on the GUI thread."""
+"""Running a job beside the window: its generator in a thread; its events, its end and its errors on the GUI thread."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import math
+import queue
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from napari.qt.threading import GeneratorWorker
-from napari.utils import progress
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QCoreApplication, QObject, Qt, Signal
 
 from blunet.errors import InputError
-from blunet.jobs.compression_run import ChildError
 from blunet.jobs.events import Cancelled, CancelToken
+from blunet.widgets.activity import ActivityBar
 
 log = logging.getLogger(__name__)
 
-#: The activity dock is told at most so often: at every change napari runs the event loop and draws the window.
-SHOWN_SECONDS = 0.4
+#: How long the application waits for its cancelled jobs when it quits, in seconds. Compress kills its child sooner.
+QUIT_SECONDS = 15.0
 
-
-@dataclass(frozen=True)
-class _End:
-    """How a job ended: `sentence` is empty unless it failed."""
-
-    stopped: bool = False
-    sentence: str = ""
+_running: set[Job] = set()
+"""Jobs that have not ended. They are kept here, so that the thread never reports to an object that is gone."""
 
 
 class Job(QObject):
-    """One job: a generator of events that runs in a thread of napari's and is told to stop through a token.
+    """A generator of events that runs in a thread of its own and stops when its token is cancelled.
 
-    All signals are emitted on the GUI thread. Every started job ends in `ended`, after one of `done`, `stopped` and
-    `failed`. When napari closes, or `parent` is destroyed, the token is cancelled.
+    The signals are emitted on the GUI thread. A started job ends with one of `done`, `stopped` and `failed`, followed
+    by `ended`. When `owner` is destroyed the token is cancelled and nothing more is emitted; when the application
+    quits the token is cancelled and the thread is waited for.
 
     Parameters
     ----------
     make : callable
-        Given the token, returns the events. It is called in the thread: it may read only what it was given before,
-        never a widget or a layer. It ends early by raising `Cancelled`, and fails by raising `InputError`.
-    parent : QObject
-        The widget whose job it is.
-    title : str
-        Shown in napari's activity dock while the job runs; empty: nothing is shown there.
+        Called in the thread with the token; returns the events. It must not touch widgets or layers: whatever it needs
+        is read from them beforehand. It raises `Cancelled` to end early and `InputError` to fail.
+    owner : QObject
+        The widget that the job works for.
+    title : str, optional
+        Shown in napari's activity dock while the job runs. None: the job is not shown there.
     """
 
     event = Signal(object)
-    """What the generator yields."""
+    """Emitted with each object that the generator yields."""
     done = Signal()
-    """The generator came to its end."""
+    """Emitted when the generator has come to its end."""
     stopped = Signal()
-    """It was cancelled."""
+    """Emitted when the job was cancelled."""
     failed = Signal(str)
-    """It raised; a sentence that says what was wrong. It was shown as a notification; the log has the rest."""
+    """Emitted with one sentence when the job raised an error. napari has shown the sentence as a notification."""
     ended = Signal()
+    """Emitted last, whichever way the job ended."""
 
-    def __init__(self, make: Callable[[CancelToken], Iterable[Any]], parent: QObject, title: str = "") -> None:
-        super().__init__(parent)
+    _posted = Signal()
+
+    def __init__(self, make: Callable[[CancelToken], Iterable[Any]], owner: QObject, title: str | None = None) -> None:
+        super().__init__()
         self.token = CancelToken()
-        self.title = title
-        self._bar: progress | None = None
-        self._shown = -math.inf
-        self._running = False
-        self._news: deque[object] = deque()
-        self._telling = False
-        self._worker = _Worker(make, self.token)
-        self._worker.yielded.connect(self._on_event)
-        self._worker.returned.connect(self._on_event)
-        parent.destroyed.connect(self.token.cancel)
+        self._make = make
+        self._title = title
+        self._activity: ActivityBar | None = None
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._due = 0
+        self._orphaned = False
+        self._thread = threading.Thread(target=self._work, name=f"blunet: {title or 'job'}", daemon=True)
+        self._posted.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        owner.destroyed.connect(self._on_owner_destroyed)
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._running
+        """Whether the job was started and has not ended."""
+        return self in _running
 
     def start(self) -> None:
         """Start the job."""
-        self._running = True
-        if self.title:
-            self._bar = progress(total=0, desc=self.title)
-        self._worker.start()
+        application = QCoreApplication.instance()
+        assert application is not None
+        application.aboutToQuit.connect(self._on_quit)
+        _running.add(self)
+        if self._title is not None:
+            self._activity = ActivityBar(self._title)
+        self._thread.start()
 
     def cancel(self) -> None:
         """Tell the job to stop; `stopped` follows."""
         self.token.cancel()
 
-    def stop_at_once(self) -> None:
-        """End a job that was cancelled and takes its time to save: its generator is closed where it waits."""
-        self._worker.close_generator()
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the thread has ended, and return whether it has. Blocks the thread that calls."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def show_progress(self, done: float, total: float, text: str = "") -> None:
         """Show in the activity dock that `done` of `total` steps are done."""
-        bar, now = self._bar, time.monotonic()
-        if bar is None or now - self._shown < SHOWN_SECONDS:
-            return
-        self._shown = now
-        if bar.total != total:
-            bar.total = total
-        title = f"{self.title}: {text}" if text else self.title
-        if title != bar.desc.removesuffix(": "):
-            bar.set_description(title)
-        if done > bar.n:
-            bar.update(done - bar.n)
+        if self._activity is not None:
+            self._activity.show_progress(done, total, text)
 
-    def _on_event(self, event: object) -> None:
-        """Hand on what the worker tells, one after the other: napari runs the event loop while a handler works."""
-        self._news.append(event)
-        if self._telling:
-            return
-        self._telling = True
-        try:
-            while self._news:
-                news = self._news.popleft()
-                if isinstance(news, _End):
-                    self._end(news)
-                else:
-                    self.event.emit(news)
-        finally:
-            self._telling = False
+    # In the thread ---------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        for item in _outcome(self._make, self.token):
+            self._inbox.put(item)
+            self._posted.emit()
+
+    # On the GUI thread -----------------------------------------------------------------------------------------------
+
+    def _deliver(self) -> None:
+        """Handle one item for each time that the thread has posted one, in order.
+
+        napari runs the event loop within some of the receivers, so that this is called while it has not returned.
+        """
+        self._due += 1
+        if self._due > 1:
+            return  # the call that has not returned handles this item next
+        while self._due:
+            try:
+                self._handle(self._inbox.get_nowait())
+            finally:
+                self._due -= 1
+
+    def _handle(self, item: Any) -> None:
+        if isinstance(item, _End):
+            self._end(item)
+        elif not self._orphaned:
+            self.event.emit(item)
 
     def _end(self, end: _End) -> None:
-        if not self._running:
+        self._thread.join()  # it has nothing more to do; afterwards only this thread refers to the job
+        _running.discard(self)
+        if self._activity is not None:
+            self._activity.close()
+        if self._orphaned:
             return
-        self._running = False
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-        if end.sentence:
-            show_error(end.sentence)
-            self.failed.emit(end.sentence)
+        if end.error:
+            show_error(end.error)
+            self.failed.emit(end.error)
         elif end.stopped:
             self.stopped.emit()
         else:
             self.done.emit()
         self.ended.emit()
 
+    def _on_owner_destroyed(self) -> None:
+        self._orphaned = True
+        self.token.cancel()
 
-class _Worker(GeneratorWorker):
-    """Napari's worker, but that `quit` (which napari calls when it closes) lets the job save and end by itself."""
-
-    def __init__(self, make: Callable[[CancelToken], Iterable[Any]], token: CancelToken) -> None:
-        super().__init__(_run, make, token)
-        self._token = token
-        self._closed = threading.Event()
-
-    def quit(self, *_: object) -> None:
-        self._token.cancel()
-        super().quit()
-
-    def close_generator(self) -> None:
-        """Have the generator closed at its next event."""
-        self._closed.set()
-
-    def work(self) -> _End:
-        """Emit what the generator yields until it ends, also after `quit`."""
-        events = self._gen
-        while not self._closed.is_set():
-            try:
-                event = next(events)
-            except StopIteration as e:
-                end: _End = e.value
-                return end
-            self.yielded.emit(event)
-        events.close()
-        return _End(stopped=True)
-
-    def run(self) -> None:
-        """Work, and tell of it. Not as napari's: that changes how the whole process treats warnings meanwhile."""
-        self._running = True
-        try:
-            self.started.emit()
-            self.returned.emit(self.work())
-        except RuntimeError:  # the window, and with it the signals, are gone
-            log.debug("A worker has outlived its window", exc_info=True)
-        finally:
-            self._running = False
-            with contextlib.suppress(RuntimeError):
-                self.finished.emit()
-                self._finished.emit(self)
+    def _on_quit(self) -> None:
+        for job in tuple(_running):  # all at once, so that they stop side by side
+            job.cancel()
+        self.wait(QUIT_SECONDS)
 
 
-def _run(make: Callable[[CancelToken], Iterable[Any]], token: CancelToken) -> Generator[Any, None, _End]:
-    """Run the job in the thread; no exception leaves it."""
+@dataclass(frozen=True)
+class _End:
+    """The last item that a thread posts: `error` is a sentence if the job failed, else empty."""
+
+    stopped: bool = False
+    error: str = ""
+
+
+def _outcome(make: Callable[[CancelToken], Iterable[Any]], token: CancelToken) -> Iterator[Any]:
+    """Yield the events of a job, and then how it ended; no exception passes."""
     try:
         yield from make(token)
     except Cancelled:
-        return _End(stopped=True)
+        yield _End(stopped=True)
     except InputError as e:
-        return _End(sentence=str(e))
-    except ChildError as e:
-        log.error("%s\n%s", e, "\n".join(e.last_lines))
-        return _End(sentence=str(e))
-    except Exception as e:  # a mistake of ours: one sentence for the user, the rest for the log
+        yield _End(error=str(e))
+    except Exception as e:  # a defect of this plugin: one sentence for the user, the traceback for the log
         log.exception("A job failed")
-        return _End(sentence=f"Something went wrong inside BLU-Net ({type(e).__name__}: {e}); the log has the details.")
-    return _End(stopped=token.cancelled)
+        yield _End(error=f"Something went wrong inside BLU-Net ({type(e).__name__}: {e}); the log has the details.")
+    else:
+        yield _End(stopped=token.cancelled)

@@ -93,6 +93,18 @@ def test_a_child_that_does_not_stop_is_killed_after_the_grace_period(request_to)
     assert not lives(child_of(request))
 
 
+def test_a_child_is_killed_at_once_when_asked_to(request_to):
+    request, token, kill = request_to("hangs"), CancelToken(), CancelToken()
+    events = job.compress(request, token, grace=600, kill=kill, command=ACTING)
+    assert isinstance(next(events), RunStarted)
+    token.cancel()
+    assert isinstance(next(events), Note)
+    kill.cancel()
+    with pytest.raises(Cancelled):
+        list(events)
+    assert not lives(child_of(request))
+
+
 def test_a_child_that_has_ended_its_run_is_not_waited_for_for_ever(request_to):
     request = request_to("lives_on")
     assert isinstance(list(compress(request, grace=0.5))[-1], RunDone)

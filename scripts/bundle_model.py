@@ -17,10 +17,11 @@ from pathlib import Path
 
 from blunet.architecture import census
 from blunet.dataset.pairs import find_pairs
-from blunet.evaluation.scores import evaluate, mean_scores
+from blunet.evaluation.scores import check_pairs, evaluate, mean_scores
 from blunet.networks.keras_file import load_keras
 from blunet.packed.packed_model import BUNDLED, load_model
 from blunet.segmentation.predictor import Predictor
+from blunet.segmentation.segmentation_settings import SegmentationSettings
 
 STAGES = {"U-Net": "transfer", "lightweight U-Net": "retrain"}
 
@@ -61,8 +62,9 @@ def main() -> None:
 
 def row(title: str, stage: str, network: Predictor, folder: str, threshold: float, diameter: float | None) -> None:
     """Score a network and print a row."""
-    pairs = find_pairs(folder).pairs
-    found = mean_scores([s for _, s in evaluate(pairs, network, threshold=threshold, diameter=diameter)])
+    pairs = check_pairs(find_pairs(folder).pairs)
+    settings = SegmentationSettings(threshold=threshold, diameter=diameter)
+    found = mean_scores([scored.scores for scored in evaluate(pairs, network, settings)])
     print(f"| {title} | {stage} | {threshold:g} | {found.iou:.3f} | {found.f1:.3f} | {found.ap50:.3f} |", flush=True)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import tifffile
 
 from blunet.files import replacing
+from blunet.images.pixel_size import PixelSize
 from blunet.images.write import write_labels
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
@@ -34,8 +35,7 @@ def main() -> None:
     write_labels(
         DATA / "sample_mask.tif",
         field.labels,
-        pixel_size=(PIXEL_SIZE, PIXEL_SIZE),
-        unit="µm",
+        pixel_size=PixelSize(PIXEL_SIZE, PIXEL_SIZE, "µm"),
         description={"truth of": "sample.tif", "seed": field.seed},
     )
 

@@ -34,7 +34,7 @@ def bright_model(info: ModelInfo | None = None) -> PackedModel:
 
 
 def squares(shape: tuple[int, int] = (60, 90)) -> np.ndarray:
-    """Two bright squares of 20 x 20 px and a speck of 3 x 3 px on dark ground, uint8."""
-    image = np.full(shape, 40, np.uint8)
+    """Two bright squares of 20 x 20 px and a speck of 3 x 3 px on dark ground of some grey values, uint8."""
+    image = np.broadcast_to(40 + np.arange(shape[1]) % 8, shape).astype(np.uint8)
     image[10:30, 10:30] = image[30:50, 50:70] = image[5:8, 80:83] = 200
     return image

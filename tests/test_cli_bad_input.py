@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     Path("text.tif").write_text("this is text")
     tifffile.imwrite("big.tif", np.random.default_rng(0).integers(0, 255, (300, 300)).astype(np.uint8))
     Path("cut.tif").write_bytes(Path("big.tif").read_bytes()[:20_000])
-    holes = squares().astype(np.float32)
+    holes = (squares() / 255).astype(np.float32)
     holes[3, 4] = np.nan
     tifffile.imwrite("nan.tif", holes)
     tifffile.imwrite("five.tif", np.zeros((2, 3, 4, 20, 30), np.uint8), metadata={"axes": "TZCYX"})
@@ -98,11 +98,11 @@ def test_all_images_are_bad():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--threshold", "1.2"], ["threshold is 1.2"]),
-        (["--threshold", "-0.1"], ["threshold is -0.1"]),
-        (["--threshold", "nan"], ["threshold is nan"]),
-        (["--min-size", "-5"], ["-5 px"]),
-        (["--diameter", "0"], ["diameter is 0 px"]),
+        (["--threshold", "1.2"], ["'threshold' is 1.2"]),
+        (["--threshold", "-0.1"], ["'threshold' is -0.1"]),
+        (["--threshold", "nan"], ["'threshold' is nan"]),
+        (["--min-size", "-5"], ["'min_size' is -5"]),
+        (["--diameter", "0"], ["'diameter' is 0"]),
         (["--diameter", "0.01"], ["diameter is 0.01 px"]),
         (["--threads", "0"], ["threads is 0"]),
     ],
@@ -257,7 +257,7 @@ def test_no_data_folder_and_an_empty_one():
 
 def test_an_image_that_is_not_finite_is_refused_before_the_first_is_scored():
     pair("a", squares(), squares())
-    holes = squares().astype(np.float32)
+    holes = (squares() / 255).astype(np.float32)
     holes[3, 4] = np.nan
     pair("b", holes, squares())
     refused(evaluate(), "b.tif", "1 NaN")
@@ -270,5 +270,5 @@ def test_a_stack_cannot_be_scored():
 
 def test_settings_of_evaluate_out_of_range():
     pair("x", squares(), squares())
-    refused(evaluate("--threshold", "2"), "threshold is 2")
-    refused(evaluate("--diameter", "-1"), "diameter is -1 px")
+    refused(evaluate("--threshold", "2"), "'threshold' is 2")
+    refused(evaluate("--diameter", "-1"), "'diameter' is -1")

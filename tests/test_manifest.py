@@ -126,7 +126,8 @@ def test_labels_are_written_with_pixel_size_model_and_table(
 ) -> None:
     from napari.layers import Labels
 
-    from blunet.images.read import open_image
+    from blunet.images.frame_source import FrameSource
+    from blunet.images.pixel_size import PixelSize
     from blunet.images.write import read_description
 
     values = np.zeros(shape, np.int32)
@@ -138,8 +139,8 @@ def test_labels_are_written_with_pixel_size_model_and_table(
     layer = Labels(values, name="Cells", scale=scale, units=units, features=table, metadata={"blunet": made})
     labels, objects = (Path(name) for name in write(plugin, tmp_path / "cells_labels.tif", layer))
     np.testing.assert_array_equal(tifffile.imread(labels), values)
-    file = open_image(labels)
-    assert (file.axes, file.pixel_size, file.unit) == ("TYX"[-len(shape) :], (0.5, 0.25), "µm")
+    file = FrameSource.from_file(labels)
+    assert (file.axes, file.pixel_size) == ("TYX"[-len(shape) :], PixelSize(0.5, 0.25, "µm"))
     assert read_description(labels) == made
     assert objects.name == "cells_objects.csv"
     with objects.open(newline="") as lines:
@@ -150,12 +151,12 @@ def test_labels_without_table_or_pixel_size(plugin: PluginManager, tmp_path: Pat
     from napari.layers import Labels
 
     from blunet.errors import InputError
-    from blunet.images.read import open_image
+    from blunet.images.frame_source import FrameSource
 
     painted = np.zeros((9, 9), np.uint8)
     painted[2, 2] = 3
     (labels,) = write(plugin, tmp_path / "painted.tif", Labels(painted))
-    assert open_image(labels).pixel_size is None
+    assert FrameSource.from_file(labels).pixel_size is None
     np.testing.assert_array_equal(tifffile.imread(labels), painted)
     with pytest.raises(InputError, match=r"\(2, 3, 9, 9\)"):
         write(plugin, tmp_path / "four.tif", Labels(np.zeros((2, 3, 9, 9), int)))

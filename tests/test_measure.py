@@ -10,6 +10,7 @@ from skimage.draw import ellipse
 from skimage.measure import regionprops_table
 
 from blunet.errors import InputError
+from blunet.images.pixel_size import PixelSize, pixel_size_of_layer
 from blunet.segmentation.measure import measure, write_measurements
 from blunet.simulation.dic_fields import simulate_dic
 
@@ -21,7 +22,7 @@ def field():
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.5, 0.25)])
 def test_agrees_with_scikit_image(field, spacing):
-    table = measure(field.labels, field.image, pixel_size=spacing, unit="µm")
+    table = measure(field.labels, field.image, pixel_size=PixelSize(*spacing, "µm"))
     properties = ["label", "area", "centroid", "axis_major_length", "axis_minor_length", "orientation"]
     properties += ["bbox", "eccentricity", "equivalent_diameter_area"]
     properties += ["intensity_mean", "intensity_min", "intensity_max"]
@@ -68,12 +69,13 @@ def test_an_ellipse_is_what_it_was_drawn_as(degrees):
 def test_units_are_in_the_names_and_the_values():
     labels = np.zeros((10, 10), np.int32)
     labels[2:6, 3:9] = 1
-    pixels, micrometres = measure(labels), measure(labels, pixel_size=(0.5, 0.5), unit="µm")
+    pixels, micrometres = measure(labels), measure(labels, pixel_size=PixelSize(0.5, 0.5, "µm"))
     assert "area_px2" in pixels
     assert micrometres["area_um2"][0] == pixels["area_px2"][0] / 4 == 6
     assert micrometres["centroid_x_um"][0] == 0.5 * pixels["centroid_x_px"][0] == 0.5 * 5.5
     assert micrometres["bbox_left_px"][0] == 3
-    assert "area_px2" in measure(labels, pixel_size=(0.5, 0.5))  # a size without a unit says nothing
+    without_unit = pixel_size_of_layer((0.5, 0.5), None)  # a size without a unit says nothing
+    assert "area_px2" in measure(labels, pixel_size=without_unit)
     assert all(name.isascii() for name in micrometres)
 
 

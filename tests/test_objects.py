@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from scipy.ndimage import label
@@ -9,7 +11,10 @@ from scipy.ndimage import label
 from blunet.dataset.truth_masks import read_mask, with_gap
 from blunet.errors import InputError
 from blunet.evaluation.metrics import average_precision
-from blunet.segmentation.objects import OBJECTS, label_objects
+from blunet.segmentation.objects import label_objects
+from blunet.segmentation.segmentation_settings import Objects
+
+KINDS = get_args(Objects)
 
 
 def discs(*places: tuple[int, int, int], shape: tuple[int, int] = (100, 160)) -> np.ndarray:
@@ -73,14 +78,14 @@ def test_an_object_of_exactly_the_smallest_size_stays():
     probability = np.zeros((10, 30))
     probability[2:6, 2:7] = probability[2:6, 12:17] = 1
     probability[5, 16] = 0
-    for kind in OBJECTS:
+    for kind in KINDS:
         labels = label_objects(probability, 0.5, kind, min_size=20)
         assert np.count_nonzero(labels) == 20
         assert labels.max() == 1
     assert label_objects(probability, 0.5, "mask", min_size=0).sum() == 39
 
 
-@pytest.mark.parametrize("kind", OBJECTS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_limiting_cases(kind):
     assert not label_objects(np.zeros((30, 40)), 0.5, kind).any()
     assert (label_objects(np.ones((30, 40)), 0.5, kind) == 1).all()
@@ -100,7 +105,7 @@ def test_seventy_thousand_cells(kind):
     assert (np.bincount(labels.ravel())[1:] == 25).all()
 
 
-@pytest.mark.parametrize("kind", OBJECTS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_labels_have_no_gaps_and_every_object_is_one_piece(kind):
     rng = np.random.default_rng(5)
     from scipy.ndimage import gaussian_filter
@@ -136,11 +141,11 @@ def test_real_cells_in_contact_are_parted(shared_data):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"threshold": 1.5}, "threshold is 1.5"),
-        ({"threshold": -0.1}, "threshold is -0.1"),
-        ({"threshold": float("nan")}, "threshold is nan"),
+        ({"threshold": 1.5}, "'threshold' is 1.5"),
+        ({"threshold": -0.1}, "'threshold' is -0.1"),
+        ({"threshold": float("nan")}, "'threshold' is nan"),
         ({"objects": "cells"}, "'cells'"),
-        ({"min_size": -1}, "-1 px"),
+        ({"min_size": -1}, "'min_size' is -1"),
         ({"probability": np.zeros((2, 3, 4))}, r"\(2, 3, 4\)"),
     ],
 )

@@ -7,9 +7,8 @@ from PIL import Image
 
 from blunet.dataset.masks_beside import masks_beside
 from blunet.errors import InputError
-from blunet.images.frame_interval import frame_interval
+from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import Cancelled, CancelToken
-from blunet.jobs.frame_segmentation import Frames
 from blunet.jobs.open_layers import LayerOpened, LeftOut, OpenSettings, open_layers
 from blunet.jobs.plan_layers import MOST_LAYERS, plan_layers
 from blunet.jobs.shading import AllFlattened, find_contrast, flatten_all, flatten_frame
@@ -162,9 +161,9 @@ def test_what_the_files_do_not_say_can_be_told(tmp_path):
 def test_an_interval_that_makes_no_sense_is_none(tmp_path):
     for name, value in (("zero", 0.0), ("negative", -3.0)):
         tifffile.imwrite(tmp_path / name, frame_of(0), imagej=True, metadata={"finterval": value})
-        assert frame_interval(tmp_path / name) is None
+        assert FrameSource.from_file(tmp_path / name).interval is None
     Image.fromarray(frame_of(0, dtype=np.uint8)).save(tmp_path / "x.png")
-    assert frame_interval(tmp_path / "x.png") is None
+    assert FrameSource.from_file(tmp_path / "x.png").interval is None
 
 
 def test_contrast_is_that_of_the_first_frame(tmp_path):
@@ -295,11 +294,11 @@ def settings_of(sigma=40.0):
 
 def test_slow_shading_is_taken_away():
     (frame,) = shaded()
-    (flat,) = flatten_frame(Frames(frame), 0, settings_of(), CancelToken())
+    (flat,) = flatten_frame(FrameSource.from_array(frame), 0, settings_of(), CancelToken())
     columns = flat.image.mean(axis=0)
     assert flat.image.dtype == np.float32
     assert np.ptp(columns[64:-64]) < 0.1  # of a slope that covered nearly the whole range
-    (all_of_it,) = flatten_all(Frames(frame), settings_of(), CancelToken())
+    (all_of_it,) = flatten_all(FrameSource.from_array(frame), settings_of(), CancelToken())
     np.testing.assert_array_equal(all_of_it.data, flat.image)
 
 
@@ -315,26 +314,26 @@ def test_a_stack_is_flattened_lazily_by_limits_that_its_frames_share():
         return block
 
     lazy = da.from_array(stack, (1, 128, 256)).map_blocks(block, dtype=stack.dtype, meta=stack[:0])
-    (event,) = flatten_all(Frames(lazy), settings_of(), CancelToken())
+    (event,) = flatten_all(FrameSource.from_array(lazy), settings_of(), CancelToken())
     assert isinstance(event, AllFlattened)
     assert len(set(read)) == 16
     read.clear()
     third = event.data[3].compute()
     assert read == [3]
-    (in_memory,) = flatten_all(Frames(stack), settings_of(), CancelToken())
+    (in_memory,) = flatten_all(FrameSource.from_array(stack), settings_of(), CancelToken())
     np.testing.assert_array_equal(in_memory.data[3].compute(), third)
     assert (third.dtype, event.data.dtype, event.data.shape) == (np.float32, np.float32, stack.shape)
 
 
 def test_a_constant_image_has_no_shading():
     with pytest.raises(InputError, match="constant"):
-        list(flatten_frame(Frames(np.full((9, 9), 3, np.uint8)), 0, settings_of(), CancelToken()))
+        list(flatten_frame(FrameSource.from_array(np.full((9, 9), 3, np.uint8)), 0, settings_of(), CancelToken()))
     stack = np.stack([np.full((64, 64), 3, np.uint16), shaded()[0, :64, :64]])
-    (event,) = flatten_all(Frames(stack), settings_of(10), CancelToken())
+    (event,) = flatten_all(FrameSource.from_array(stack), settings_of(10), CancelToken())
     assert not event.data[0].compute().any()
 
 
 def test_contrast_of_a_frame():
     frame = np.arange(10_000, dtype=np.float32).reshape(100, 100)
-    (found,) = find_contrast(Frames(np.stack([frame * 0, frame])), 1, 5, 95, CancelToken())
+    (found,) = find_contrast(FrameSource.from_array(np.stack([frame * 0, frame])), 1, 5, 95, CancelToken())
     assert found.limits == pytest.approx((499.95, 9499.05))

@@ -8,7 +8,8 @@ import tifffile
 from PIL import Image
 
 from blunet.errors import InputError
-from blunet.images.read import open_image, read_image, to_grey
+from blunet.images.frame_source import FrameSource, read_image
+from blunet.images.read import to_grey
 
 RANDOM = np.random.default_rng(0)
 TYPES = ["bool", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "f2", "f4", "f8"]
@@ -25,8 +26,8 @@ def values_of(dtype, shape):
 def test_tiff_keeps_values_and_type(tmp_path, dtype, shape, order):
     values = values_of(dtype, shape)
     tifffile.imwrite(tmp_path / "a.b.TIF", values, byteorder=order, photometric="minisblack")
-    file = open_image(tmp_path / "a.b.TIF")
-    assert (file.axes, file.shape, file.frames, file.dtype) == ("YX", shape, 1, np.dtype(dtype))
+    file = FrameSource.from_file(tmp_path / "a.b.TIF")
+    assert (file.axes, file.array_shape, file.count, file.dtype) == ("YX", shape, 1, np.dtype(dtype))
     assert file.dtype.isnative
     frame = file.frame()
     assert frame.dtype == file.dtype
@@ -46,7 +47,7 @@ def test_compressed_tiff(tmp_path, compression, tile):
         photometric="minisblack",
         predictor=True if compression != "packbits" else None,
     )
-    file = open_image(tmp_path / "c.tif")
+    file = FrameSource.from_file(tmp_path / "c.tif")
     np.testing.assert_array_equal(np.stack(list(file.each())), values)
 
 
@@ -71,8 +72,8 @@ def test_stacks_are_read_frame_by_frame(tmp_path, way):
             tif.write(stack, truncate=True, metadata=options["metadata"])
     else:
         tifffile.imwrite(tmp_path / "s.tif", stack, **options)
-    file = open_image(tmp_path / "s.tif")
-    assert (file.axes, file.shape, file.frames, file.dtype) == ("TYX", (6, 40, 32), 6, np.uint16)
+    file = FrameSource.from_file(tmp_path / "s.tif")
+    assert (file.axes, file.array_shape, file.count, file.dtype) == ("TYX", (6, 40, 32), 6, np.uint16)
     np.testing.assert_array_equal(file.frame(4), stack[4])
     np.testing.assert_array_equal(np.stack(list(file.each())), stack)
     np.testing.assert_array_equal(np.stack(list(file.each(file.sample(3)))), stack[[0, 2, 5]])
@@ -86,8 +87,8 @@ def test_stacks_are_read_frame_by_frame(tmp_path, way):
 def test_many_channels_are_frames_saved_without_their_axis(tmp_path):
     stack = values_of("u2", (9, 8, 7))
     tifffile.imwrite(tmp_path / "s.tif", stack, imagej=True)
-    assert open_image(tmp_path / "s.tif").axes == "TYX"
-    np.testing.assert_array_equal(open_image(tmp_path / "s.tif").frame(8), stack[8])
+    assert FrameSource.from_file(tmp_path / "s.tif").axes == "TYX"
+    np.testing.assert_array_equal(FrameSource.from_file(tmp_path / "s.tif").frame(8), stack[8])
 
 
 def test_axes_of_length_one_are_dropped(tmp_path):
@@ -99,8 +100,8 @@ def test_axes_of_length_one_are_dropped(tmp_path):
 def test_frames_of_one_column_are_a_stack(tmp_path):
     stack = values_of("u2", (4, 5, 1))
     tifffile.imwrite(tmp_path / "s.tif", stack, metadata={"axes": "TYX"}, photometric="minisblack")
-    file = open_image(tmp_path / "s.tif")
-    assert (file.axes, file.shape) == ("TYX", (4, 5, 1))
+    file = FrameSource.from_file(tmp_path / "s.tif")
+    assert (file.axes, file.array_shape) == ("TYX", (4, 5, 1))
     np.testing.assert_array_equal(file.frame(2), stack[2])
 
 
@@ -121,7 +122,7 @@ def test_frames_of_one_column_are_a_stack(tmp_path):
 def test_more_dimensions_are_refused_and_named(tmp_path, shape, options, said):
     tifffile.imwrite(tmp_path / "m.tif", values_of("u2", shape), **options)
     with pytest.raises(InputError, match=said) as error:
-        open_image(tmp_path / "m.tif")
+        FrameSource.from_file(tmp_path / "m.tif")
     assert "export one" in str(error.value)
 
 
@@ -133,7 +134,7 @@ def test_several_series_are_refused_but_a_thumbnail_is_not(tmp_path):
             tif.write(second, photometric="minisblack")
     np.testing.assert_array_equal(read_image(tmp_path / "thumbnail.tif"), values)
     with pytest.raises(InputError, match="2 image series"):
-        open_image(tmp_path / "positions.tif")
+        FrameSource.from_file(tmp_path / "positions.tif")
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2"])
@@ -146,8 +147,8 @@ def test_colour_becomes_grey_of_the_same_type(tmp_path, dtype, samples, planar, 
     stack[:, :5, :5, :3] = stack[:, :5, :5, :1]
     written = np.moveaxis(stack, -1, 1) if planar == "separate" else stack
     tifffile.imwrite(tmp_path / "c.tif", written, photometric="rgb", planarconfig=planar)
-    file = open_image(tmp_path / "c.tif")
-    assert file.shape == ((3, 20, 30) if frames == 3 else (20, 30))
+    file = FrameSource.from_file(tmp_path / "c.tif")
+    assert file.array_shape == ((3, 20, 30) if frames == 3 else (20, 30))
     for frame, colours in zip(file.each(), stack, strict=True):
         assert frame.dtype == np.dtype(dtype)
         expected = 0.299 * colours[..., 0] + 0.587 * colours[..., 1] + 0.114 * colours[..., 2]
@@ -176,10 +177,10 @@ def test_16_bit_png_stays_16_bit(tmp_path):
     Image.fromarray(grey).save(tmp_path / "grey.png")
     colours = RANDOM.integers(0, 65535, (20, 30, 4), np.uint16)
     (tmp_path / "colour.png").write_bytes(imagecodecs.png_encode(colours))
-    file = open_image(tmp_path / "grey.png")
+    file = FrameSource.from_file(tmp_path / "grey.png")
     assert (file.axes, file.shape, file.dtype) == ("YX", (20, 30), np.uint16)
     np.testing.assert_array_equal(file.frame(), grey)
-    assert open_image(tmp_path / "colour.png").dtype == np.uint16
+    assert FrameSource.from_file(tmp_path / "colour.png").dtype == np.uint16
     np.testing.assert_array_equal(read_image(tmp_path / "colour.png"), to_grey(colours))
 
 
@@ -234,9 +235,12 @@ def test_the_content_counts_not_the_ending(tmp_path):
 )
 def test_pixel_size(tmp_path, options, size, unit):
     tifffile.imwrite(tmp_path / "x.tif", values_of("u2", (8, 9)), photometric="minisblack", **options)
-    file = open_image(tmp_path / "x.tif")
-    assert file.unit == unit
-    assert file.pixel_size == (None if size is None else pytest.approx(size))
+    found = FrameSource.from_file(tmp_path / "x.tif").pixel_size
+    if size is None:
+        assert found is None
+    else:
+        assert (found.y, found.x) == pytest.approx(size)
+        assert found.unit == unit
 
 
 def cut(path, share):
@@ -254,7 +258,7 @@ def test_a_cut_off_tiff_is_an_error(tmp_path, share, frames, way):
     tifffile.imwrite(path, values, **WAYS[way])
     cut(path, share)
     with pytest.raises(InputError, match=r"cut\.tif"):
-        list(open_image(path).each())
+        list(FrameSource.from_file(path).each())
 
 
 @pytest.mark.parametrize("share", [0.1, 0.6])
@@ -296,16 +300,16 @@ def test_what_is_no_image_is_one_sentence(tmp_path, content, said):
 
 def test_missing_files_and_folders_are_named(tmp_path):
     with pytest.raises(InputError, match="no file"):
-        open_image(tmp_path / "nowhere.tif")
+        FrameSource.from_file(tmp_path / "nowhere.tif")
     with pytest.raises(InputError, match="is a folder"):
-        open_image(tmp_path)
+        FrameSource.from_file(tmp_path)
     tifffile.imwrite(tmp_path / "complex.tif", np.zeros((4, 4), np.complex64))
     with pytest.raises(InputError, match="complex64"):
-        open_image(tmp_path / "complex.tif")
+        FrameSource.from_file(tmp_path / "complex.tif")
 
 
 def test_the_shared_images(shared_data):
-    file = open_image(shared_data / "dic-adherent" / "images" / "dic02_left.tif")
+    file = FrameSource.from_file(shared_data / "dic-adherent" / "images" / "dic02_left.tif")
     assert (file.axes, file.shape, file.dtype) == ("YX", (1024, 832), np.uint16)
     assert file.frame().max() > 255
 
@@ -321,4 +325,4 @@ def test_damaged_metadata_do_not_spoil_a_sound_image(tmp_path):
     path = tmp_path / "sound.ome.tif"
     tifffile.imwrite(path, image, metadata={"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "pixel", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"})  # fmt: skip  # noqa: E501
     np.testing.assert_array_equal(read_image(path), image)
-    assert open_image(path).pixel_size is None
+    assert FrameSource.from_file(path).pixel_size is None

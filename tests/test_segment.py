@@ -12,7 +12,7 @@ from blunet.errors import InputError
 from blunet.images.normalise import Limits, Normalisation
 from blunet.packed.model_card import ModelCard, ModelInfo
 from blunet.segmentation.overlay import draw_overlay, write_overlay
-from blunet.segmentation.predict import probability, shared_limits
+from blunet.segmentation.predict import estimate_shared_limits, predict_probability
 from blunet.segmentation.scale import rescale, scale_factor
 
 
@@ -36,7 +36,7 @@ def test_the_threshold_is_the_models_own_unless_given():
 def test_grey_values_of_every_type(dtype):
     bright = squares() > 100
     most = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1
-    found = probability((bright * most).astype(dtype), bright_model())
+    found = predict_probability((bright * most).astype(dtype), bright_model())
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, np.where(bright, BRIGHT, DARK), atol=1e-5)
 
@@ -44,7 +44,7 @@ def test_grey_values_of_every_type(dtype):
 @pytest.mark.parametrize(("diameter", "shape"), [(10, (61, 93)), (40, (61, 93)), (33, (3, 5)), (60, (1, 7))])
 def test_the_result_has_the_images_size_at_any_scale(diameter, shape):
     image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    found = probability(image, bright_model(), diameter=diameter)
+    found = predict_probability(image, bright_model(), diameter=diameter)
     assert found.shape == shape
     assert found.min() >= DARK - 1e-5
     assert found.max() <= BRIGHT + 1e-5
@@ -73,13 +73,13 @@ class Watching:
 def test_the_model_sees_the_image_at_its_own_scale():
     model = Watching(ModelInfo(card=ModelCard(object_diameter=15.0)))
     image = np.arange(60 * 90, dtype=np.uint16).reshape(60, 90)
-    assert (probability(image, model, diameter=30) == 0.25).all()
-    assert probability(image, model, diameter=7.5).shape == (60, 90)
-    probability(image, model)
+    assert (predict_probability(image, model, diameter=30) == 0.25).all()
+    assert predict_probability(image, model, diameter=7.5).shape == (60, 90)
+    predict_probability(image, model)
     seen = [image for image, _ in model.seen]
     assert [image.shape for image in seen] == [(30, 45), (120, 180), (60, 90)]
     assert all(image.dtype == np.uint16 for image in seen)  # so that `range` keeps its meaning
-    assert seen[2] is image
+    assert seen[2].values is image
 
 
 def test_frames_of_a_stack_share_limits_of_the_resampled_frames():
@@ -87,12 +87,12 @@ def test_frames_of_a_stack_share_limits_of_the_resampled_frames():
         normalisation=Normalisation(method="percentile", low=0, high=100), card=ModelCard(object_diameter=10.0)
     )
     checks = np.indices((40, 40)).sum(axis=0) % 2 * 200.0  # averaged away by shrinking
-    limits = shared_limits([checks, np.full((40, 40), 50.0)], Watching(info), diameter=40)
+    limits = estimate_shared_limits([checks, np.full((40, 40), 50.0)], Watching(info), diameter=40)
     assert limits.low == 50
     assert limits.high == pytest.approx(100, abs=3)
-    assert shared_limits([checks], Watching(info)) == Limits(0, 200)
+    assert estimate_shared_limits([checks], Watching(info)) == Limits(0, 200)
     model = Watching(info)
-    probability(checks, model, diameter=40, limits=limits)
+    predict_probability(checks, model, diameter=40, limits=limits)
     assert model.seen[0][1] is limits
 
 
@@ -133,7 +133,7 @@ def test_an_image_that_would_become_too_large_is_refused():
     ("image", "words"),
     [
         (np.array([[0.0, np.nan]]), "1 NaN"),
-        (np.zeros((2, 3, 4)), r"\(2, 3, 4\)"),
+        (np.zeros((2, 3, 4, 5)), r"\(2, 3, 4, 5\)"),
         (np.zeros((0, 4)), r"\(0, 4\)"),
         (np.array([["a"]]), "type"),
     ],

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from blunet.images.frame_source import FrameSource
+from blunet.images.grey_image import check_image
 from blunet.images.normalise import Normalisation
-from blunet.jobs.events import CancelToken
-from blunet.jobs.frame_segmentation import Frames, predict_frames, unlike
 from blunet.packed.model_card import ModelInfo
+from blunet.packed.packed_model import load_model
+from blunet.segmentation.frames import describe_mismatch, predict_frames
+from blunet.segmentation.segmentation_settings import DEFAULTS
 
 RANDOM = np.random.default_rng(0)
 RANGE, ADAPTING = (
@@ -29,13 +32,13 @@ def grey(low: float, high: float, kind: type, side: int = 64) -> np.ndarray:
         (grey(0, 255, np.uint8), RANGE, 40.0, ""),
         (grey(900, 4095, np.uint16), RANGE, None, "takes 0 for black and 65535 for white"),
         (grey(0, 4095, np.float32), RANGE, None, "takes 0 for black and 1 for white"),
-        (grey(0, 255, np.uint8, 20), ADAPTING, None, "hardly room for a cell"),
+        (grey(0, 255, np.uint8, 20), ADAPTING, None, "a cell hardly fits"),
         (grey(0, 1, np.float32) > 0.5, ADAPTING, None, "a mask rather than a DIC image"),
         (grey(0, 255, np.uint8), ADAPTING, 300.0, "300 px is larger than the image"),
     ],
 )
 def test_unlike(image: np.ndarray, model: ModelInfo, diameter: float | None, words: str) -> None:
-    told = unlike(image, model, diameter)
+    told = describe_mismatch(check_image(image), model, diameter)
     assert words in told if words else told == ""
 
 
@@ -43,6 +46,9 @@ def test_a_run_tells_it_once_also_of_frames_that_are_read_lazily() -> None:
     import dask.array as da
 
     stack = da.from_array((RANDOM.uniform(0, 1, (3, 40, 40)) > 0.5).astype(np.uint8), (1, 40, 40))
-    told = [event.message for event in predict_frames(Frames(stack), [1, 0, 2], None, None, CancelToken())]
+    told = [
+        event.warning
+        for event in predict_frames(FrameSource.from_array(stack), load_model(), DEFAULTS, chosen=[1, 0, 2])
+    ]
     assert "hardly any grey values" in told[0]
     assert told[1:] == ["", ""]

@@ -1,11 +1,14 @@
 """Label and probability files."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 import tifffile
 
 from blunet.errors import InputError
-from blunet.images.read import open_image
+from blunet.images.frame_source import FrameSource
+from blunet.images.pixel_size import PixelSize
 from blunet.images.write import read_description, write_labels, write_probability
 
 DESCRIPTION = {"model": "zélle=1\n.blunet", "settings": {"threshold": 0.5, "min_size": 20, "diameter": None}}
@@ -19,23 +22,25 @@ def labels_of(shape, largest):
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (40, 30), (4, 40, 30), (2, 1, 3)])
 @pytest.mark.parametrize(("largest", "dtype"), [(65_535, np.uint16), (65_536, np.uint32)])
-@pytest.mark.parametrize("size", [((0.2, 0.1), "µm"), ((50.0, 25.0), "nm"), (None, None)])
+@pytest.mark.parametrize("size", [PixelSize(0.2, 0.1, "µm"), PixelSize(50.0, 25.0, "nm"), None])
 def test_labels_keep_values_axes_pixel_size_and_settings(tmp_path, shape, largest, dtype, size):
     path = tmp_path / "Zéllen 1.b_labels.tif"
     labels = labels_of(shape, largest)
-    write_labels(path, labels, pixel_size=size[0], unit=size[1], description=DESCRIPTION)
+    write_labels(path, labels, pixel_size=size, description=DESCRIPTION)
     np.testing.assert_array_equal(tifffile.imread(path).reshape(shape), labels)
-    file = open_image(path)
-    assert (file.axes, file.shape, file.dtype) == ("TYX"[-len(shape) :], shape, dtype)
-    assert file.unit == size[1]
-    assert file.pixel_size == (None if size[0] is None else pytest.approx(size[0]))
+    file = FrameSource.from_file(path)
+    assert (file.axes, file.array_shape, file.dtype) == ("TYX"[-len(shape) :], shape, dtype)
+    if size is None:
+        assert file.pixel_size is None
+    else:
+        assert astuple(file.pixel_size) == (pytest.approx(size.y), pytest.approx(size.x), size.unit)
     assert read_description(path) == DESCRIPTION
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
 def test_imagej_finds_its_metadata(tmp_path):
     path = tmp_path / "x_labels.tif"
-    write_labels(path, labels_of((3, 20, 20), 9), pixel_size=(0.2, 0.1), unit="µm", description=DESCRIPTION)
+    write_labels(path, labels_of((3, 20, 20), 9), pixel_size=PixelSize(0.2, 0.1, "µm"), description=DESCRIPTION)
     with tifffile.TiffFile(path) as tif:
         assert tif.is_imagej
         assert tif.imagej_metadata["frames"] == 3
@@ -55,23 +60,23 @@ def test_frames_can_come_one_by_one_whatever_their_number_of_objects(tmp_path):
     maps = np.random.default_rng(0).random((3, 20, 30))
     write_probability(tmp_path / "p.tif", iter(maps), frames=3, description=DESCRIPTION)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "p.tif"), maps.astype(np.float32))
-    assert open_image(tmp_path / "p.tif").axes == "TYX"
+    assert FrameSource.from_file(tmp_path / "p.tif").axes == "TYX"
 
 
 def test_probability_is_float32(tmp_path):
     probability = np.random.default_rng(0).random((20, 30), np.float32)
     path = tmp_path / "p.tif"
-    write_probability(path, probability, pixel_size=(0.5, 0.5), unit="µm", description=DESCRIPTION)
-    read = open_image(path)
+    write_probability(path, probability, pixel_size=PixelSize(0.5, 0.5, "µm"), description=DESCRIPTION)
+    read = FrameSource.from_file(path)
     np.testing.assert_array_equal(read.frame(), probability)
-    assert (read.dtype, read.pixel_size, read.unit) == (np.float32, (0.5, 0.5), "µm")
+    assert (read.dtype, read.pixel_size) == (np.float32, PixelSize(0.5, 0.5, "µm"))
     assert read_description(path) == DESCRIPTION
 
 
 def test_a_unit_beyond_ascii(tmp_path):
-    write_labels(tmp_path / "l.tif", np.ones((5, 5), int), pixel_size=(2, 1), unit="Å", description={})
-    file = open_image(tmp_path / "l.tif")
-    assert (file.pixel_size, file.unit) == ((2, 1), "Å")
+    write_labels(tmp_path / "l.tif", np.ones((5, 5), int), pixel_size=PixelSize(2, 1, "Å"), description={})
+    file = FrameSource.from_file(tmp_path / "l.tif")
+    assert file.pixel_size == PixelSize(2, 1, "Å")
 
 
 def test_labels_are_compressed(tmp_path):

@@ -21,8 +21,9 @@ from blunet.compression.run_events import (
 )
 from blunet.dataset.pairs import find_pairs
 from blunet.evaluation.metrics import iou
-from blunet.evaluation.scores import evaluate
+from blunet.evaluation.scores import check_pairs, evaluate
 from blunet.packed.packed_model import load_model
+from blunet.segmentation.segmentation_settings import DEFAULTS
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
 
@@ -100,11 +101,17 @@ def test_scoring_predicts_every_file_once_and_agrees_with_evaluate(data, finishe
     stage = scoring.score_stage("BLU-Net", model, pairs[:3], pairs[3:], tmp_path)
     assert len(model.asked) == 4
     assert all((a == tifffile.imread(p.image)).all() for a, p in zip(model.asked, pairs, strict=True))
-    means = {t: np.mean([s.iou for _, s in evaluate(pairs[:3], model.model, threshold=t)]) for t in scoring.THRESHOLDS}
+    means = {
+        t: np.mean([s.scores.iou for s in evaluate(check_pairs(pairs[:3]), model.model, DEFAULTS.changed(threshold=t))])
+        for t in scoring.THRESHOLDS
+    }
     good = [t for t, mean in means.items() if mean >= max(means.values()) - scoring.INDISTINCT]
     assert abs(stage.threshold - 0.5) == pytest.approx(min(abs(t - 0.5) for t in good))
     for part, files in (("validation", pairs[:3]), ("test", pairs[3:])):
-        wanted = [asdict(s) for _, s in evaluate(files, model.model, threshold=stage.threshold)]
+        wanted = [
+            asdict(s.scores)
+            for s in evaluate(check_pairs(files), model.model, DEFAULTS.changed(threshold=stage.threshold))
+        ]
         got = stage.figures[part]["images"]
         assert [{k: row[k] for k in ("iou", "f1", "ap50")} for row in got] == wanted
     assert list(tmp_path.iterdir()) == []

@@ -175,11 +175,11 @@ def test_files_that_go_before_they_are_opened(viewer, widget, qtbot, lapse):
 
 
 def test_the_layer_knows_its_file(viewer, widget, qtbot, lapse):
-    from blunet.jobs.file_segmentation import SegmentSettings
+    from blunet.segmentation.segmentation_settings import DEFAULTS
     from blunet.widgets.layer_facts import command_line
 
     load(qtbot, widget, lapse)
-    words = shlex.split(command_line(viewer.layers["lapse"], None, SegmentSettings(), False, False))
+    words = shlex.split(command_line(viewer.layers["lapse"], None, DEFAULTS, False, False))
     assert words[:3] == ["blunet", "segment", str(lapse)]
 
 

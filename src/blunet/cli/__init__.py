@@ -16,8 +16,12 @@ from blunet.cli.evaluate import evaluate
 from blunet.cli.import_weights import import_weights
 from blunet.cli.info import info
 from blunet.cli.segment import segment
+from blunet.cli.setting_help import command_with_settings
 
 __all__ = ["app", "main"]
+
+#: Commands that take settings of a segmentation.
+SEGMENTATION = command_with_settings("blunet.segmentation.segmentation_settings", "SegmentationSettings")
 
 app = typer.Typer(
     name="blunet",
@@ -48,10 +52,10 @@ def common(
 
 
 app.command()(demo)
-app.command()(segment)
+app.command(cls=SEGMENTATION)(segment)
 app.command()(info)
 app.command("import-weights")(import_weights)
-app.command()(evaluate)
+app.command(cls=SEGMENTATION)(evaluate)
 app.command()(compress)
 app.command()(benchmark)
 

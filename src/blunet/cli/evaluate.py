@@ -9,6 +9,7 @@ import typer
 
 from blunet.cli.console import ends_well, given_path, print_json, say, warn
 from blunet.cli.progress import Bar
+from blunet.cli.setting_help import given
 
 if TYPE_CHECKING:
     from blunet.evaluation.scores import Scores
@@ -23,29 +24,28 @@ def evaluate(
             parser=given_path, metavar="DIR", help="Folder with 'images' and 'masks', or 'x.tif' beside 'x_mask.tif'."
         ),
     ],
-    threshold: Annotated[
-        float | None,
-        typer.Option(metavar="T", help="Foreground has a greater probability, 0 to 1; without it, the model's own."),
-    ] = None,
-    diameter: Annotated[
-        float | None,
-        typer.Option(metavar="PX", help="Typical diameter of the cells in pixels, if it is not the model's."),
-    ] = None,
+    threshold: Annotated[float | None, typer.Option(metavar="T")] = None,
+    diameter: Annotated[float | None, typer.Option(metavar="PX")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a model on images with truth masks."""
     from blunet.jobs.evaluation_run import evaluate_folder
-    from blunet.jobs.events import Evaluated, Scored, Skipped, Started
+    from blunet.jobs.events import Evaluated, Scored, Skipped, Started, Warned
     from blunet.jobs.model_files import open_model
+    from blunet.segmentation.segmentation_settings import SegmentationSettings
 
+    settings = SegmentationSettings(**given(threshold=threshold, diameter=diameter))
     images: list[dict[str, Any]] = []
     content: dict[str, Any] = {}
     wide = total = 0
     with Bar("Scoring") as bar:
-        for event in evaluate_folder(data, open_model(model), threshold=threshold, diameter=diameter):
+        for event in evaluate_folder(data, open_model(model), settings):
             match event:
                 case Skipped(reason=reason):
                     warn(reason)
+                case Warned(message=message):
+                    with bar.paused():
+                        warn(message)
                 case Started(paths):
                     total = len(paths)
                     wide = max(len("mean"), *(len(path.name) for path in paths))

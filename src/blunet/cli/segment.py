@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ from blunet.cli.console import (
     warn,
 )  # fmt: skip
 from blunet.cli.progress import Bar
+from blunet.cli.setting_help import given
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,19 +43,10 @@ def segment(
         Path | None,
         typer.Option(parser=given_path, metavar="FILE", help="A model file; without it, the bundled model."),
     ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(metavar="T", help="Foreground has a greater probability, 0 to 1; without it, the model's own."),
-    ] = None,
-    min_size: Annotated[int, typer.Option(metavar="PX", help="Smallest object that stays, in pixels.")] = 20,
-    objects: Annotated[
-        Literal["mask", "components", "watershed"],
-        typer.Option(metavar="KIND", help="watershed (split where cells touch), components or mask (0, 1)."),
-    ] = "watershed",
-    diameter: Annotated[
-        float | None,
-        typer.Option(metavar="PX", help="Typical diameter of the cells in pixels, if it is not the model's."),
-    ] = None,
+    threshold: Annotated[float | None, typer.Option(metavar="T")] = None,
+    min_size: Annotated[int | None, typer.Option(metavar="PX")] = None,
+    objects: Annotated[str | None, typer.Option(metavar="KIND")] = None,
+    diameter: Annotated[float | None, typer.Option(metavar="PX")] = None,
     probability: Annotated[bool, typer.Option("--probability", help="Also write x_probability.tif.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="Also write x_objects.csv.")] = False,
     threads: Annotated[int | None, typer.Option(metavar="N", help="Processor threads; without it, all.")] = None,
@@ -62,10 +54,11 @@ def segment(
 ) -> None:
     """Find the cells in images and write them as label images."""
     use_threads(threads)
-    from blunet.jobs.file_segmentation import SegmentSettings, segment_files
+    from blunet.jobs.file_segmentation import segment_files
     from blunet.jobs.model_files import model_path, open_model
+    from blunet.segmentation.segmentation_settings import SegmentationSettings
 
-    settings = SegmentSettings(threshold, min_size, objects, diameter)
+    settings = SegmentationSettings(**given(threshold=threshold, min_size=min_size, objects=objects, diameter=diameter))
     report = _Report(str(model_path(model)), out, quiet=as_json)
     try:
         report.follow(
@@ -127,9 +120,9 @@ class _Report:
                     case FrameDone(frame=frame, frames=frames):
                         bar.update(self.seen + frame / frames)
                         continue
-                    case Warned(image, message):
+                    case Warned(message=message):
                         with bar.paused():
-                            warn(f"'{image}': {message}")
+                            warn(message)
                     case Skipped(image, reason):
                         self.content["skipped"].append({"image": str(image), "reason": reason})
                         with bar.paused():

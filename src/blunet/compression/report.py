@@ -19,7 +19,7 @@ from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask
 from blunet.evaluation.metrics import iou
 from blunet.evaluation.scores import Scores, mean_scores, score
-from blunet.images.read import read_image
+from blunet.images.frame_source import read_image
 from blunet.segmentation.predictor import Predictor
 from blunet.simulation.dic_fields import DicField
 

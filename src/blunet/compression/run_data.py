@@ -13,7 +13,6 @@ from blunet.dataset.pair_facts import sha256
 from blunet.dataset.pairs import Pair, find_pairs
 from blunet.dataset.splits import Split, part
 from blunet.evaluation.scores import check_pairs
-from blunet.images.read import open_image
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,6 @@ def read_data(request: Request) -> Data:
     if request.test is not None:
         found = find_pairs(request.test)
         test = list(found.pairs)
-        check_pairs(test)
-        sizes = [(shape[0], shape[1]) for shape in (open_image(pair.image).shape for pair in test)]
+        sizes = [pair.source.shape for pair in check_pairs(test)]
         warnings = list(warnings_about_test(found, report.pairs, [sha256(pair.image) for pair in test]))
     return Data(report, training, validation, test, sizes, warnings)

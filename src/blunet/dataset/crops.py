@@ -16,8 +16,8 @@ from blunet.dataset.border_weights import border_weights
 from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask, with_gap
 from blunet.dataset.validation_crop import window
+from blunet.images.frame_source import read_image
 from blunet.images.normalise import Normalisation, normalise
-from blunet.images.read import read_image
 from blunet.simulation.dic_fields import DicField, simulate_dic
 from blunet.simulation.dic_settings import random_settings
 

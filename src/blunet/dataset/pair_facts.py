@@ -14,8 +14,9 @@ from blunet.dataset.pairs import Pair
 from blunet.dataset.time_lapse import outline
 from blunet.dataset.truth_masks import read_mask, typical_diameter
 from blunet.errors import InputError
-from blunet.images.normalise import check_image
-from blunet.images.read import read_image, reading
+from blunet.images.frame_source import read_image
+from blunet.images.grey_image import check_image
+from blunet.images.read import reading
 
 
 @dataclass(frozen=True)

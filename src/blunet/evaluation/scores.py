@@ -13,11 +13,11 @@ from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask
 from blunet.errors import InputError
 from blunet.evaluation.metrics import average_precision, f1, iou
-from blunet.images.normalise import check_image
-from blunet.images.read import open_image, read_image
+from blunet.images.frame_source import FrameSource
+from blunet.segmentation.frames import label_frames, predict_frames
 from blunet.segmentation.objects import label_objects
-from blunet.segmentation.predict import probability
 from blunet.segmentation.predictor import Predictor
+from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSettings
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,16 @@ class Scores:
     ap50: float
 
 
-def score(
-    probability: NDArray[np.float32],
-    truth: NDArray[np.integer[Any]],
-    threshold: float,
-) -> Scores:
+def score(probability: NDArray[np.float32], truth: NDArray[np.integer[Any]], threshold: float) -> Scores:
     """Compare the probability (Y, X) of one image with its truth labels (Y, X)."""
-    foreground = probability > threshold
-    return Scores(
-        iou=iou(truth > 0, foreground),
-        f1=f1(truth > 0, foreground),
-        ap50=average_precision(truth, label_objects(probability, threshold)),
-    )
+    return score_labels(probability > threshold, label_objects(probability, threshold), truth)
+
+
+def score_labels(
+    foreground: NDArray[np.bool_], labels: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]]
+) -> Scores:
+    """Compare the foreground and the objects of one image, all (Y, X), with its truth labels."""
+    return Scores(iou=iou(truth > 0, foreground), f1=f1(truth > 0, foreground), ap50=average_precision(truth, labels))
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
@@ -64,57 +62,68 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
     return Scores(*(float(np.mean([getattr(s, name) for s in scores])) for name in ("iou", "f1", "ap50")))
 
 
-def check_pairs(pairs: Iterable[Pair]) -> None:
-    """Raise InputError for the first pair whose image or mask cannot be used.
+@dataclass(frozen=True)
+class CheckedPair:
+    """A pair whose image and mask can be used."""
 
-    An average over what is left would be another figure, so that no pair is ever skipped.
-    """
-    for pair in pairs:
-        file = open_image(pair.image)
-        if file.axes != "YX":
-            raise InputError(f"'{pair.image}' is a stack of {file.frames} frames; give single images with masks.")
-        image = file.frame()
-        try:
-            check_image(image)
-        except InputError as e:
-            raise InputError(f"'{pair.image}': {e}") from e
-        read_mask(pair.mask, (image.shape[0], image.shape[1]))
+    pair: Pair
+    source: FrameSource
 
 
-def evaluate(
-    pairs: Iterable[Pair],
-    model: Predictor,
-    *,
-    threshold: float | None = None,
-    diameter: float | None = None,
-) -> Iterator[tuple[Pair, Scores]]:
-    """Score a model on one image after the other.
+def check_pairs(pairs: Iterable[Pair]) -> list[CheckedPair]:
+    """Open pairs, and check every image and mask.
 
-    Parameters
-    ----------
-    pairs : iterable of Pair
-    model : Predictor
-    threshold : float, optional
-        None: the model's own.
-    diameter : float, optional
-        Typical diameter of the objects in these images, in pixels; None: no resampling.
-
-    Yields
-    ------
-    Pair, Scores
+    None is ever skipped, because an average over the others would be another figure.
 
     Raises
     ------
     InputError
-        If an image or mask cannot be read, or their sizes differ.
+        For the first pair whose image or mask cannot be used.
     """
-    if threshold is None:
-        threshold = model.info.threshold
+    checked = []
     for pair in pairs:
-        image = read_image(pair.image)
-        truth = read_mask(pair.mask, (image.shape[0], image.shape[1]))
-        try:
-            found = probability(image, model, diameter=diameter)
-        except InputError as e:
-            raise InputError(f"'{pair.image}': {e}") from e
-        yield pair, score(found, truth, threshold)
+        source = FrameSource.from_file(pair.image)
+        if source.stack:
+            raise InputError(f"'{pair.image}' is a stack of {source.count} frames; give single images with masks.")
+        for _ in source.each_checked():
+            read_mask(pair.mask, source.shape)
+        checked.append(CheckedPair(pair, source))
+    return checked
+
+
+@dataclass(frozen=True)
+class PairScored:
+    """Scores of a model on one pair; `warning` is about the image, empty: none."""
+
+    pair: Pair
+    scores: Scores
+    warning: str = ""
+
+
+def evaluate(
+    pairs: Iterable[CheckedPair], model: Predictor, settings: SegmentationSettings = DEFAULTS
+) -> Iterator[PairScored]:
+    """Score a model on one image after the other.
+
+    Parameters
+    ----------
+    pairs : iterable of CheckedPair
+        From `check_pairs`.
+    model : Predictor
+    settings : SegmentationSettings
+
+    Yields
+    ------
+    PairScored
+
+    Raises
+    ------
+    InputError
+        If the diameter cannot be used, or a file has changed since it was checked.
+    """
+    settings = settings.for_model(model.info)
+    for pair in pairs:
+        predicted = predict_frames(pair.source, model, settings)
+        for found in label_frames(predicted, pair.source, settings):
+            truth = read_mask(pair.pair.mask, pair.source.shape)
+            yield PairScored(pair.pair, score_labels(found.foreground, found.labels, truth), found.warning)

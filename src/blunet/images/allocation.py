@@ -1,4 +1,4 @@
-"""Room for large arrays."""
+"""Large arrays, in memory or on disk."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Arrays of more bytes lie in a temporary file.
+#: Arrays of more bytes than this lie in a temporary file.
 IN_MEMORY = 2**30
 
 
-def room(shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
-    """Return zeros: in memory, or, if they are many, in a temporary file that goes with them."""
+def allocate(shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
+    """Return an array of zeros: in memory, or, past `IN_MEMORY`, in a temporary file that is deleted with it."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     if size <= IN_MEMORY:
         return np.zeros(shape, dtype)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from blunet.errors import InputError
+from blunet.images.grey_image import GreyImage, check_image
 from blunet.settings_model import SettingError, SettingsModel, setting
 
 if TYPE_CHECKING:
@@ -81,13 +82,13 @@ class Limits(NamedTuple):
     high: float
 
 
-def estimate(frames: Iterable[NDArray[Any]], settings: Normalisation) -> Limits:
+def estimate(frames: Iterable[NDArray[Any] | GreyImage], settings: Normalisation) -> Limits:
     """Find the one pair of limits that all frames of a stack share.
 
     Parameters
     ----------
-    frames : iterable of ndarray of shape (Y, X)
-        All frames, or some spread evenly over a long stack (see `ImageFile.sample`): about
+    frames : iterable of ndarray of shape (Y, X), or of GreyImage
+        All frames, or some spread evenly over a long stack (see `FrameSource.sample`): about
         `PIXELS_PER_FRAME` values of each are kept until the end. All of one dtype.
     settings : Normalisation
         With `range`, only the type of the first frame matters.
@@ -104,11 +105,11 @@ def estimate(frames: Iterable[NDArray[Any]], settings: Normalisation) -> Limits:
         If there is no frame, or a frame is not a finite grey image.
     """
     samples, lowest, highest = [], math.inf, -math.inf
-    for frame in frames:
-        check_image(frame)
+    for image in frames:
+        frame = image if isinstance(image, GreyImage) else check_image(image)
         if settings.method == "range":
             return type_limits(frame.dtype)
-        step = math.ceil(math.sqrt(frame.size / PIXELS_PER_FRAME))
+        step = math.ceil(math.sqrt(frame.values.size / PIXELS_PER_FRAME))
         for rows, values in _Lifted(frame, settings.shading).bands():
             lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
             samples.append(values[-rows.start % step :: step, ::step].ravel())
@@ -118,12 +119,14 @@ def estimate(frames: Iterable[NDArray[Any]], settings: Normalisation) -> Limits:
     return Limits(float(low), float(high)) if low < high else Limits(lowest, highest)
 
 
-def normalise(image: NDArray[Any], settings: Normalisation, limits: Limits | None = None) -> NDArray[np.float32]:
+def normalise(
+    image: NDArray[Any] | GreyImage, settings: Normalisation, limits: Limits | None = None
+) -> NDArray[np.float32]:
     """Bring a raw image to [0, 1].
 
     Parameters
     ----------
-    image : ndarray of shape (Y, X)
+    image : ndarray of shape (Y, X), or GreyImage
         The whole frame, before any cropping or tiling: integers, floats or booleans.
     settings : Normalisation
         The model's own settings.
@@ -143,7 +146,7 @@ def normalise(image: NDArray[Any], settings: Normalisation, limits: Limits | Non
     Warns
     -----
     UserWarning
-        If all pixels have one value.
+        If all pixels of an array have one value. About a `GreyImage` whoever has checked it warns.
     """
     return Normaliser(image, settings, limits).part(slice(None), slice(None))
 
@@ -157,15 +160,12 @@ class Normaliser:
         As in `normalise`, which says what is raised and warned of.
     """
 
-    def __init__(self, image: NDArray[Any], settings: Normalisation, limits: Limits | None = None) -> None:
-        check_image(image)
-        if image.min() == image.max():
-            warnings.warn(
-                f"The image is constant (every pixel is {image.flat[0]}): no object can be seen in it.",
-                UserWarning,
-                stacklevel=3,
-            )
-        self.shape: tuple[int, int] = (image.shape[0], image.shape[1])
+    def __init__(self, image: NDArray[Any] | GreyImage, settings: Normalisation, limits: Limits | None = None) -> None:
+        if not isinstance(image, GreyImage):
+            image = check_image(np.asarray(image))
+            if image.warning:
+                warnings.warn(image.warning, UserWarning, stacklevel=3)
+        self.shape = image.shape
         self._limits = limits if limits is not None else estimate([image], settings)
         self._lifted = _Lifted(image, settings.shading)
 
@@ -183,20 +183,6 @@ class Normaliser:
 def type_limits(dtype: np.dtype[Any]) -> Limits:
     """Return 0 and the largest value of an integer type; 0 and 1 for floats and booleans."""
     return Limits(0.0, float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0)
-
-
-def check_image(image: NDArray[Any]) -> None:
-    """Raise InputError unless `image` is a non-empty (Y, X) array of finite real numbers."""
-    if image.ndim != 2 or image.size == 0:
-        raise InputError(f"The image has the shape {image.shape}; give a grey image of shape (Y, X).")
-    if image.dtype.kind not in "buif":
-        raise InputError(f"The image's values are of type {image.dtype}; give integers or real numbers.")
-    if image.dtype.kind == "f":
-        bad = image.size - int(np.count_nonzero(np.isfinite(image)))
-        if bad:
-            raise InputError(
-                f"The image holds {bad} NaN or infinite value{'s' if bad > 1 else ''}; replace them first."
-            )
 
 
 def slow_background(image: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.float32]:
@@ -278,17 +264,17 @@ def _interpolation(size: int, blocks: int) -> csr_array:
 class _Lifted:
     """An image as floats, less its slow background where one is to be removed; made part by part."""
 
-    def __init__(self, image: NDArray[Any], sigma: float | None) -> None:
-        self._image = image
+    def __init__(self, image: GreyImage, sigma: float | None) -> None:
+        self._image = image.values
         # float32 holds integers of 16 bits exactly; wider types may carry a large offset.
         self._wide = image.dtype.itemsize > (4 if image.dtype.kind == "f" else 2)
         self._ground: _Background | None = None
         self._lowest = None
         if sigma is not None:
-            self._lowest = image.min()
-            if not np.isfinite(self._raised(image.max()[np.newaxis])).all():
+            self._lowest = image.darkest
+            if not np.isfinite(self._raised(image.brightest[np.newaxis])).all():
                 raise InputError(
-                    f"The image's values reach {float(image.max()):.3g}, beyond 32-bit floats; rescale them."
+                    f"The image's values reach {float(image.brightest):.3g}, beyond 32-bit floats; rescale them."
                 )
             self._ground = _Background(image.shape, sigma, self.bands())
 

@@ -1,12 +1,11 @@
-"""Reading images: the one place where files become grey frames."""
+"""Image files: their header, their frames as grey values, and the values of masks."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,120 +20,43 @@ JPEG = b"\xff\xd8\xff"
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
-@dataclass(frozen=True)
-class ImageFile:
-    """An image or a stack of frames on disk, read when asked for.
+def read_layout(path: Path) -> Layout:
+    """Read what a file's header says about its frames, without their pixels.
 
     Parameters
     ----------
     path : Path
-        The file.
-    axes : {"YX", "TYX"}
-        Any stack is taken as frames in time; axes of length one are dropped.
-    shape : tuple of int
-        Of the axes, without colour.
-    dtype : numpy dtype
-        Of the file's values, in this machine's byte order.
-    pixel_size : (Y, X), optional
-        Size of a pixel in `unit`; None if the file does not tell.
-    unit : str, optional
-        Such as "µm".
-    """
-
-    path: Path
-    axes: Literal["YX", "TYX"]
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    pixel_size: tuple[float, float] | None = None
-    unit: str | None = None
-
-    @property
-    def frames(self) -> int:
-        """Number of frames; 1 for a single image."""
-        return self.shape[0] if self.axes == "TYX" else 1
-
-    def frame(self, t: int = 0) -> NDArray[Any]:
-        """Read the frame `t` (counted from 0) as grey values (Y, X) of `dtype`.
-
-        Raises
-        ------
-        InputError
-            If there is no such frame or it cannot be read.
-        """
-        return next(self.each([t]))
-
-    def each(self, indices: Iterable[int] | None = None) -> Iterator[NDArray[Any]]:
-        """Yield frames (Y, X) of `dtype`, one in memory at a time.
-
-        Parameters
-        ----------
-        indices : iterable of int, optional
-            Which frames, counted from 0. None: all, in their order.
-
-        Raises
-        ------
-        InputError
-            If there is no such frame or it cannot be read.
-        """
-        chosen = list(range(self.frames) if indices is None else indices)
-        for index in chosen:
-            if not 0 <= index < self.frames:
-                raise InputError(f"'{self.path}' has no frame {index}; it has {self.frames}, counted from 0.")
-        with reading(self.path):
-            for values in _frames(self.path, chosen):
-                yield to_grey(values)
-
-    def sample(self, most: int = 16) -> list[int]:
-        """Choose at most `most` frames spread evenly over the stack, the first and the last among them."""
-        count = min(most, self.frames)
-        return [round(i * (self.frames - 1) / max(count - 1, 1)) for i in range(count)]
-
-
-def open_image(path: str | Path) -> ImageFile:
-    """Look at an image file without reading its pixels.
-
-    Parameters
-    ----------
-    path : str or Path
-        TIFF (1 to 64 bits, floats; also big-endian and BigTIFF; with ImageJ's or OME's metadata), PNG (1 to
-        16 bits) or JPEG. What counts is the content, not the ending. Colour becomes grey of the same type.
-
-    Returns
-    -------
-    ImageFile
-        Single images and stacks of frames.
+        TIFF (1 to 64 bits, floats; also big-endian and BigTIFF; with ImageJ's or OME's metadata), PNG (1 to 16 bits)
+        or JPEG. The content counts, not the ending.
 
     Raises
     ------
     InputError
-        If there is no such file, it is no image or a damaged one, or has more dimensions than (T, Y, X).
+        If there is no such file, it is not an image, is damaged, or has more dimensions than (T, Y, X).
     """
-    path = Path(path)
     with reading(path):
         layout = _layout(path)
     if 0 in (*layout.shape, layout.frames):
-        raise InputError(f"'{path}' holds no pixels: its shape is {layout.shape}; give another image.")
+        shape = (layout.frames, *layout.shape) if layout.stack else layout.shape
+        raise InputError(f"'{path}' holds no pixels: its shape is {shape}; give another image.")
     if layout.dtype.kind not in "buif":
         raise InputError(f"'{path}' holds values of type {layout.dtype}; export it as integers or floats.")
-    return ImageFile(
-        path=path,
-        axes="TYX" if layout.stack else "YX",
-        shape=(layout.frames, *layout.shape) if layout.stack else layout.shape,
-        dtype=layout.dtype,
-        pixel_size=layout.pixel_size,
-        unit=layout.unit,
-    )
+    return layout
 
 
-def read_image(path: str | Path) -> NDArray[Any]:
-    """Read a single image as grey values (Y, X) in the file's type.
+def read_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any]]:
+    """Yield frames of a file as grey values (Y, X), one in memory at a time.
+
+    Colour becomes grey of the same type.
 
     Raises
     ------
     InputError
-        As `open_image`, and if the file holds a stack.
+        If a frame cannot be read.
     """
-    return _single(open_image(path)).frame()
+    with reading(path):
+        for values in _frames(path, indices):
+            yield to_grey(values)
 
 
 def read_values(path: str | Path) -> NDArray[Any]:
@@ -143,15 +65,18 @@ def read_values(path: str | Path) -> NDArray[Any]:
     Raises
     ------
     InputError
-        As `read_image`.
+        As `read_layout`, and if the file holds a stack.
     """
-    file = _single(open_image(path))
-    with reading(file.path):
-        if _begins(file.path).startswith(PNG):
-            indices = palette_values(file.path)
+    path = Path(path)
+    layout = read_layout(path)
+    if layout.stack:
+        raise InputError(f"'{path}' is a stack of {layout.frames} frames; give a single image.")
+    with reading(path):
+        if _begins(path).startswith(PNG):
+            indices = palette_values(path)
             if indices is not None:
                 return indices
-        values = next(_frames(file.path, [0]))
+        values = next(_frames(path, [0]))
     if values.ndim == 2:
         return values
     first, colours = values[..., :1], values[..., :3]
@@ -204,12 +129,6 @@ def _frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any]]:
     if _begins(path).startswith(TIFF):
         return tiff_frames(path, indices)
     return iter([bitmap_values(path)])
-
-
-def _single(file: ImageFile) -> ImageFile:
-    if file.axes != "YX":
-        raise InputError(f"'{file.path}' is a stack of {file.frames} frames; give a single image.")
-    return file
 
 
 @contextlib.contextmanager

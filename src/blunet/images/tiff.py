@@ -1,4 +1,4 @@
-"""TIFF files: their axes, pixel size and frames."""
+"""TIFF files: their axes and frames."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
@@ -14,35 +13,22 @@ from numpy.typing import NDArray
 from tifffile import EXTRASAMPLE, PHOTOMETRIC
 
 from blunet.errors import InputError
+from blunet.images.pixel_size import PixelSize
+from blunet.images.tiff_metadata import read_metadata
 
-#: Micrometres in the units that a resolution tag, ImageJ or OME may name.
-MICROMETRES = {"µm": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "inch": 25_400.0}
-#: Other spellings of these units, in lower case.
-SPELLINGS = {
-    "um": "µm",
-    "\u03bcm": "µm",  # the Greek letter mu instead of the micro sign
-    "micron": "µm",
-    "microns": "µm",
-    "micrometer": "µm",
-    "micrometre": "µm",
-    "in": "inch",
-}
-#: A plain TIFF's coarser pixels (micrometres) are a printer's 72 or 300 dots an inch, not a microscope's.
-COARSEST = 50.0
 #: More "channels" than this are frames saved for ImageJ without naming their axis.
 MOST_CHANNELS = 8
-CENTIMETRE = 3
 
 
 class Layout(NamedTuple):
-    """What a file's header says of its frames; `pixel_size` is (Y, X) in `unit`."""
+    """What a file's header says about its frames: their number, shape (Y, X), and the seconds between them."""
 
     frames: int
     shape: tuple[int, int]
     stack: bool
     dtype: np.dtype[Any]
-    pixel_size: tuple[float, float] | None = None
-    unit: str | None = None
+    pixel_size: PixelSize | None = None
+    interval: float | None = None
 
 
 def tiff_layout(path: Path) -> Layout:
@@ -57,14 +43,14 @@ def tiff_layout(path: Path) -> Layout:
         _check_chain(tif, path)
         series = _only_series(tif, path)
         stack, _, sizes = _arrangement(series)
-        pixel_size, unit = _pixel_size(tif)
+        pixel_size, interval = read_metadata(tif)
         return Layout(
             frames=stack[0] if stack else 1,
             shape=(sizes["Y"], sizes["X"]),
             stack=bool(stack),
             dtype=series.dtype.newbyteorder("="),
             pixel_size=pixel_size,
-            unit=unit,
+            interval=interval,
         )
 
 
@@ -164,50 +150,3 @@ def _check_samples(series: tifffile.TiffPageSeries, path: Path) -> None:
         raise InputError(
             f"'{path}' holds {samples} channels (shape {series.shape}, axes {series.axes}); export one of them."
         )
-
-
-def _pixel_size(tif: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str | None]:
-    """Return the (Y, X) size of a pixel and its unit from OME, ImageJ or the resolution tags."""
-    if tif.is_ome and tif.ome_metadata:
-        return _ome_pixel_size(tif.ome_metadata)
-    tags = tif.pages.first.tags
-    per_pixel = [_inverse(tags.valueof(name)) for name in ("YResolution", "XResolution")]
-    if None in per_pixel:
-        return None, None
-    y, x = (float(value) for value in per_pixel if value is not None)
-    if tif.is_imagej:
-        named = (tif.imagej_metadata or {}).get("unit")
-        unit = _unit(named) if isinstance(named, str) else None
-        return ((y, x), unit) if unit not in (None, "", "pixel", "pixels") else (None, None)
-    unit = {2: "inch", CENTIMETRE: "cm"}.get(int(tags.valueof("ResolutionUnit", default=2)))
-    if unit is None or max(y, x) * MICROMETRES[unit] > COARSEST:
-        return None, None
-    return (y * MICROMETRES[unit], x * MICROMETRES[unit]), "µm"
-
-
-def _ome_pixel_size(xml: str) -> tuple[tuple[float, float] | None, str | None]:
-    """Return what the metadata say; nothing where they are damaged or in no unit of length, the image is sound."""
-    try:
-        pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
-    except ElementTree.ParseError:
-        return None, None
-    if pixels is None:
-        return None, None
-    y, x = (pixels.get(f"PhysicalSize{axis}") for axis in "YX")
-    unit_y, unit_x = (_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "YX")
-    if y is None or x is None or (unit_y != unit_x and not {unit_y, unit_x} <= set(MICROMETRES)):
-        return None, None
-    per_x = 1.0 if unit_y == unit_x else MICROMETRES[unit_y] / MICROMETRES[unit_x]
-    return (float(y) * per_x, float(x)), unit_x
-
-
-def _unit(name: str) -> str:
-    if "\\u" in name:  # as ImageJ escapes what is not ASCII
-        name = name.encode().decode("unicode_escape", errors="replace")
-    name = name.strip()
-    return SPELLINGS.get(name.lower(), name)
-
-
-def _inverse(resolution: tuple[int, int] | None) -> float | None:
-    """Return the size of a pixel from a tag's (pixels, units), None if either is zero."""
-    return resolution[1] / resolution[0] if resolution and all(resolution) else None

@@ -15,21 +15,20 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError
 from blunet.files import replacing
+from blunet.images.pixel_size import PixelSize
 from blunet.images.read import reading
 
 #: The line of ImageJ's description, and the JSON key of OME's, that holds ours.
 KEY = "blunet"
 #: ImageJ's files end at 4 GiB; past this many bytes of pixels OME's BigTIFF is written.
 IMAGEJ_BYTES = 2**32 - 2**25
-OME_UNITS = {"µm": "µm", "nm": "nm", "mm": "mm", "cm": "cm", "inch": "in"}
 
 
 def write_labels(
     path: str | Path,
     labels: NDArray[Any] | Iterable[NDArray[Any]],
     *,
-    pixel_size: tuple[float, float] | None = None,
-    unit: str | None = None,
+    pixel_size: PixelSize | None = None,
     description: Mapping[str, Any],
 ) -> None:
     """Write objects as a deflated TIFF for ImageJ, or for OME where ImageJ's format cannot hold them.
@@ -41,10 +40,7 @@ def write_labels(
     labels : ndarray of shape (Y, X) or (T, Y, X), or an iterable of frames (Y, X)
         0 is background. Frames of an iterable are kept compressed until the last, as only then the type is
         known: uint16, or uint32 (OME-TIFF: ImageJ's own format has no such type) past label 65,535.
-    pixel_size : (Y, X), optional
-        Size of a pixel in `unit`. Written only together with it.
-    unit : str, optional
-        Such as "µm".
+    pixel_size : PixelSize, optional
     description : mapping
         The model and settings, as JSON can hold them; `read_description` gives them back.
 
@@ -58,7 +54,7 @@ def write_labels(
     if isinstance(labels, np.ndarray) and labels.ndim == 2 and labels.dtype.kind in "bui":
         kind = _label_type(int(labels.max(initial=0)))
         single = (frame.astype(kind, copy=False) for frame in [labels])
-        _write(path, single, labels.shape, kind, pixel_size, unit, description)
+        _write(path, single, labels.shape, kind, pixel_size, description)
         return
     for frame in labels if stack else [labels]:
         values = np.asarray(frame)
@@ -70,7 +66,7 @@ def write_labels(
         raise InputError(f"There are no labels to write to '{path}'; give at least one frame.")
     dtype = _label_type(largest)
     frames = (np.frombuffer(zlib.decompress(data), np.uint32).reshape(shape).astype(dtype) for data in packed)
-    _write(path, frames, (len(packed), *shape)[not stack :], dtype, pixel_size, unit, description)
+    _write(path, frames, (len(packed), *shape)[not stack :], dtype, pixel_size, description)
 
 
 def _label_type(largest: int) -> np.dtype[Any]:
@@ -82,15 +78,14 @@ def write_probability(
     probability: NDArray[np.floating[Any]] | Iterable[NDArray[np.floating[Any]]],
     *,
     frames: int | None = None,
-    pixel_size: tuple[float, float] | None = None,
-    unit: str | None = None,
+    pixel_size: PixelSize | None = None,
     description: Mapping[str, Any],
 ) -> None:
     """Write a probability map as a deflated float32 TIFF for ImageJ (past 4 GiB: OME).
 
     Parameters
     ----------
-    path, pixel_size, unit, description
+    path, pixel_size, description
         As in `write_labels`.
     probability : ndarray of shape (Y, X) or (T, Y, X), or an iterable of frames (Y, X)
         In [0, 1]. An iterable is written frame by frame.
@@ -113,7 +108,7 @@ def write_probability(
         shape = (frames, *first.shape)
         each = itertools.chain([first], each)
     dtype = np.dtype(np.float32)
-    _write(path, (frame.astype(dtype) for frame in each), shape, dtype, pixel_size, unit, description)
+    _write(path, (frame.astype(dtype) for frame in each), shape, dtype, pixel_size, description)
 
 
 def read_description(path: str | Path) -> dict[str, Any]:
@@ -141,8 +136,7 @@ def _write(
     frames: Iterator[NDArray[Any]],
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    pixel_size: tuple[float, float] | None,
-    unit: str | None,
+    pixel_size: PixelSize | None,
     description: Mapping[str, Any],
 ) -> None:
     """Write frames under a temporary name, then rename."""
@@ -151,15 +145,12 @@ def _write(
     metadata: dict[str, Any] = {"axes": "TYX"[-len(shape) :]}
     metadata |= {KEY: text} if imagej else {"Description": text}
     resolution = None
-    if pixel_size is not None and unit is not None:
-        y, x = pixel_size
-        if imagej:
-            resolution = (1 / x, 1 / y)
-            # ImageJ reads escapes such as \u00c5.
-            metadata["unit"] = "micron" if unit == "µm" else json.dumps(unit)[1:-1]
-        elif unit in OME_UNITS:
-            metadata |= {"PhysicalSizeX": x, "PhysicalSizeXUnit": OME_UNITS[unit]}
-            metadata |= {"PhysicalSizeY": y, "PhysicalSizeYUnit": OME_UNITS[unit]}
+    if pixel_size is not None and imagej:
+        resolution = (1 / pixel_size.x, 1 / pixel_size.y)
+        metadata["unit"] = pixel_size.imagej_unit
+    elif pixel_size is not None and (unit := pixel_size.ome_unit) is not None:
+        metadata |= {"PhysicalSizeX": pixel_size.x, "PhysicalSizeXUnit": unit}
+        metadata |= {"PhysicalSizeY": pixel_size.y, "PhysicalSizeYUnit": unit}
     try:
         with (
             replacing(path) as temporary,

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blunet.dataset.truth_masks import read_mask
-from blunet.evaluation.scores import Scores, score
+from blunet.evaluation.scores import Scores, score_labels
 from blunet.files import output_folder
-from blunet.images.read import open_image
+from blunet.images.frame_source import FrameSource
 from blunet.images.write import write_labels, write_probability
-from blunet.jobs.file_segmentation import SegmentSettings, checked_settings, describe
-from blunet.segmentation.objects import label_objects
+from blunet.segmentation.frames import label_frames, predict_frames
 from blunet.segmentation.overlay import draw_overlay, write_overlay
-from blunet.segmentation.predict import probability
 from blunet.segmentation.predictor import Predictor
+from blunet.segmentation.provenance import describe_segmentation
+from blunet.segmentation.segmentation_settings import DEFAULTS
 
 SAMPLE = Path(__file__).resolve().parent.parent / "data" / "sample.tif"
 SAMPLE_MASK = SAMPLE.with_name("sample_mask.tif")
@@ -54,16 +54,14 @@ def demo(out: str | Path, model: Predictor) -> Demonstrated:
         If the folder cannot be made or written to.
     """
     folder = output_folder(out)
-    settings = checked_settings(SegmentSettings(), model)
-    assert settings.threshold is not None
-    sample = open_image(SAMPLE)
-    image = sample.frame()
-    found = probability(image, model)
-    labels = label_objects(found, settings.threshold, settings.objects, settings.min_size)
+    settings = DEFAULTS.for_model(model.info)
+    source = FrameSource.from_file(SAMPLE)
+    (found,) = label_frames(predict_frames(source, model, settings, keep_probability=True), source, settings)
+    assert found.probability is not None
     files = (folder / "labels.tif", folder / "probability.tif", folder / "overlay.png")
-    description = describe(model, settings)
-    write_labels(files[0], labels, pixel_size=sample.pixel_size, unit=sample.unit, description=description)
-    write_probability(files[1], found, pixel_size=sample.pixel_size, unit=sample.unit, description=description)
-    write_overlay(files[2], draw_overlay(image, labels, scale=2))
-    truth = read_mask(SAMPLE_MASK, (image.shape[0], image.shape[1]))
-    return Demonstrated(score(found, truth, settings.threshold), int(labels.max()), files)
+    description = describe_segmentation(model.settings, model.info, model.path, settings)
+    write_labels(files[0], found.labels, pixel_size=source.pixel_size, description=description)
+    write_probability(files[1], found.probability, pixel_size=source.pixel_size, description=description)
+    write_overlay(files[2], draw_overlay(source.frame(), found.labels, scale=2))
+    truth = read_mask(SAMPLE_MASK, source.shape)
+    return Demonstrated(score_labels(found.foreground, found.labels, truth), found.objects, files)

@@ -1,4 +1,4 @@
-"""Measuring labels that are there already, frame by frame."""
+"""Measuring the labels of a layer, frame by frame."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.images.frame_source import FrameSource
+from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import CancelToken
 from blunet.segmentation.measure import measure
 
 
 def measure_frames(
-    labels: Any, image: Any | None, pixel_size: tuple[float, float] | None, unit: str | None, token: CancelToken
+    labels: FrameSource, image: FrameSource | None, pixel_size: PixelSize | None, token: CancelToken
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """Yield one table of all objects.
 
     Parameters
     ----------
-    labels : array of int, shape (Y, X) or (T, Y, X)
-    image : array of the same shape, optional
-        Grey values, for the columns of intensity.
-    pixel_size, unit
-        As in `measure`.
+    labels : FrameSource
+        Integers; 0 is background.
+    image : FrameSource, optional
+        Of the same shape: grey values, for the columns of intensity.
+    pixel_size : PixelSize, optional
+        None: lengths are in pixels.
     token : CancelToken
-        Looked at between frames.
+        Checked between frames.
 
     Raises
     ------
+    InputError
+        If a frame cannot be read.
     Cancelled
-        If asked to stop.
+        If the job was asked to stop.
     """
-    if len(labels.shape) == 2:
-        yield measure(
-            np.asarray(labels), None if image is None else np.asarray(image), pixel_size=pixel_size, unit=unit
-        )
-        return
     tables = []
-    for t in range(labels.shape[0]):
+    for t, frame in enumerate(labels.each()):
         token.check()
-        frame = None if image is None else np.asarray(image[t])
-        tables.append(measure(np.asarray(labels[t]), frame, pixel_size=pixel_size, unit=unit, frame=t))
+        values = None if image is None else image.frame(t)
+        tables.append(measure(frame, values, pixel_size=pixel_size, frame=t if labels.stack else None))
     yield {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from blunet.dataset.truth_masks import read_mask, truth_labels
 from blunet.errors import InputError
-from blunet.images.allocation import room
-from blunet.images.lazy import lazy_stack
+from blunet.images.allocation import allocate
+from blunet.images.frame_source import FrameSource
 from blunet.images.normalise import Limits, Normalisation, estimate
-from blunet.images.read import ImageFile, open_image
+from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import CancelToken
 from blunet.jobs.plan_layers import Plan, PlannedLayer
 
@@ -52,9 +52,8 @@ class LayerOpened:
     name : str
     source : Path or None
         As in `PlannedLayer`.
-    pixel_size : (Y, X) or None
-        In `unit`; None: not known.
-    unit : str or None
+    pixel_size : PixelSize or None
+        None: not known.
     interval : float or None
         Seconds between frames.
     limits : Limits or None
@@ -67,8 +66,7 @@ class LayerOpened:
     data: Any
     name: str
     source: Path | None = None
-    pixel_size: tuple[float, float] | None = None
-    unit: str | None = None
+    pixel_size: PixelSize | None = None
     interval: float | None = None
     limits: Limits | None = None
     files: tuple[str, ...] = ()
@@ -76,9 +74,8 @@ class LayerOpened:
     def to_layer(self) -> tuple[Any, dict[str, Any], str]:
         """Return values, keyword arguments and type of the layer, as napari wants them of a plugin."""
         stack = len(self.data.shape) == 3
-        known = self.pixel_size is not None and self.unit is not None
-        scale = list(self.pixel_size) if known and self.pixel_size is not None else [1.0, 1.0]
-        units = [str(self.unit) if known else "pixel"] * 2
+        size = self.pixel_size or PixelSize(1.0, 1.0, "pixel")
+        scale, units = [size.y, size.x], [size.unit] * 2
         if stack:
             scale = [self.interval or 1.0, *scale]
             units = ["s" if self.interval else "pixel", *units]
@@ -122,62 +119,63 @@ def open_layers(plan: Plan, settings: OpenSettings, token: CancelToken) -> Itera
 
 
 def _opened(layer: PlannedLayer, settings: OpenSettings) -> LayerOpened:
-    first = layer.files[0].frame()
+    first = layer.frames.frame()
     try:
         limits = estimate([first], Normalisation(method="percentile", low=settings.low, high=settings.high))
     except InputError:  # values that are not finite: they are shown as they are, and refused when segmented
         limits = None
-    pixel_size, unit = layer.place or (None, None)
+    pixel_size = layer.pixel_size
     if settings.pixel_size:
-        pixel_size, unit = (settings.pixel_size, settings.pixel_size), "µm"
+        pixel_size = PixelSize(settings.pixel_size, settings.pixel_size, "µm")
+    stack = layer.frames.stack
     return LayerOpened(
         kind="image",
-        data=lazy_stack(layer.files) if layer.stack else first,
+        data=layer.frames.to_dask() if stack else first,
         name=layer.name,
         source=layer.source,
         pixel_size=pixel_size,
-        unit=unit,
-        interval=(settings.interval or layer.interval) if layer.stack else None,
+        interval=(settings.interval or layer.interval) if stack else None,
         limits=limits,
-        files=tuple(file.path.name for file in layer.files),
+        files=tuple(path.name for path in layer.frames.paths),
     )
 
 
 def _labels(layer: PlannedLayer, image: LayerOpened, token: CancelToken) -> Iterator[LayerOpened | LeftOut]:
     """Read the masks into one layer of labels; a frame without one is empty."""
-    labels = room(layer.shape, np.uint16)
+    frames = layer.frames
+    labels = allocate(frames.array_shape, np.uint16)
     used = []
-    for t, file in enumerate(layer.files):
+    for t, path in enumerate(frames.paths):
         token.check()
-        mask = layer.masks.get(file.path)
+        mask = layer.masks.get(path)
         if mask is None:
             continue
         try:
-            for place, values in _mask_frames(mask, file, t):
+            for place, values in _mask_frames(mask, frames, t):
                 if labels.dtype == np.uint16 and int(values.max(initial=0)) > np.iinfo(np.uint16).max:
                     labels = labels.astype(np.int32)
-                (labels[place] if layer.stack else labels)[...] = values
+                (labels[place] if frames.stack else labels)[...] = values
         except InputError as e:
             yield LeftOut(str(e))
             continue
         used.append(mask.name)
     if used:
         yield LayerOpened(
-            "labels", labels, f"{layer.name} – mask", None, image.pixel_size, image.unit, image.interval, None,
+            "labels", labels, f"{layer.name} – mask", None, image.pixel_size, image.interval, None,
             tuple(used),
         )  # fmt: skip
 
 
-def _mask_frames(mask: Path, image: ImageFile, t: int) -> Iterator[tuple[int, NDArray[np.int32]]]:
-    """Yield places on the time axis and their labels: of a single mask at `t`, of a stack of masks from 0."""
-    if image.axes == "YX":
-        yield t, read_mask(mask, (image.shape[0], image.shape[1]))
+def _mask_frames(mask: Path, image: FrameSource, t: int) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    """Yield indices of frames and their labels: of a single mask at `t`, of a stack of masks from 0."""
+    if not image.stack or len(image.paths) > 1:
+        yield t, read_mask(mask, image.shape)
         return
-    file = open_image(mask)
-    if file.shape != image.shape:
+    frames = FrameSource.from_file(mask)
+    if frames.array_shape != image.array_shape:
         raise InputError(
-            f"The mask '{mask}' has the shape {file.shape} but its image {image.shape} (T, Y, X); give one frame of "
-            "the mask for each of the image."
+            f"The mask '{mask}' has the shape {frames.array_shape} but its image {image.array_shape} (T, Y, X); give "
+            "one frame of the mask for each of the image."
         )
-    for place, frame in enumerate(file.each()):
-        yield place, truth_labels(frame)
+    for index, frame in enumerate(frames.each()):
+        yield index, truth_labels(frame)

@@ -11,18 +11,15 @@ from pathlib import Path
 
 from blunet.dataset.masks_beside import masks_beside
 from blunet.errors import InputError
-from blunet.images.frame_interval import frame_interval
+from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import images_in, images_of, stem_of, without_repeats
-from blunet.images.read import ImageFile, open_image
-from blunet.images.tiff import MICROMETRES
+from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import CancelToken
 
 #: More images than this do not become layers of their own: napari's list of layers is not made for that.
 MOST_LAYERS = 40
 #: Headers are read by so many threads, mostly to wait for a server together.
 READERS = 8
-#: Units of length that a viewer understands, besides those of `MICROMETRES`.
-OTHER_UNITS = {"m", "pm", "Å"}
 
 
 @dataclass(frozen=True)
@@ -32,40 +29,29 @@ class PlannedLayer:
     Attributes
     ----------
     name : str
-    files : tuple of ImageFile
-        One file, or the frames of a time-lapse.
+    frames : FrameSource
+        One file, or several as the frames of a time-lapse.
     source : Path or None
         The file or folder that has all of it and nothing else, as an argument of `blunet segment`.
     masks : mapping of Path to Path
         By image, of those that have one.
-    interval : float or None
-        Seconds between the frames of a stack, None if the files do not tell.
     """
 
     name: str
-    files: tuple[ImageFile, ...]
+    frames: FrameSource
     source: Path | None = None
     masks: Mapping[Path, Path] = field(default_factory=dict)
-    interval: float | None = None
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """(Y, X), or (T, Y, X) of a stack."""
-        first = self.files[0].shape
-        return first if len(self.files) == 1 else (len(self.files), *first)
+    def pixel_size(self) -> PixelSize | None:
+        """Size of a pixel; None if the files do not say, or in a unit that a viewer does not understand."""
+        size = self.frames.pixel_size
+        return size if size is not None and size.in_viewers else None
 
     @property
-    def stack(self) -> bool:
-        """Whether it has a time axis."""
-        return len(self.shape) == 3
-
-    @property
-    def place(self) -> tuple[tuple[float, float], str] | None:
-        """Size of a pixel (Y, X) and its unit, None if the file does not tell."""
-        first = self.files[0]
-        if first.pixel_size is None or first.unit not in OTHER_UNITS | set(MICROMETRES):
-            return None
-        return first.pixel_size, first.unit
+    def interval(self) -> float | None:
+        """Seconds between the frames of a time-lapse; None if the files do not say."""
+        return self.frames.interval if self.frames.stack else None
 
 
 @dataclass(frozen=True)
@@ -126,13 +112,13 @@ def plan_layers(
     files, problems = _headers(paths, token)
     if not files:
         raise InputError(problems[0] if len(problems) == 1 else f"None of {len(paths)} files opens: {problems[0]}")
-    beside = masks_beside(file.path for file in files) if masks else {}
+    beside = masks_beside(file.paths[0] for file in files) if masks else {}
     groups = [[file] for file in files]
-    singles = [file for file in files if file.axes == "YX"]
+    singles = [file for file in files if not file.stack]
     if together and len(singles) > 1:
         frames, others = _alike(singles)
         problems += [_odd(others, frames[0])] if others else []
-        groups = [frames, *([file] for file in files if file.axes != "YX")]
+        groups = [frames, *([file] for file in files if file.stack)]
     if len(groups) > MOST_LAYERS:
         raise InputError(
             f"These are {len(groups)} layers, more than {MOST_LAYERS}; open them as the frames of one time-lapse, or "
@@ -148,46 +134,48 @@ def _images_folder(source: str | Path) -> str | Path:
     return folder / "images" if (folder / "images").is_dir() and not images_in(folder) else source
 
 
-def _headers(paths: Sequence[Path], token: CancelToken | None) -> tuple[list[ImageFile], list[str]]:
-    def header(path: Path) -> ImageFile | InputError:
+def _headers(paths: Sequence[Path], token: CancelToken | None) -> tuple[list[FrameSource], list[str]]:
+    def header(path: Path) -> FrameSource | InputError:
         if token is not None:
             token.check()
         try:
-            return open_image(path)
+            return FrameSource.from_file(path)
         except InputError as e:
             return e
 
     with ThreadPoolExecutor(READERS, "blunet-headers") as pool:
         found = list(pool.map(header, paths))
-    return [file for file in found if isinstance(file, ImageFile)], [str(e) for e in found if isinstance(e, InputError)]
+    return [file for file in found if isinstance(file, FrameSource)], [
+        str(e) for e in found if isinstance(e, InputError)
+    ]
 
 
-def _alike(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[ImageFile]]:
+def _alike(files: Sequence[FrameSource]) -> tuple[list[FrameSource], list[FrameSource]]:
     """Part the images of the most common size and type (of two, the first) from the others."""
     (most, _), *_ = Counter((file.shape, file.dtype) for file in files).most_common(1)
     frames = [file for file in files if (file.shape, file.dtype) == most]
     return frames, [file for file in files if (file.shape, file.dtype) != most]
 
 
-def _odd(others: Sequence[ImageFile], usual: ImageFile, most: int = 5) -> str:
-    named = ", ".join(f"'{file.path.name}' ({_size(file)})" for file in others[:most])
+def _odd(others: Sequence[FrameSource], usual: FrameSource, most: int = 5) -> str:
+    named = ", ".join(f"'{file.paths[0].name}' ({_size(file)})" for file in others[:most])
     more = f" and {len(others) - most} more" if len(others) > most else ""
     return f"Left out, as the other frames are {_size(usual)}: {named}{more}."
 
 
-def _size(file: ImageFile) -> str:
-    return f"{file.shape[-1]} × {file.shape[-2]} {file.dtype}"
+def _size(file: FrameSource) -> str:
+    return f"{file.shape[1]} × {file.shape[0]} {file.dtype}"
 
 
-def _planned(group: Sequence[ImageFile], beside: Mapping[Path, Path], source: Path | None) -> PlannedLayer:
-    first = group[0]
-    name, interval = stem_of(first.path), None
+def _planned(group: Sequence[FrameSource], beside: Mapping[Path, Path], only: Path | None) -> PlannedLayer:
+    frames = group[0]
+    first = frames.paths[0]
+    name, source = stem_of(first), only
     if len(group) > 1:
-        folder = first.path.resolve().parent
+        folder = first.resolve().parent
         name = (folder.parent if folder.name == "images" else folder).name or name
+        frames = FrameSource.from_sources(group, str(only or folder))
     else:
-        source = first.path
-    if len(group) > 1 or first.axes == "TYX":
-        interval = frame_interval(first.path)
-    masks = {file.path: beside[file.path] for file in group if file.path in beside}
-    return PlannedLayer(name, tuple(group), source, masks, interval)
+        source = first
+    masks = {path: beside[path] for path in frames.paths if path in beside}
+    return PlannedLayer(name, frames, source, masks)

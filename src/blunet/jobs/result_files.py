@@ -1,4 +1,4 @@
-"""What was found in one image file, frame by frame, until its files are written."""
+"""The results of one image, collected frame by frame until its files are written."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.images.read import ImageFile
+from blunet.images.frame_source import FrameSource
 from blunet.images.write import write_labels, write_probability
-from blunet.segmentation.measure import measure, write_measurements
+from blunet.segmentation.frames import FrameLabelled
+from blunet.segmentation.measure import write_measurements
 
-#: Frames are kept in memory up to so many bytes, then on disk.
+#: Past this many bytes frames are kept on disk instead of in memory.
 SPOOL_BYTES = 2**28
 
 LABELS, PROBABILITY, OBJECTS = "labels.tif", "probability.tif", "objects.csv"
@@ -27,21 +28,20 @@ class Results:
 
     Parameters
     ----------
-    image : ImageFile
-        Its axes and pixel size are those of the files.
-    files : collection of str
-        Which of `LABELS`, `PROBABILITY` and `OBJECTS` will be written.
+    source : FrameSource
+        The files get its axes and pixel size.
+    files : tuple of str
+        Which of `LABELS`, `PROBABILITY` and `OBJECTS` to write.
     """
 
-    def __init__(self, image: ImageFile, files: tuple[str, ...]) -> None:
-        self.image = image
+    def __init__(self, source: FrameSource, files: tuple[str, ...]) -> None:
+        self.source = source
         self.files = files
         self.objects = 0
         self._foreground: list[float] = []
         self._tables: list[Mapping[str, NDArray[Any]]] = []
-        shape = image.shape[-2:]
-        self._labels = _Spool(np.dtype(np.int32), shape)
-        self._probability = _Spool(np.dtype(np.float32), shape)
+        self._labels = _Spool(np.dtype(np.int32), source.shape)
+        self._probability = _Spool(np.dtype(np.float32), source.shape)
 
     def __enter__(self) -> Results:
         return self
@@ -54,45 +54,19 @@ class Results:
 
     @property
     def foreground(self) -> float:
-        """Part of the pixels that is foreground, 0 to 1, averaged over the frames."""
+        """Fraction of the pixels that is foreground, averaged over the frames."""
         return float(np.mean(self._foreground))
 
-    def add(
-        self,
-        frame: NDArray[Any],
-        labels: NDArray[Any],
-        foreground: float,
-        probability: NDArray[np.float32] | None = None,
-    ) -> None:
-        """Take the next frame (Y, X) and what was found in it.
-
-        Parameters
-        ----------
-        frame : ndarray of shape (Y, X)
-        labels : ndarray of shape (Y, X)
-            Numbered from 1 without gaps, or a mask of booleans.
-        foreground : float
-            Part of the pixels whose probability is above the threshold.
-        probability : ndarray of shape (Y, X), optional
-            Needed if it will be written.
-        """
-        number = len(self._foreground)
-        self.objects += int(labels.max())
-        self._foreground.append(foreground)
-        self._labels.add(labels)
+    def add(self, found: FrameLabelled) -> None:
+        """Keep what was found in the next frame."""
+        self.objects += found.objects
+        self._foreground.append(float(found.foreground.mean()))
+        self._labels.add(found.labels)
         if PROBABILITY in self.files:
-            assert probability is not None
-            self._probability.add(probability)
+            assert found.probability is not None
+            self._probability.add(found.probability)
         if OBJECTS in self.files:
-            self._tables.append(
-                measure(
-                    labels.astype(np.int32, copy=False),
-                    frame,
-                    pixel_size=self.image.pixel_size,
-                    unit=self.image.unit,
-                    frame=number if self.image.axes == "TYX" else None,
-                )
-            )
+            self._tables.append(found.table)
 
     def write(self, folder: Path, stem: str, description: Mapping[str, Any]) -> Path:
         """Write the files, the labels last, and return the path of the labels."""
@@ -104,16 +78,16 @@ class Results:
 
     def _write_all(self, folder: Path, stem: str, description: Mapping[str, Any]) -> list[Path]:
         paths = {file: folder / f"{stem}_{file}" for file in self.files}
-        place: dict[str, Any] = {"pixel_size": self.image.pixel_size, "unit": self.image.unit}
-        single = self.image.axes == "YX"
+        size = self.source.pixel_size
+        single = not self.source.stack
         if OBJECTS in paths:
             write_measurements(paths[OBJECTS], self._tables)
         if PROBABILITY in paths:
             maps = self._probability.single() if single else iter(self._probability)
-            frames = None if single else self.image.frames
-            write_probability(paths[PROBABILITY], maps, frames=frames, **place, description=description)
+            frames = None if single else self.source.count
+            write_probability(paths[PROBABILITY], maps, frames=frames, pixel_size=size, description=description)
         found = self._labels.single() if single else iter(self._labels)
-        write_labels(paths[LABELS], found, **place, description=description)
+        write_labels(paths[LABELS], found, pixel_size=size, description=description)
         return [path for file, path in paths.items() if file != LABELS] + [paths[LABELS]]
 
 

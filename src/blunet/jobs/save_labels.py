@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from blunet.errors import InputError
+from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import stem_of
+from blunet.images.pixel_size import pixel_size_of_layer
 from blunet.images.write import write_labels
 from blunet.jobs.result_files import OBJECTS
 from blunet.segmentation.measure import write_measurements
+from blunet.segmentation.provenance import describe_software
 
 
 def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Path]:
@@ -44,9 +44,10 @@ def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Pa
         raise InputError(
             f"The labels have the shape {tuple(data.shape)}; only (Y, X) and (T, Y, X) can be written: split the layer."
         )
-    size, unit = _pixel_size(attributes)
-    frames = np.asarray(data) if len(data.shape) == 2 else (np.asarray(frame) for frame in data)
-    write_labels(path, frames, pixel_size=size, unit=unit, description=_description(attributes))
+    source = FrameSource.from_array(data)
+    frames = source.each() if source.stack else source.frame()
+    size = pixel_size_of_layer(attributes.get("scale", ()), attributes.get("units"))
+    write_labels(path, frames, pixel_size=size, description=_description(attributes))
     features = attributes.get("features")
     columns = [name for name in getattr(features, "columns", ()) if name != "index"]
     if features is None or not columns or not len(features):
@@ -58,18 +59,10 @@ def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Pa
     return [path, table]
 
 
-def _pixel_size(attributes: Mapping[str, Any]) -> tuple[tuple[float, float] | None, str | None]:
-    units = [f"{unit:~P}" if hasattr(unit, "dimensionality") else str(unit) for unit in attributes.get("units") or ()]
-    if len(units) < 2 or units[-1] != units[-2] or units[-1] in ("", "pixel", "px"):
-        return None, None
-    y, x = (float(value) for value in attributes["scale"][-2:])
-    return (y, x), {"in": "inch", "um": "µm"}.get(units[-1], units[-1])
-
-
 def _description(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the model and settings that the labels were made with, as far as they tell."""
     made = (attributes.get("metadata") or {}).get("blunet")
     try:
         return dict(json.loads(json.dumps(made)))
     except (TypeError, ValueError):
-        return {"software": f"napari-blunet {version('napari-blunet')}"}
+        return describe_software()

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
-from blunet.images.normalise import Limits, Normalisation, check_image, estimate, normalise
+from blunet.images.frame_source import FrameSource
+from blunet.images.grey_image import GreyImage, check_image
+from blunet.images.normalise import Limits, Normalisation, estimate, normalise
 from blunet.jobs.events import CancelToken
-from blunet.jobs.frame_segmentation import SAMPLED_FRAMES, Frames
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class AllFlattened:
     data: Any
 
 
-def find_contrast(frames: Frames, t: int, low: float, high: float, token: CancelToken) -> Iterator[ContrastFound]:
+def find_contrast(source: FrameSource, t: int, low: float, high: float, token: CancelToken) -> Iterator[ContrastFound]:
     """Find the percentiles `low` and `high` of frame `t`.
 
     Raises
@@ -52,10 +53,10 @@ def find_contrast(frames: Frames, t: int, low: float, high: float, token: Cancel
         If the percentiles are out of range, or the frame is not finite.
     """
     token.check()
-    yield ContrastFound(estimate([frames.frame(t)], Normalisation(method="percentile", low=low, high=high)))
+    yield ContrastFound(estimate(source.each_checked([t]), Normalisation(method="percentile", low=low, high=high)))
 
 
-def flatten_frame(frames: Frames, t: int, settings: Normalisation, token: CancelToken) -> Iterator[FrameFlattened]:
+def flatten_frame(source: FrameSource, t: int, settings: Normalisation, token: CancelToken) -> Iterator[FrameFlattened]:
     """Take the slow shading off one frame, by its own limits.
 
     Raises
@@ -63,13 +64,12 @@ def flatten_frame(frames: Frames, t: int, settings: Normalisation, token: Cancel
     InputError
         If the frame is not finite.
     """
-    token.check()
-    frame = frames.frame(t)
-    token.check()
-    yield FrameFlattened(t, _flat(frame, settings, None))
+    for image in source.each_checked([t]):
+        token.check()
+        yield FrameFlattened(t, _flat(image, settings, None))
 
 
-def flatten_all(frames: Frames, settings: Normalisation, token: CancelToken) -> Iterator[AllFlattened]:
+def flatten_all(source: FrameSource, settings: Normalisation, token: CancelToken) -> Iterator[AllFlattened]:
     """Take the slow shading off an image, or off all frames of a stack by limits that they share.
 
     Raises
@@ -79,33 +79,31 @@ def flatten_all(frames: Frames, settings: Normalisation, token: CancelToken) -> 
     Cancelled
         If asked to stop.
     """
-    if not frames.stack:
-        yield AllFlattened(_flat(frames.frame(0), settings, None))
+    if not source.stack:
+        for image in source.each_checked():
+            yield AllFlattened(_flat(image, settings, None))
         return
 
-    def sampled() -> Iterator[NDArray[Any]]:
-        for t in np.unique(np.linspace(0, frames.count - 1, SAMPLED_FRAMES).round().astype(int)).tolist():
+    def sampled() -> Iterator[GreyImage]:
+        for image in source.each_checked(source.sample()):
             token.check()
-            yield frames.frame(t)
-
-    import dask.array as da
+            yield image
 
     limits = estimate(sampled(), settings)
-    data = frames.data
-    lazy: Any = data if isinstance(data, da.Array) else da.from_array(data, (1, -1, -1), name=False)  # type: ignore[no-untyped-call]
-    stack = lazy.rechunk((1, -1, -1))
     meta = np.empty((0, 0, 0), np.float32)
-    yield AllFlattened(stack.map_blocks(_flat_block, settings, limits, dtype=np.float32, meta=meta))
+    lazy: Any = source.to_dask()
+    yield AllFlattened(lazy.map_blocks(_flat_block, settings, limits, dtype=np.float32, meta=meta))
 
 
 def _flat_block(block: NDArray[Any], settings: Normalisation, limits: Limits) -> NDArray[np.float32]:
-    return np.stack([_flat(frame, settings, limits) for frame in block]) if block.size else block.astype(np.float32)
+    if not block.size:
+        return block.astype(np.float32)
+    return np.stack([_flat(check_image(frame), settings, limits) for frame in block])
 
 
-def _flat(frame: NDArray[Any], settings: Normalisation, limits: Limits | None) -> NDArray[np.float32]:
-    check_image(frame)
-    if frame.min() == frame.max():  # looked at here: `normalise` would warn, and warnings are no thread's business
+def _flat(image: GreyImage, settings: Normalisation, limits: Limits | None) -> NDArray[np.float32]:
+    if image.constant:
         if limits is None:
-            raise InputError(f"The image is constant (every pixel is {frame.flat[0]}): there is no shading in it.")
-        return np.zeros(frame.shape, np.float32)
-    return normalise(frame, settings, limits)
+            raise InputError(f"The image is constant (every pixel is {image.darkest}): there is no shading in it.")
+        return np.zeros(image.shape, np.float32)
+    return normalise(image, settings, limits)

@@ -14,7 +14,7 @@ from blunet.dataset.pairs import find_pairs
 from blunet.dataset.truth_masks import read_mask
 from blunet.dataset.validation_crop import window
 from blunet.errors import InputError
-from blunet.images.read import open_image
+from blunet.images.frame_source import read_image
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read_preview(picture: Path, data: Path, name: str) -> Iterator[Preview]:
         with Image.open(picture) as opened:
             mask = np.asarray(opened) > 0
         (pair,) = (pair for pair in find_pairs(data).pairs if pair.name == name)
-        image = open_image(pair.image).frame()
+        image = read_image(pair.image)
         truth = read_mask(pair.mask, (image.shape[0], image.shape[1]))
     except (InputError, OSError, ValueError):
         return

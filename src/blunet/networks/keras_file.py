@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from blunet.architecture import NetworkSettings
 from blunet.errors import InputError
 from blunet.files import replacing
+from blunet.images.grey_image import GreyImage
 from blunet.images.normalise import Limits, normalise
 from blunet.networks.build import build_network
 from blunet.networks.weight_transfer import get_weights
@@ -46,10 +47,9 @@ class KerasModel:
     path: Path | None = None
 
     def predict(
-        self, image: NDArray[Any], *, limits: Limits | None = None, check: Callable[[], None] | None = None
+        self, image: NDArray[Any] | GreyImage, *, limits: Limits | None = None, check: Callable[[], None] | None = None
     ) -> NDArray[np.float32]:
         """Return the probability of foreground (Y, X) of a raw image (Y, X); see `PackedModel.predict`."""
-        image = np.asarray(image)
         scaled = normalise(image, self.info.normalisation, limits)
         if check is not None:
             check()

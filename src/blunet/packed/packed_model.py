@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from blunet.architecture import NetworkSettings
 from blunet.errors import InputError
-from blunet.images.normalise import Limits, Normaliser, check_image
+from blunet.images.grey_image import GreyImage
+from blunet.images.normalise import Limits, Normaliser
 from blunet.packed.binary_weights import BinaryWeights
 from blunet.packed.blunet_file import read_file, write_file
 from blunet.packed.engine import Engine
@@ -60,7 +61,7 @@ class PackedModel:
 
     def predict(
         self,
-        image: NDArray[Any],
+        image: NDArray[Any] | GreyImage,
         *,
         limits: Limits | None = None,
         tile: int | None = None,
@@ -70,9 +71,9 @@ class PackedModel:
 
         Parameters
         ----------
-        image : ndarray, shape (Y, X)
+        image : ndarray of shape (Y, X), or GreyImage
             Grey values as the microscope gave them, of any size and numeric type; the model's own
-            normalisation is applied to the whole frame.
+            normalisation is applied to the whole frame. A `GreyImage` is not checked again.
         limits : Limits, optional
             Grey values that become 0 and 1, estimated once for the frames of a stack. None: this image's own.
         tile : int
@@ -92,16 +93,15 @@ class PackedModel:
             If the image is not two-dimensional, is empty, or holds NaN or infinite values, or `tile` is not
             positive.
         """
-        image = np.asarray(image)
-        check_image(image)
-        probability = np.empty(image.shape, np.float32)
-        for window, part in self.predict_parts(image, limits=limits, tile=tile, check=check):
+        scaled = Normaliser(image, self.info.normalisation, limits)
+        probability = np.empty(scaled.shape, np.float32)
+        for window, part in self._run_tiles(scaled, tile, check):
             probability[window] = part
         return probability
 
     def predict_parts(
         self,
-        image: NDArray[Any],
+        image: NDArray[Any] | GreyImage,
         *,
         limits: Limits | None = None,
         tile: int | None = None,
@@ -121,11 +121,14 @@ class PackedModel:
         probability : ndarray of float32
             Of that window.
         """
+        yield from self._run_tiles(Normaliser(image, self.info.normalisation, limits), tile, check)
+
+    def _run_tiles(
+        self, scaled: Normaliser, tile: int | None, check: Callable[[], None] | None
+    ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
         tile = self.tile if tile is None else tile
         if tile < 1:
             raise InputError(f"The tile's side is {tile} pixels; give a positive number.")
-        image = np.asarray(image)
-        scaled = Normaliser(image, self.info.normalisation, limits)
         for part in tiles(padded_shape(scaled.shape, self.settings.multiple), tile, self.settings):
             result = self.engine.run(padded_part(scaled, part.window), check, part.inside)[part.inside]
             window = cropped(part.core, scaled.shape)

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError
 from blunet.files import replacing
+from blunet.images.pixel_size import PixelSize
 
 
 def measure(
     labels: NDArray[np.integer[Any]],
     image: NDArray[Any] | None = None,
     *,
-    pixel_size: tuple[float, float] | None = None,
-    unit: str | None = None,
+    pixel_size: PixelSize | None = None,
     frame: int | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Measure every object.
@@ -31,10 +31,8 @@ def measure(
         0 is background.
     image : ndarray of shape (Y, X), optional
         Raw grey values; adds the columns of intensity.
-    pixel_size : (Y, X), optional
-        Size of a pixel in `unit`. Used only together with it; else lengths are in pixels.
-    unit : str, optional
-        Such as "µm", which is written "um" in the names of columns.
+    pixel_size : PixelSize, optional
+        None: lengths are in pixels. The unit "µm" is written "um" in the names of columns.
     frame : int, optional
         Adds a column `frame` with this number.
 
@@ -67,30 +65,29 @@ def measure(
     """
     if image is not None and image.shape != labels.shape:
         raise InputError(f"The image has the shape {image.shape} and its labels {labels.shape}; give equal shapes.")
-    if pixel_size is None or unit is None:
-        pixel_size, unit = (1.0, 1.0), "px"
-    unit = unit.replace("µ", "u")
+    pixel_size = pixel_size or PixelSize(1.0, 1.0, "px")
     y, x = np.nonzero(labels)
     numbers, index = np.unique(labels[y, x], return_inverse=True)
     table: dict[str, NDArray[Any]] = {"label": numbers}
     if frame is not None:
         table["frame"] = np.full(numbers.size, frame)
-    table |= _sizes(y * pixel_size[0], x * pixel_size[1], index, numbers.size, pixel_size, unit)
+    table |= _sizes(y * pixel_size.y, x * pixel_size.x, index, numbers.size, pixel_size)
     if image is not None:
         table |= _intensities(image[y, x], index, numbers.size)
     return table | _boxes(y, x, index, numbers.size)
 
 
 def _sizes(
-    y: NDArray[Any], x: NDArray[Any], index: NDArray[Any], count: int, pixel: tuple[float, float], unit: str
+    y: NDArray[Any], x: NDArray[Any], index: NDArray[Any], count: int, pixel: PixelSize
 ) -> dict[str, NDArray[Any]]:
-    """Area, centroid and ellipse from the pixels' places (in `unit`) and objects (`index`)."""
+    """Return area, centroid and ellipse from the pixels' positions (in the unit) and objects (`index`)."""
 
     def mean(values: NDArray[Any]) -> NDArray[Any]:
         return np.bincount(index, values, count) / pixels
 
     pixels = np.bincount(index, minlength=count)
-    area = pixels * (pixel[0] * pixel[1])
+    area = pixels * (pixel.y * pixel.x)
+    unit = pixel.column_unit
     middle_y, middle_x = mean(y), mean(x)
     up, right = middle_y[index] - y, x - middle_x[index]
     yy, xx, xy = mean(up * up), mean(right * right), mean(up * right)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
+from blunet.segmentation.segmentation_settings import DEFAULTS, Objects, SegmentationSettings
 
-Objects = Literal["mask", "components", "watershed"]
-OBJECTS: tuple[Objects, ...] = get_args(Objects)
-
-#: Smallest object (pixels) that stays where nothing else is said.
-MIN_SIZE = 20
 #: Masks are looked at in bands of whole rows, of about so many pixels.
 PIXELS_PER_BAND = 2**21
 #: Two bulges are one object unless the neck between them is narrower than this part of the smaller one.
@@ -25,8 +21,8 @@ SMOOTHING = 1.0
 def label_objects(
     probability: NDArray[np.floating[Any]],
     threshold: float,
-    objects: Objects = "watershed",
-    min_size: int = MIN_SIZE,
+    objects: Objects = DEFAULTS.objects,
+    min_size: int = DEFAULTS.min_size,
 ) -> NDArray[np.int32]:
     """Turn a probability map into labelled objects.
 
@@ -58,10 +54,11 @@ def label_objects(
     >>> label_objects(np.array([[0.9, 0.2, 0.8, 0.6]]), 0.5, "components", min_size=1)
     array([[1, 0, 2, 2]], dtype=int32)
     """
-    check_settings(threshold, objects, min_size)
+    settings = SegmentationSettings(threshold=threshold, objects=objects, min_size=min_size)
     if probability.ndim != 2:
         raise InputError(f"The probability map has the shape {probability.shape}; give one of shape (Y, X).")
-    return label_foreground(probability > threshold, objects, min_size).astype(np.int32, copy=False)
+    labels = label_foreground(probability > threshold, settings.objects, settings.min_size)
+    return labels.astype(np.int32, copy=False)
 
 
 def label_foreground(foreground: NDArray[np.bool_], objects: Objects, min_size: int) -> NDArray[Any]:
@@ -70,16 +67,6 @@ def label_foreground(foreground: NDArray[np.bool_], objects: Objects, min_size: 
         return without_small_parts(foreground, min_size)
     labels = split_touching(foreground) if objects == "watershed" else connected_parts(foreground)
     return without_small(labels, min_size)
-
-
-def check_settings(threshold: float, objects: str, min_size: int) -> None:
-    """Raise InputError if a setting of `label_objects` is out of range."""
-    if not 0 <= threshold <= 1:
-        raise InputError(f"The threshold is {threshold:g}; give a probability from 0 to 1.")
-    if objects not in OBJECTS:
-        raise InputError(f"There is no kind of objects {objects!r}; choose one of {', '.join(OBJECTS)}.")
-    if min_size < 0:
-        raise InputError(f"The smallest size is {min_size} px; give 0 or more.")
 
 
 def connected_parts(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:

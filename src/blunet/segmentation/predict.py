@@ -1,21 +1,22 @@
-"""From a raw image to the probability of foreground, at the model's scale."""
+"""The probability of foreground in one image, at the model's scale."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.images.normalise import Limits, check_image, estimate
+from blunet.images.grey_image import GreyImage, check_image
+from blunet.images.normalise import Limits, estimate
 from blunet.packed.packed_model import PackedModel
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.scale import rescale, resize, scale_factor
 
 
-def probability(
-    image: NDArray[Any],
+def predict_probability(
+    image: NDArray[Any] | GreyImage,
     model: Predictor,
     *,
     diameter: float | None = None,
@@ -26,16 +27,16 @@ def probability(
 
     Parameters
     ----------
-    image : ndarray of shape (Y, X)
-        Grey values as the microscope gave them.
+    image : ndarray of shape (Y, X), or GreyImage
+        Grey values as the microscope gave them. A `GreyImage` is not checked again.
     model : Predictor
     diameter : float, optional
         Typical diameter of the objects in this image, in pixels: the image is resampled to the scale that the
         model was trained at, and the probability back. None: no resampling.
     limits : Limits, optional
-        From `shared_limits`, for the frames of a stack. None: this image's own.
+        From `estimate_shared_limits`, for the frames of a stack. None: this image's own.
     check : callable, optional
-        Called again and again while the network runs; what it raises, `Cancelled` for instance, ends the work.
+        Called many times while the network runs. An exception that it raises, such as `Cancelled`, ends the work.
 
     Returns
     -------
@@ -47,15 +48,13 @@ def probability(
     InputError
         If the image is not a finite grey image, or the diameter cannot be used (see `scale_factor`).
     """
-    check_image(image)
-    scaled = rescale(image, scale_factor(model.info, diameter))
-    found = model.predict(scaled, limits=limits, check=check)
-    height, width = image.shape
-    return found if found.shape == image.shape else resize(found, (height, width), cubic=False)
+    grey = image if isinstance(image, GreyImage) else check_image(image)
+    found = model.predict(_scaled(grey, scale_factor(model.info, diameter)), limits=limits, check=check)
+    return found if found.shape == grey.shape else resize(found, grey.shape, cubic=False)
 
 
-def foreground(
-    image: NDArray[Any],
+def predict_foreground(
+    image: NDArray[Any] | GreyImage,
     model: Predictor,
     threshold: float,
     *,
@@ -65,38 +64,44 @@ def foreground(
 ) -> NDArray[np.bool_]:
     """Return where the probability is greater than `threshold`, (Y, X).
 
-    A packed model's probability is never there as a whole, unless the image is resampled; else as `probability`.
+    As `predict_probability`, but without the memory for the whole probability if the model is packed and the image
+    is not resampled.
     """
     if not isinstance(model, PackedModel) or scale_factor(model.info, diameter) != 1:
-        return probability(image, model, diameter=diameter, limits=limits, check=check) > threshold
-    check_image(image)
-    result = np.empty(image.shape, np.bool_)
-    for window, part in model.predict_parts(image, limits=limits, check=check):
+        return predict_probability(image, model, diameter=diameter, limits=limits, check=check) > threshold
+    grey = image if isinstance(image, GreyImage) else check_image(image)
+    result = np.empty(grey.shape, np.bool_)
+    for window, part in model.predict_parts(grey, limits=limits, check=check):
         np.greater(part, threshold, out=result[window])
     return result
 
 
-def shared_limits(frames: Iterable[NDArray[Any]], model: Predictor, diameter: float | None = None) -> Limits:
+def estimate_shared_limits(
+    frames: Iterable[NDArray[Any] | GreyImage], model: Predictor, diameter: float | None = None
+) -> Limits:
     """Estimate the one normalisation that all frames of a stack share.
 
     Parameters
     ----------
-    frames : iterable of ndarray of shape (Y, X)
+    frames : iterable of ndarray of shape (Y, X), or of GreyImage
         All frames, or some spread evenly over the stack.
     model : Predictor
     diameter : float, optional
-        As in `probability`: the frames are resampled first.
+        As in `predict_probability`: the frames are resampled first.
 
     Raises
     ------
     InputError
-        As `probability`.
+        As `predict_probability`.
     """
     factor = scale_factor(model.info, diameter)
 
-    def scaled() -> Iterable[NDArray[Any]]:
+    def scaled() -> Iterator[GreyImage]:
         for frame in frames:
-            check_image(frame)
-            yield rescale(frame, factor)
+            yield _scaled(frame if isinstance(frame, GreyImage) else check_image(frame), factor)
 
     return estimate(scaled(), model.info.normalisation)
+
+
+def _scaled(image: GreyImage, factor: float) -> GreyImage:
+    return image if factor == 1 else GreyImage.of(rescale(image.values, factor))

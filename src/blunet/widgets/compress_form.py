@@ -101,7 +101,8 @@ class CompressForm(QWidget):
         image, labels = self.image.layer, self.labels.layer
         if image is None or labels is None:
             raise InputError("Open an image and label some of its frames first, or choose a folder.")
-        data, truth = frames_of(image).data, labels.data[0] if labels.multiscale else labels.data
+        frames_of(image)  # refuses colour, and other axes than (Y, X) and (T, Y, X)
+        data, truth = (layer.data[0] if layer.multiscale else layer.data for layer in (image, labels))
         if tuple(data.shape) != tuple(truth.shape):
             raise InputError(
                 f"'{labels.name}' has the shape {tuple(truth.shape)} and '{image.name}' {tuple(data.shape)}: choose "

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blunet.errors import InputError
-from blunet.jobs.file_segmentation import SegmentSettings
-from blunet.jobs.frame_segmentation import Frames
+from blunet.images.frame_source import FrameSource
+from blunet.images.pixel_size import PixelSize, pixel_size_of_layer
+from blunet.segmentation.segmentation_settings import SegmentationSettings
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -27,7 +28,7 @@ def bare(viewer: Viewer) -> Viewer:
     return viewer
 
 
-def frames_of(layer: Image) -> Frames:
+def frames_of(layer: Image) -> FrameSource:
     """Return the frames of an image layer.
 
     Raises
@@ -45,17 +46,12 @@ def frames_of(layer: Image) -> Frames:
             f"'{layer.name}' has {data.ndim} dimensions; take a single image (Y, X) or a time-lapse (T, Y, X): "
             "right-click the layer and split it."
         )
-    size, unit = pixel_size(layer)
-    return Frames(data, size, unit)
+    return FrameSource.from_array(data, name=layer.name, pixel_size=pixel_size(layer))
 
 
-def pixel_size(layer: Layer) -> tuple[tuple[float, float] | None, str | None]:
-    """Return the size of a layer's pixels (Y, X) and its unit; None, None where it is not told."""
-    units = [f"{unit:~P}" for unit in layer.units[-2:]] if getattr(layer, "units", None) else []
-    if len(set(units)) != 1 or units[0] in ("", "pixel", "px"):
-        return None, None
-    y, x = (float(value) for value in layer.scale[-2:])
-    return (y, x), units[0]
+def pixel_size(layer: Layer) -> PixelSize | None:
+    """Return the size of a layer's pixels; None where the layer has no unit of length."""
+    return pixel_size_of_layer(layer.scale, getattr(layer, "units", None))
 
 
 def file_of(layer: Layer) -> str | None:
@@ -82,7 +78,9 @@ def flat(layer: Layer) -> dict[str, Any]:
     return keywords
 
 
-def command_line(layer: Layer, model: Path | None, settings: SegmentSettings, measured: bool, probability: bool) -> str:
+def command_line(
+    layer: Layer, model: Path | None, settings: SegmentationSettings, measured: bool, probability: bool
+) -> str:
     """Return the `blunet segment` line that does the same to the layer's file.
 
     Raises

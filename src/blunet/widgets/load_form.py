@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from blunet.images.pixel_size import PixelSize
 from blunet.jobs.plan_layers import Plan, PlannedLayer
 from blunet.widgets.load_source import SourceBox
 from blunet.widgets.text import WarningLabel, sentence
@@ -81,10 +82,10 @@ class LoadForm(QWidget):
         self.open_button.setEnabled(bool(layers))
         self.found.setText(_described(layers))
         self.found.setVisible(bool(layers))
-        stacks = [layer for layer in layers if layer.stack]
+        stacks = [layer for layer in layers if layer.frames.stack]
         self._form.setRowVisible(self.pixel_size, bool(layers))
         self._form.setRowVisible(self.interval, bool(stacks))
-        places = {layer.place for layer in layers}
+        places = {layer.pixel_size for layer in layers}
         self._ask(self.pixel_size, [_place(p) for p in places])
         self._ask(self.interval, [f"{s:g} s" if s else "" for s in {layer.interval for layer in stacks}])
         self.tell("" if layers else NOTHING)
@@ -145,16 +146,17 @@ def _described(layers: Sequence[PlannedLayer]) -> str:
     with_masks = f", {masks} mask{'s' * (masks != 1)}" if masks else ""
     if len(layers) > 1:
         return f"{len(layers)} layers{with_masks}"
-    shape, dtype = layers[0].shape, layers[0].files[0].dtype
-    frames = f"{shape[0]} frames of " if layers[0].stack else ""
-    return f"{layers[0].name}: {frames}{shape[-1]} × {shape[-2]} pixels ({dtype}){with_masks}"
+    source = layers[0].frames
+    frames = f"{source.count} frames of " if source.stack else ""
+    return f"{layers[0].name}: {frames}{source.shape[1]} × {source.shape[0]} pixels ({source.dtype}){with_masks}"
 
 
-def _place(place: tuple[tuple[float, float], str] | None) -> str:
-    if place is None:
+def _place(size: PixelSize | None) -> str:
+    if size is None:
         return ""
-    (y, x), unit = place
-    return f"{x:.4g} {unit}" if abs(x - y) <= 1e-6 * x else f"{x:.4g} × {y:.4g} {unit}"
+    if abs(size.x - size.y) <= 1e-6 * size.x:
+        return f"{size.x:.4g} {size.unit}"
+    return f"{size.x:.4g} × {size.y:.4g} {size.unit}"
 
 
 def _spin(suffix: str, most: float, decimals: int) -> QDoubleSpinBox:

@@ -21,9 +21,9 @@ from qtpy.QtWidgets import (
 )
 
 from blunet.errors import InputError
+from blunet.images.frame_source import FrameSource
 from blunet.images.normalise import Normalisation
 from blunet.jobs.events import CancelToken
-from blunet.jobs.frame_segmentation import Frames
 from blunet.jobs.shading import AllFlattened, ContrastFound, FrameFlattened, find_contrast, flatten_all, flatten_frame
 from blunet.widgets.layer_facts import frames_of, spatial
 from blunet.widgets.layer_list import LayerList
@@ -124,7 +124,7 @@ class PrepareBox(QWidget):
 
         self._run("preview", lambda token: flatten_frame(frames, t, settings, token), show)
 
-    def _place_preview(self, layer: Image, frames: Frames, flat: FrameFlattened) -> None:
+    def _place_preview(self, layer: Image, frames: FrameSource, flat: FrameFlattened) -> None:
         """Show a frame where it lies: of a time-lapse at its time only."""
         data = flat.image[None] if frames.stack else flat.image
         where = spatial(layer)
@@ -177,7 +177,7 @@ class PrepareBox(QWidget):
 
     # State -----------------------------------------------------------------------------------------------------------
 
-    def _chosen(self) -> tuple[Image, Frames] | tuple[None, None]:
+    def _chosen(self) -> tuple[Image, FrameSource] | tuple[None, None]:
         layer = self.images.layer
         if layer is None:
             return None, None
@@ -191,7 +191,7 @@ class PrepareBox(QWidget):
         low, high = self.percentiles
         return Normalisation(method="percentile", low=low, high=high, shading=float(self.sigma.value()))
 
-    def _shown_frame(self, layer: Image, frames: Frames) -> int:
+    def _shown_frame(self, layer: Image, frames: FrameSource) -> int:
         if not frames.stack:
             return 0
         point = layer.world_to_data(self.viewer.dims.point[-layer.ndim :])

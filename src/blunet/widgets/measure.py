@@ -10,6 +10,7 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import show_info, show_warning
 
 from blunet.errors import InputError
+from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import CancelToken
 from blunet.jobs.measure_frames import measure_frames
 from blunet.widgets.layer_facts import bare, pixel_size
@@ -33,13 +34,13 @@ def measure_selected(viewer: Viewer) -> Job:
     viewer = bare(viewer)
     labels = _labels(viewer)
     image = _image(viewer, labels)
-    data, values = labels.data, None if image is None else image.data
-    size, unit = pixel_size(labels)
+    frames, values = FrameSource.from_array(labels.data), None if image is None else FrameSource.from_array(image.data)
+    size = pixel_size(labels)
     if size is None and image is not None:
-        size, unit = pixel_size(image)
+        size = pixel_size(image)
 
     def run(token: CancelToken) -> Iterable[dict[str, Any]]:
-        return measure_frames(data, values, size, unit, token)
+        return measure_frames(frames, values, size, token)
 
     def show(table: dict[str, Any]) -> None:
         count = len(table["label"])
@@ -47,7 +48,7 @@ def measure_selected(viewer: Viewer) -> Job:
             show_warning(f"'{labels.name}' holds no objects: every pixel is 0. Segment the image, or paint some.")
             return
         labels.features = {"index": np.asarray(table["label"]), **table}
-        missing = "" if unit is not None else " in pixels, as the layer has no pixel size"
+        missing = "" if size is not None else " in pixels, as the layer has no pixel size"
         show_info(f"Measured {count} objects of '{labels.name}'{missing}: see its features table.")
 
     job = Job(run, viewer.window.main_menu, f"Measuring {labels.name}")  # ends with the window

@@ -21,8 +21,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
-from blunet.jobs.file_segmentation import SegmentSettings
-from blunet.segmentation.objects import MIN_SIZE, Objects
+from blunet.segmentation.segmentation_settings import Objects, SegmentationSettings
 from blunet.widgets.diameter import DiameterBox
 from blunet.widgets.layer_list import LayerList
 from blunet.widgets.model_picker import ModelPicker
@@ -68,7 +67,7 @@ class SegmentForm(QWidget):
         self.min_size = QSpinBox()
         self.min_size.setRange(0, 10_000_000)
         self.min_size.setSuffix(" px")
-        self.min_size.setValue(MIN_SIZE)
+        self.min_size.setValue(SegmentationSettings().min_size)
         self.min_size.setToolTip("Objects of a smaller area are dropped. Labels follow at once.")
         self.min_size.valueChanged.connect(self.live_changed)
         self.objects = QComboBox()
@@ -121,11 +120,13 @@ class SegmentForm(QWidget):
         """Whether the probability becomes a layer."""
         return bool(self.probability_box.isChecked())
 
-    def settings(self) -> SegmentSettings:
+    def settings(self) -> SegmentationSettings:
         """Return the settings of a run."""
         kind: Objects = self.objects.currentData()
         threshold = round(float(self.threshold.value()), 4)
-        return SegmentSettings(threshold, int(self.min_size.value()), kind, self.diameter.value)
+        return SegmentationSettings(
+            threshold=threshold, min_size=int(self.min_size.value()), objects=kind, diameter=self.diameter.value
+        )
 
     def values(self) -> dict[str, Any]:
         """Return what is worth remembering."""
@@ -139,7 +140,7 @@ class SegmentForm(QWidget):
 
     def set_values(self, values: dict[str, Any]) -> None:
         """Set what was remembered, as far as it is there."""
-        self.min_size.setValue(int(values.get("min_size", MIN_SIZE)))
+        self.min_size.setValue(int(values.get("min_size", SegmentationSettings().min_size)))
         self.objects.setCurrentIndex(max(0, self.objects.findData(values.get("objects"))))
         self.range.setCurrentIndex(int(bool(values.get("all_frames"))))
         self.measure_box.setChecked(bool(values.get("measure")))

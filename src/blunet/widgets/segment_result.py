@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.images.allocation import room
-from blunet.jobs.frame_segmentation import Frames, LabelsFound
+from blunet.images.allocation import allocate
+from blunet.images.frame_source import FrameSource
+from blunet.segmentation.frames import FrameLabelled
 from blunet.widgets.layer_facts import spatial
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Result:
     viewer : Viewer
     image : Image
         The layer that the run was started from.
-    frames : Frames
+    frames : FrameSource
     model : Path or None
         The file of the model, None for the bundled one.
     diameter : float or None
@@ -35,7 +36,7 @@ class Result:
     """
 
     def __init__(
-        self, viewer: Viewer, image: Image, frames: Frames, model: Path | None, diameter: float | None,
+        self, viewer: Viewer, image: Image, frames: FrameSource, model: Path | None, diameter: float | None,
         provenance: dict[str, Any],
     ) -> None:  # fmt: skip
         self.viewer, self.image, self.frames, self.provenance = viewer, image, frames, provenance
@@ -48,7 +49,7 @@ class Result:
         self._writing = False
         self._spatial = spatial(image)
         self._name = image.name
-        self._shape = tuple(frames.data.shape)
+        self._shape = frames.array_shape
         self._tables: dict[int, dict[str, NDArray[Any]]] = {}
         self._array: NDArray[np.int32] | None = None
         self._whole: NDArray[np.float32] | None = None
@@ -61,18 +62,18 @@ class Result:
     def keep(self, t: int, probability: NDArray[np.float32]) -> None:
         """Keep the probability of frame `t`."""
         if self._whole is None:
-            self._whole = room(self._shape, np.float32)
+            self._whole = allocate(self._shape, np.float32)
         place = self._whole[t] if self.frames.stack else self._whole
         place[...] = probability
         self.probabilities[t] = place
 
-    def show(self, found: LabelsFound) -> None:
+    def show(self, found: FrameLabelled) -> None:
         """Put the labels of a frame into the layer, which is made with the first, unless it was edited."""
         if self.edited:
             return
         self._tables[found.t] = dict(found.table)
         if self.labels is None or self._array is None:
-            self._array = room(self._shape, np.int32)
+            self._array = allocate(self._shape, np.int32)
             self._place(found)
             self.labels = self._add_labels(self._array)
             return
@@ -112,7 +113,7 @@ class Result:
         else:
             self.probability.refresh()
 
-    def _place(self, found: LabelsFound) -> None:
+    def _place(self, found: FrameLabelled) -> None:
         assert self._array is not None
         if self.frames.stack:
             self._array[found.t] = found.labels

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,12 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
 from blunet.errors import InputError
+from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import CancelToken
-from blunet.jobs.file_segmentation import SegmentSettings
-from blunet.jobs.frame_segmentation import Frames, LabelsFound, ProbabilityFound, label_frames, predict_frames
+from blunet.jobs.frame_segmentation import FirstLook, relabel_frames, segment_frames
+from blunet.segmentation.frames import FrameLabelled, FramePredicted
+from blunet.segmentation.provenance import describe_segmentation
+from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.widgets.compiling import Compiling
 from blunet.widgets.layer_facts import bare, command_line, frames_of
 from blunet.widgets.preferences import preference, recall, remember
@@ -82,7 +84,7 @@ class SegmentWidget(DockContent):
         """Choose a model file, None for the bundled one; tell whether it could be used."""
         return self.form.picker.use(path)
 
-    def settings(self) -> SegmentSettings:
+    def settings(self) -> SegmentationSettings:
         """Return what the form says."""
         return self.form.settings()
 
@@ -112,17 +114,9 @@ class SegmentWidget(DockContent):
         measured, tell = self.form.measured, self.result
 
         def run(token: CancelToken) -> Iterable[Any]:
-            found: dict[int, Any] = {}
-            single = len(chosen) == 1
-            for event in predict_frames(frames, chosen, model, settings.diameter, token, threads, tile):
-                found[event.t] = event.probability
-                yield event
-                if single or event.t == shown:  # something to look at, while the others come
-                    one = {event.t: event.probability}
-                    for labels in label_frames(frames, one, settings, token, measured=measured and single):
-                        yield replace(labels, final=single)
-            if not single:
-                yield from label_frames(frames, found, settings, token, measured=measured)
+            return segment_frames(
+                frames, model, settings, token, chosen=chosen, measured=measured, threads=threads, tile=tile
+            )
 
         self.job = Job(run, self, f"Segmenting {image.name}")
         self.job.event.connect(lambda event, job=self.job: self._on_event(event, tell, job, len(chosen)))
@@ -146,22 +140,24 @@ class SegmentWidget(DockContent):
         if result.labels is not None and not result.alive:
             job.cancel()  # the user has thrown its labels away
             return
-        if isinstance(event, ProbabilityFound):
+        if isinstance(event, FramePredicted):
+            assert event.probability is not None
             result.keep(event.t, event.probability)
             done = len(result.probabilities)
             self.form.show_progress(done, count)
             job.show_progress(done, count, f"frame {done} of {count}" if count > 1 else "")
-            if event.message:
-                self.form.warn(event.message)
-        elif isinstance(event, LabelsFound):
+            if event.warning:
+                self.form.warn(event.warning)
+        elif isinstance(event, FirstLook | FrameLabelled):
+            found = event.found if isinstance(event, FirstLook) else event
             if result.edited:  # painted on while others are made: those go to a layer of their own
                 self._waiting = result is self.result
                 return
-            result.show(event)
+            result.show(found)
             if result.image is self.form.image:
-                self.form.diameter.set_found(event.diameter)
+                self.form.diameter.set_found(found.diameter)
 
-    def _on_done(self, result: Result, settings: SegmentSettings) -> None:
+    def _on_done(self, result: Result, settings: SegmentationSettings) -> None:
         if not result.alive or result.labels is None:
             return
         self._tell_found(result, settings)
@@ -171,15 +167,15 @@ class SegmentWidget(DockContent):
         if self._waiting:
             self._relabel()
 
-    def _tell_found(self, result: Result, settings: SegmentSettings) -> None:
-        result.finish(_plain(settings))
+    def _tell_found(self, result: Result, settings: SegmentationSettings) -> None:
+        result.finish(settings.to_dict())
         assert result.labels is not None
         count = int(result.labels.data.max())
         cells = "area of cells" if settings.objects == "mask" else f"{count} cell{'s' * (count != 1)}"
         where = f" in {len(result.probabilities)} frames" if len(result.probabilities) > 1 else ""
         self.form.tell(f"Found {cells}{where}." if count else "No cell found: try a lower threshold.")
 
-    def _compare_size(self, settings: SegmentSettings) -> None:
+    def _compare_size(self, settings: SegmentationSettings) -> None:
         known, found = self.form.picker.model.info.card.object_diameter, self.form.diameter.found
         if settings.diameter is not None or settings.objects == "mask" or not known or not np.isfinite(found):
             return
@@ -212,12 +208,12 @@ class SegmentWidget(DockContent):
         if result.edited:
             result = self.result = result.renewed()
             self.form.tell("The labels that you have edited stay; the new settings go to a layer of their own.")
-        settings = replace(self.settings(), diameter=result.diameter)
+        settings = self.settings().changed(diameter=result.diameter)
         frames, found = result.frames, dict(result.probabilities)
         shown, measured = self._shown_frame(result.image, frames), self.form.measured
 
-        def run(token: CancelToken) -> Iterable[LabelsFound]:
-            return label_frames(frames, found, settings, token, shown=shown, measured=measured)
+        def run(token: CancelToken) -> Iterable[Any]:
+            return relabel_frames(frames, found, settings, token, shown=shown, measured=measured)
 
         update = self._update = Job(run, self)
         update.event.connect(lambda event: self._on_event(event, result, update, len(found)))
@@ -268,27 +264,15 @@ class SegmentWidget(DockContent):
         self.form.set_stack(frames.count if frames.stack else 1)
         self.form.set_ready(True, "")
 
-    def _shown_frame(self, image: Image, frames: Frames) -> int:
+    def _shown_frame(self, image: Image, frames: FrameSource) -> int:
         if not frames.stack:
             return 0
         point = image.world_to_data(self.viewer.dims.point[-image.ndim :])
         return int(np.clip(round(float(point[0])), 0, frames.count - 1))
 
-    def _provenance(self, settings: SegmentSettings) -> dict[str, Any]:
-        from importlib.metadata import version
-
+    def _provenance(self, settings: SegmentationSettings) -> dict[str, Any]:
         model = self.form.picker.model
-        card = model.info.card
-        return {
-            "software": f"napari-blunet {version('napari-blunet')}",
-            "model": {
-                "name": card.name,
-                "date": card.date,
-                "file": model.path.name,
-                "network": model.network.to_dict(),
-            },
-            "settings": _plain(settings),
-        }
+        return describe_segmentation(model.network, model.info, model.path, settings)
 
     def _copy(self) -> None:
         image = self.form.image
@@ -317,9 +301,3 @@ class SegmentWidget(DockContent):
 
 def _first(shown: int, count: int) -> list[int]:
     return [shown, *(t for t in range(count) if t != shown)]
-
-
-def _plain(settings: SegmentSettings) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(settings)

@@ -1,0 +1,358 @@
+"""The one way to get frames: from files, folders, arrays and layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.errors import InputError
+from blunet.images.grey_image import GreyImage, check_image
+from blunet.images.image_files import images_of
+from blunet.images.pixel_size import PixelSize
+from blunet.images.read import read_frames, read_layout
+
+if TYPE_CHECKING:
+    from dask.array import Array
+
+Reader = Callable[[Sequence[int]], Iterator[NDArray[Any]]]
+"""Given indices of frames, yields the frames (Y, X), one in memory at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameSource:
+    """An image, or the frames of a time-lapse, read only when asked for.
+
+    Make one with `from_file`, `from_files`, `from_folder` or `from_array`.
+
+    Attributes
+    ----------
+    name : str
+        For messages; empty: none.
+    axes : {"YX", "TYX"}
+    count : int
+        Number of frames; 1 for a single image.
+    shape : (Y, X)
+        Of a frame.
+    dtype : numpy dtype
+        Of the values, in this machine's byte order.
+    reader : callable
+        Given indices of frames, yields the frames.
+    pixel_size : PixelSize, optional
+        None: not known.
+    interval : float, optional
+        Seconds from frame to frame. None: not known.
+    paths : tuple of Path
+        The file of each frame, or one file with all frames; empty for an array.
+    """
+
+    name: str
+    axes: Literal["YX", "TYX"]
+    count: int
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    reader: Reader = field(repr=False)
+    pixel_size: PixelSize | None = None
+    interval: float | None = None
+    paths: tuple[Path, ...] = ()
+    _ranges: dict[int, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False)
+    """Darkest and brightest value of the frames that were checked."""
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> FrameSource:
+        """Open an image file; its pixels are not read yet.
+
+        Parameters
+        ----------
+        path : str or Path
+            TIFF, PNG or JPEG (see `blunet.images.read.read_layout`). Any stack is taken as frames in time; axes of
+            length one are dropped. Colour becomes grey of the same type.
+
+        Raises
+        ------
+        InputError
+            If there is no such file, it is not an image, is damaged, or has more dimensions than (T, Y, X).
+        """
+        path = Path(path)
+        layout = read_layout(path)
+        return cls(
+            name=str(path),
+            axes="TYX" if layout.stack else "YX",
+            count=layout.frames,
+            shape=layout.shape,
+            dtype=layout.dtype,
+            reader=_FileReader(path, layout.shape, layout.dtype),
+            pixel_size=layout.pixel_size,
+            interval=layout.interval,
+            paths=(path,),
+        )
+
+    @classmethod
+    def from_files(cls, paths: Iterable[str | Path], name: str = "") -> FrameSource:
+        """Open files with one image each as the frames of one time-lapse, in their order.
+
+        Raises
+        ------
+        InputError
+            As `from_file` and `from_sources`.
+        """
+        return cls.from_sources([cls.from_file(path) for path in paths], name)
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> FrameSource:
+        """Open the images of a folder, in natural order, as the frames of one time-lapse.
+
+        Raises
+        ------
+        InputError
+            As `from_files`, and if the folder holds no images.
+        """
+        return cls.from_files(images_of(folder), str(folder))
+
+    @classmethod
+    def from_sources(cls, sources: Sequence[FrameSource], name: str = "") -> FrameSource:
+        """Join single images to one time-lapse, in their order.
+
+        Parameters
+        ----------
+        sources : sequence of FrameSource
+            At least one; all of one shape and type. Pixel size and interval are those of the first.
+        name : str
+            For messages.
+
+        Raises
+        ------
+        InputError
+            If there are none, one is a stack, or they differ in shape or type.
+        """
+        if not sources:
+            raise InputError("A time-lapse has no frames; give at least one image.")
+        first = sources[0]
+        for source in sources:
+            if source.axes != "YX":
+                raise InputError(f"{source.prefix()}this is a stack of {source.count} frames; give single images.")
+            if (source.shape, source.dtype) != (first.shape, first.dtype):
+                raise InputError(
+                    f"{source.prefix()}the image is {_size(source)} and the first frame {_size(first)}; the frames of "
+                    "a time-lapse have one size and type."
+                )
+        return cls(
+            name=name,
+            axes="TYX",
+            count=len(sources),
+            shape=first.shape,
+            dtype=first.dtype,
+            reader=lambda indices: (sources[index].frame() for index in indices),
+            pixel_size=first.pixel_size,
+            interval=first.interval,
+            paths=tuple(path for source in sources for path in source.paths),
+        )
+
+    @classmethod
+    def from_array(
+        cls, array: Any, *, name: str = "", pixel_size: PixelSize | None = None, interval: float | None = None
+    ) -> FrameSource:
+        """Take the frames of an array, such as a layer's.
+
+        Parameters
+        ----------
+        array : array of shape (Y, X) or (T, Y, X)
+            A NumPy array, or a dask array, of which one frame is computed at a time.
+        name : str
+            For messages.
+        pixel_size : PixelSize, optional
+        interval : float, optional
+            Seconds from frame to frame.
+
+        Raises
+        ------
+        InputError
+            If the array has another number of dimensions, or no pixels.
+        """
+        array = array if hasattr(array, "shape") and hasattr(array, "dtype") else np.asarray(array)
+        shape = tuple(int(length) for length in array.shape)
+        if len(shape) not in (2, 3) or 0 in shape:
+            place = f"'{name}': " if name else ""
+            raise InputError(
+                f"{place}The image has the shape {shape}; give a grey image of shape (Y, X) or a time-lapse (T, Y, X)."
+            )
+        stack = len(shape) == 3
+        return cls(
+            name=name,
+            axes="TYX" if stack else "YX",
+            count=shape[0] if stack else 1,
+            shape=(shape[-2], shape[-1]),
+            dtype=np.dtype(array.dtype),
+            reader=_ArrayReader(array),
+            pixel_size=pixel_size,
+            interval=interval,
+        )
+
+    @property
+    def stack(self) -> bool:
+        """Whether there is a time axis."""
+        return self.axes == "TYX"
+
+    @property
+    def array_shape(self) -> tuple[int, ...]:
+        """(Y, X), or (T, Y, X) with a time axis."""
+        return (self.count, *self.shape) if self.stack else self.shape
+
+    def prefix(self, index: int = 0) -> str:
+        """Return what names a frame at the beginning of a message, such as ``'x.tif': frame 2 of 3: ``."""
+        named = f"'{self.name}': " if self.name else ""
+        return f"{named}frame {index + 1} of {self.count}: " if self.stack else named
+
+    def frame(self, index: int = 0) -> NDArray[Any]:
+        """Read one frame, (Y, X), counted from 0.
+
+        Raises
+        ------
+        InputError
+            If there is no such frame or it cannot be read.
+        """
+        return next(self.each([index]))
+
+    def each(self, indices: Iterable[int] | None = None) -> Iterator[NDArray[Any]]:
+        """Yield frames (Y, X), one in memory at a time.
+
+        Parameters
+        ----------
+        indices : iterable of int, optional
+            Counted from 0. None: all frames, in their order.
+
+        Raises
+        ------
+        InputError
+            If there is no such frame or it cannot be read.
+        """
+        chosen = list(range(self.count) if indices is None else indices)
+        for index in chosen:
+            if not 0 <= index < self.count:
+                named = f"'{self.name}'" if self.name else "The image"
+                raise InputError(f"{named} has no frame {index}; it has {self.count}, counted from 0.")
+        frames = self.reader(chosen)
+        for index in chosen:
+            try:
+                frame = next(frames)
+            except InputError as e:
+                raise self.error(index, str(e)) from e
+            except OSError as e:
+                raise self.error(index, f"the image cannot be read: {e}.") from e
+            yield frame
+
+    def each_checked(self, indices: Iterable[int] | None = None) -> Iterator[GreyImage]:
+        """Yield frames as `each` does, each checked the first time that it is read.
+
+        Raises
+        ------
+        InputError
+            As `each`, and for a frame that is not a grey image of finite numbers (see `check_image`).
+        """
+        chosen = list(range(self.count) if indices is None else indices)
+        for index, values in zip(chosen, self.each(chosen), strict=True):
+            if index in self._ranges:
+                yield GreyImage(values, *self._ranges[index])
+                continue
+            try:
+                image = check_image(values)
+            except InputError as e:
+                raise self.error(index, str(e)) from e
+            self._ranges[index] = (image.darkest, image.brightest)
+            yield image
+
+    def sample(self, most: int = 16) -> list[int]:
+        """Choose at most `most` frames spread evenly over the stack, the first and the last among them."""
+        count = min(most, self.count)
+        return [round(i * (self.count - 1) / max(count - 1, 1)) for i in range(count)]
+
+    def to_dask(self) -> Array:
+        """Return the frames as a dask array (Y, X) or (T, Y, X) of one chunk a frame, read when they are computed.
+
+        Computing a frame that cannot be read, or has changed its shape or type, raises InputError.
+        """
+        import dask.array as da
+
+        chunks = (1, *self.shape) if self.stack else self.shape
+        if isinstance(self.reader, _ArrayReader) and isinstance(self.reader.array, da.Array):
+            rechunked: Array = self.reader.array.rechunk(chunks)  # type: ignore[no-untyped-call]
+            return rechunked
+        meta = np.empty((0,) * len(self.array_shape), self.dtype)
+        array: Array = da.from_array(  # type: ignore[no-untyped-call]
+            _Sliced(self), chunks, name=False, asarray=False, inline_array=True, meta=meta
+        )
+        return array
+
+    def error(self, index: int, reason: str) -> InputError:
+        """Return an error about a frame: the reason, after the frame's name unless it names the file itself."""
+        named = bool(self.paths) and any(str(path) in reason for path in self.paths)
+        return InputError(reason if named else self.prefix(index) + reason)
+
+
+def read_image(path: str | Path) -> NDArray[Any]:
+    """Read a single image as grey values (Y, X) in the file's type.
+
+    Raises
+    ------
+    InputError
+        As `FrameSource.from_file`, and if the file holds a stack.
+    """
+    source = FrameSource.from_file(path)
+    if source.stack:
+        raise InputError(f"'{path}' is a stack of {source.count} frames; give a single image.")
+    return source.frame()
+
+
+def _size(source: FrameSource) -> str:
+    return f"{source.shape[1]} × {source.shape[0]} {source.dtype}"
+
+
+@dataclass(frozen=True)
+class _FileReader:
+    """Reads frames of a file that was opened when it had this shape (Y, X) and type."""
+
+    path: Path
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+
+    def __call__(self, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
+        for frame in read_frames(self.path, indices):
+            if frame.shape != self.shape or frame.dtype != self.dtype:
+                raise InputError(f"'{self.path}' has changed since it was opened; open it again.")
+            yield frame
+
+
+@dataclass(frozen=True)
+class _ArrayReader:
+    """Takes frames out of an array (Y, X) or (T, Y, X)."""
+
+    array: Any
+
+    def __call__(self, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
+        stack = len(self.array.shape) == 3
+        for index in indices:
+            yield np.asarray(self.array[index] if stack else self.array)
+
+
+class _Sliced:
+    """Looks like an array to dask; slicing reads the frames that the slice needs."""
+
+    def __init__(self, source: FrameSource) -> None:
+        self._source = source
+        self.shape, self.dtype = source.array_shape, source.dtype
+        self.ndim = len(self.shape)
+
+    def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        if not self._source.stack:
+            whole: NDArray[Any] = self._source.frame()[key]
+            return whole
+        frames, *rest = key
+        indices = np.arange(self.shape[0])[frames]
+        if not np.ndim(indices):
+            part: NDArray[Any] = self._source.frame(int(indices))[tuple(rest)]
+            return part
+        return np.stack([frame[tuple(rest)] for frame in self._source.each(indices.tolist())])

@@ -1,0 +1,255 @@
+"""From frames to objects: the one way that files, layers, arrays and evaluation go.
+
+`predict_frames` runs the network, `label_frames` finds the objects in what the network has found::
+
+    labelled = label_frames(predict_frames(source, model, settings), source, settings)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.errors import InputError
+from blunet.images.frame_source import FrameSource
+from blunet.images.grey_image import GreyImage
+from blunet.images.normalise import Limits, type_limits
+from blunet.packed.model_card import ModelInfo
+from blunet.segmentation.measure import measure
+from blunet.segmentation.objects import label_foreground
+from blunet.segmentation.predict import estimate_shared_limits, predict_foreground, predict_probability
+from blunet.segmentation.predictor import Predictor
+from blunet.segmentation.segmentation_settings import SegmentationSettings
+
+#: Warn about images with fewer pixels than this along a side: a cell hardly fits.
+SMALL = 32
+#: Warn about images with at most this many grey values: DIC images have more.
+FEW_VALUES = 4
+#: Warn about images whose grey values span less than this fraction of the model's black to white.
+NARROW = 1 / 8
+
+
+def _never_stop() -> None:
+    """Let the work go on."""
+
+
+@dataclass(frozen=True, eq=False)
+class FramePredicted:
+    """The network has run on a frame.
+
+    Attributes
+    ----------
+    t : int
+        Index of the frame.
+    probability : ndarray of shape (Y, X), float32, or None
+        In [0, 1]; None where only the foreground was wanted.
+    foreground : ndarray of shape (Y, X), bool, or None
+        Where the probability is above the threshold; None where the probability was wanted.
+    image : ndarray of shape (Y, X), or None
+        Grey values of the frame. None: they are read again where they are needed.
+    warning : str
+        What the user should know about the frame, its name first; empty: nothing.
+    """
+
+    t: int
+    probability: NDArray[np.float32] | None = None
+    foreground: NDArray[np.bool_] | None = None
+    image: NDArray[Any] | None = None
+    warning: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameLabelled:
+    """The objects of a frame were found.
+
+    Attributes
+    ----------
+    t : int
+        Index of the frame.
+    labels : ndarray of shape (Y, X), int32 or bool
+        0 is background. The numbers continue those of the frames before, without gaps. Of a mask: booleans.
+    foreground : ndarray of shape (Y, X), bool
+        Where the probability is above the threshold, before small objects were removed.
+    objects : int
+        Number of objects; of a mask 1, or 0 if it is empty.
+    diameter : float
+        Median diameter of the objects in pixels (of circles of equal area); NaN for a mask or without objects.
+    table : mapping of str to ndarray
+        Measurements, one row per object; empty if they were not asked for.
+    probability : ndarray of shape (Y, X), float32, or None
+        As predicted.
+    warning : str
+        As predicted.
+    """
+
+    t: int
+    labels: NDArray[Any]
+    foreground: NDArray[np.bool_]
+    objects: int
+    diameter: float
+    table: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    probability: NDArray[np.float32] | None = None
+    warning: str = ""
+
+
+def predict_frames(
+    source: FrameSource,
+    model: Predictor,
+    settings: SegmentationSettings,
+    *,
+    chosen: Sequence[int] | None = None,
+    keep_probability: bool = False,
+    check: Callable[[], None] = _never_stop,
+) -> Iterator[FramePredicted]:
+    """Run the network on frames, one in memory at a time.
+
+    Parameters
+    ----------
+    source : FrameSource
+    model : Predictor
+    settings : SegmentationSettings
+        Threshold (None: the model's) and diameter are used.
+    chosen : sequence of int, optional
+        Which frames, in this order. None: all. The frames of a time-lapse share one normalisation, estimated from
+        frames spread over the whole of it, whichever are chosen.
+    keep_probability : bool
+        Whether to yield the probability, which relabelling and files of probability need; else the foreground, which
+        takes a quarter of the memory.
+    check : callable
+        Called between frames and many times within. An exception that it raises ends the work.
+
+    Yields
+    ------
+    FramePredicted
+        A constant frame has a warning; so has the first frame if it looks unlike the images that a model can use.
+
+    Raises
+    ------
+    InputError
+        If the diameter cannot be used, or a frame cannot be read or is not a finite grey image; the message names the
+        frame.
+    """
+    settings = settings.for_model(model.info)
+    assert settings.threshold is not None
+    indices = list(range(source.count)) if chosen is None else list(chosen)
+    place: dict[str, Any] = {"diameter": settings.diameter, "check": check}
+    place["limits"] = _shared_limits(source, model, settings.diameter, check) if source.stack else None
+    for t, image in zip(indices, source.each_checked(indices), strict=True):
+        check()
+        probability = foreground = None
+        try:
+            if keep_probability:
+                probability = predict_probability(image, model, **place)
+            else:
+                foreground = predict_foreground(image, model, settings.threshold, **place)
+        except InputError as e:
+            raise source.error(t, str(e)) from e
+        warning = image.warning or (describe_mismatch(image, model.info, settings.diameter) if t == indices[0] else "")
+        yield FramePredicted(t, probability, foreground, image.values, source.prefix(t) + warning if warning else "")
+
+
+def label_frames(
+    predictions: Iterable[FramePredicted],
+    source: FrameSource,
+    settings: SegmentationSettings,
+    *,
+    measured: bool = False,
+    check: Callable[[], None] = _never_stop,
+) -> Iterator[FrameLabelled]:
+    """Find the objects in predicted frames; they are numbered on from frame to frame.
+
+    Parameters
+    ----------
+    predictions : iterable of FramePredicted
+        From `predict_frames`, or made from probabilities that were kept.
+    source : FrameSource
+        The images; its frames are read again only where they are measured and a prediction does not hold them.
+    settings : SegmentationSettings
+        With a threshold if the predictions hold probabilities.
+    measured : bool
+        Whether to measure the objects.
+    check : callable
+        Called between frames. An exception that it raises ends the work.
+
+    Yields
+    ------
+    FrameLabelled
+        In the order of the predictions.
+    """
+    before = 0
+    for prediction in predictions:
+        check()
+        foreground = _foreground_of(prediction, settings)
+        labels = label_foreground(foreground, settings.objects, settings.min_size)
+        check()
+        sizes = np.zeros(0, np.int64)
+        if settings.objects != "mask":
+            sizes = np.bincount(labels.ravel())[1:]
+            if before:
+                labels[labels > 0] += before
+        table: Mapping[str, NDArray[Any]] = {}
+        if measured:
+            image = source.frame(prediction.t) if prediction.image is None else prediction.image
+            frame = prediction.t if source.stack else None
+            table = measure(labels.astype(np.int32, copy=False), image, pixel_size=source.pixel_size, frame=frame)
+        yield FrameLabelled(
+            prediction.t,
+            labels,
+            foreground,
+            sizes.size if settings.objects != "mask" else int(labels.any()),
+            float(np.median(np.sqrt(4 / np.pi * sizes))) if sizes.size else float("nan"),
+            table,
+            prediction.probability,
+            prediction.warning,
+        )
+        before += sizes.size
+
+
+def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None = None) -> str:
+    """Return a warning if an image looks unlike the images that a model can use, else an empty string.
+
+    Parameters
+    ----------
+    image : GreyImage
+    model : ModelInfo
+    diameter : float, optional
+        Typical diameter of the objects (pixels), as the user has set it.
+    """
+    if min(image.shape) < SMALL:
+        return f"The image has only {image.shape[0]} × {image.shape[1]} pixels: a cell hardly fits into it."
+    if diameter is not None and diameter > max(image.shape):
+        return f"A diameter of {diameter:g} px is larger than the image."
+    sample = image.values[:: max(1, image.shape[0] // 512), :: max(1, image.shape[1] // 512)]
+    if np.unique(sample).size <= FEW_VALUES:
+        return "The image has hardly any grey values: is it a mask rather than a DIC image?"
+    if model.normalisation.method == "range":
+        low, high = type_limits(image.dtype)
+        darkest, brightest = float(sample.min()), float(sample.max())
+        if brightest > high or brightest - darkest < NARROW * (high - low):
+            return (
+                f"The image has grey values from {darkest:g} to {brightest:g}, but this model takes {low:g} for black "
+                f"and {high:g} for white, so that it may find little. Stretch the grey values, or use a model that "
+                "adapts to them."
+            )
+    return ""
+
+
+def _shared_limits(source: FrameSource, model: Predictor, diameter: float | None, check: Callable[[], None]) -> Limits:
+    def sampled() -> Iterator[GreyImage]:
+        for image in source.each_checked(source.sample()):
+            check()
+            yield image
+
+    return estimate_shared_limits(sampled(), model, diameter)
+
+
+def _foreground_of(prediction: FramePredicted, settings: SegmentationSettings) -> NDArray[np.bool_]:
+    if prediction.foreground is not None:
+        return prediction.foreground
+    if prediction.probability is None or settings.threshold is None:
+        raise TypeError("a prediction needs a foreground, or a probability together with a threshold")
+    return prediction.probability > settings.threshold

@@ -152,6 +152,16 @@ class SettingFacts:
     annotation: Any
 
     @property
+    def kind(self) -> Any:
+        """The setting's type; if it may be None, the other one."""
+        return _without_none(self.annotation)
+
+    @property
+    def optional(self) -> bool:
+        """Whether the setting may be None."""
+        return self.kind is not self.annotation
+
+    @property
     def allowed(self) -> str:
         """The values that can be given, in words; empty where any can."""
         if self.choices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
@@ -31,6 +32,11 @@ def remark(text: str = "") -> QLabel:
     effect.setOpacity(REMARK_OPACITY)
     label.setGraphicsEffect(effect)
     return label
+
+
+def tooltip(text: str) -> str:
+    """Return a text that Qt breaks into lines when it is shown as a tooltip."""
+    return f"<p>{html.escape(text)}</p>"
 
 
 class WarningLabel(QLabel):

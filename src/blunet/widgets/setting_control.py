@@ -1,0 +1,125 @@
+"""The control of one setting: which of magicgui's widgets it is, and how a value is shown in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from magicgui.widgets import CheckBox, ComboBox, FloatSlider, LineEdit, SpinBox
+from magicgui.widgets.bases import ValueWidget
+from psygnal import Signal
+from qtpy.QtWidgets import QSlider
+
+from blunet.settings_model import SettingFacts
+from blunet.widgets.layer_list import keep_narrow
+
+#: Largest whole number of a setting without a limit.
+LARGEST = 2**31 - 1
+#: Decimals of a slider from 0 to 1.
+SLIDER_DECIMALS = 2
+
+
+class SettingControl:
+    """A check box, a list of choices, a spin box, a slider from 0 to 1, or a line in which a number is typed.
+
+    It never holds the value: it shows one, rounded to what can be read, and tells what the user makes of it.
+
+    Parameters
+    ----------
+    facts : SettingFacts
+    choices : mapping of str to str
+        Titles of the choices. The words that are missing are their own titles.
+    unset : str
+        Shown in place of a number that is not set.
+    """
+
+    edited = Signal(object)
+    """Emitted with the value that the user has entered: a text where it should have been a number and is none."""
+
+    def __init__(self, facts: SettingFacts, choices: Mapping[str, str], unset: str) -> None:
+        self.facts = facts
+        self._shown: Any = None
+        self.widget = _make(facts, choices)
+        if isinstance(self.widget, LineEdit):
+            self.native.setPlaceholderText(unset)
+            self.native.editingFinished.connect(self._on_typed)  # not at every key
+        else:
+            self.widget.changed.connect(self._on_changed)
+
+    @property
+    def native(self) -> Any:
+        """The widget of Qt."""
+        return self.widget.native
+
+    @property
+    def label(self) -> str:
+        """What stands before the control: the title and the unit. A check box has its title beside it."""
+        if isinstance(self.widget, CheckBox):
+            return ""
+        return f"{self.facts.title} ({self.facts.unit})" if self.facts.unit else self.facts.title
+
+    def show(self, value: Any) -> None:
+        """Show a value; nothing is emitted."""
+        self._shown = value
+        with self.widget.changed.blocked():
+            if isinstance(self.widget, LineEdit):
+                text = _as_text(value)
+                if self.widget.value != text:  # the text cursor stays where it is
+                    self.widget.value = text
+            elif isinstance(self.widget, SpinBox | FloatSlider):
+                self.widget.value = min(max(value, self.widget.min), self.widget.max)
+            else:
+                self.widget.value = value
+
+    def _on_changed(self, value: Any) -> None:
+        if isinstance(self.widget, FloatSlider):
+            value = round(value, SLIDER_DECIMALS)
+            if value == round(self._shown, SLIDER_DECIMALS):
+                return  # a slider rounds what it shows
+        if value != self._shown:
+            self.edited.emit(value)
+
+    def _on_typed(self) -> None:
+        text = self.widget.value.strip()
+        if text != _as_text(self._shown):
+            self.edited.emit(_as_number(text))
+
+
+def _make(facts: SettingFacts, choices: Mapping[str, str]) -> ValueWidget[Any]:
+    if facts.kind is bool:
+        return CheckBox(name=facts.name, text=facts.title)
+    if facts.choices:
+        box = ComboBox(name=facts.name, choices=[(choices.get(word, word), word) for word in facts.choices])
+        keep_narrow(box.native)
+        return box
+    if facts.kind is int:
+        low = -LARGEST if facts.minimum is None else int(facts.minimum) + (not facts.minimum_allowed)
+        high = LARGEST if facts.maximum is None else int(facts.maximum) - (not facts.maximum_allowed)
+        spin = SpinBox(name=facts.name, min=low, max=high)
+        spin.native.setKeyboardTracking(False)  # a number that is typed half is none
+        return spin
+    if facts.kind is not float:
+        raise TypeError(f"There is no control for '{facts.name}', which is {facts.annotation}.")
+    if (facts.minimum, facts.maximum, facts.optional) == (0, 1, False) and facts.minimum_allowed:
+        slider = FloatSlider(name=facts.name, min=0, max=1, step=10**-SLIDER_DECIMALS)
+        native = slider.native.findChild(QSlider)
+        native.setPageStep(10 * native.singleStep())
+        return slider
+    return LineEdit(name=facts.name)
+
+
+def _as_text(value: Any) -> str:
+    """Return a number with as many digits as are read easily, a refused text as it was typed."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
+def _as_number(text: str) -> Any:
+    """Return the number that was typed, None where nothing was, or the text if it is no number."""
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -44,12 +44,9 @@ def add_recent_model(path: Path) -> None:
 
 def preference(name: str, default: Any) -> Any:
     """Return a preference of this plugin from napari's settings, or `default` where there is none."""
-    try:
-        from napari.settings import get_plugin_settings
+    from napari.settings import get_plugin_settings
 
-        value = getattr(get_plugin_settings(PLUGIN).general, name, None)
-    except Exception:  # napari before 0.7 has no settings of plugins
-        return default
+    value = getattr(get_plugin_settings(PLUGIN).general, name, None)
     return default if value in (None, "") else value
 
 

@@ -1,11 +1,12 @@
 """A hook of MkDocs: what the site takes from other files, so that it cannot differ from them.
 
-The addresses come from pyproject.toml, the pages on contributing and changes from CONTRIBUTING.md and CHANGELOG.md, and
-the commands from the command line itself.
+The addresses come from pyproject.toml, the pages on contributing and changes from CONTRIBUTING.md and CHANGELOG.md, the
+commands from the command line itself, and the pages on the packages from the modules that there are.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 import subprocess
 import sys
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Files at the top of the repository that are pages of the site too.
+REPOSITORY_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md")
+#: Packages that have a page in the reference, and what they are for.
+PACKAGES = {
+    "images": "Read, write and normalise images.",
+    "segmentation": "From frames to probabilities, objects and measurements.",
+    "evaluation": "Scores of a segmentation against the truth.",
+    "simulation": "Simulated DIC images and time-lapses whose true cells are known.",
+    "dataset": "Training pairs: find, check, split, crop and augment them.",
+    "architecture": "The settings of a network, its table of layers, and its size.",
+    "packed": "The `.blunet` file and the engine that runs it. Its kernels have no page.",
+    "jobs": "What the command line and the widgets run: generators of events that can be cancelled.",
+}
 COMMANDS = "<!-- the commands are put here when the site is built -->"
 OPTION = re.compile(r"\* `(?P<name>[^`]+)`(?:: (?P<help>.*?))?(?:  \[(?P<note>[^\]]+)\])?")
 
@@ -29,20 +43,31 @@ def on_config(config: MkDocsConfig) -> None:
     config.site_url = urls["Documentation"]
     config.repo_url = urls["Source"]
     config.repo_name = urls["Source"].removeprefix("https://github.com/")
-    config.watch += [str(ROOT / "CHANGELOG.md"), str(ROOT / "CONTRIBUTING.md")]
+    config.watch += [str(ROOT / name) for name in REPOSITORY_PAGES]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add the pages that are files of the repository."""
+    """Add the pages that are files of the repository, and one for each package."""
     from mkdocs.structure.files import File
 
-    for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
+    for package, purpose in PACKAGES.items():
+        modules = sorted(path.stem for path in (ROOT / "src" / "blunet" / package).glob("[!_]*.py"))
+        parts = [f"# blunet.{package}", purpose, *(f"::: blunet.{package}.{module}" for module in modules)]
+        files.append(File.generated(config, f"reference/{package}.md", content="\n\n".join(parts)))
+
+    for name in REPOSITORY_PAGES:
         text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
         files.append(File.generated(config, name.lower(), content=text))
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put the commands where a page wants them."""
+    """Put the commands where a page wants them, and let links to files of the repository lead to their pages."""
+    if page.is_homepage:
+        page.meta["hide"] = ["navigation", "toc"]
+    folder = posixpath.dirname(page.file.src_uri) or "."
+    for name in REPOSITORY_PAGES:
+        page_of_it = posixpath.relpath(name.lower(), folder)
+        markdown = re.sub(rf"\]\((?:\.\./)+{re.escape(name)}", f"]({page_of_it}", markdown)
     return markdown.replace(COMMANDS, commands()) if COMMANDS in markdown else markdown
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import tifffile
 
 from blunet.files import replacing
+from blunet.images.image_writer import write_labels
 from blunet.images.pixel_size import PixelSize
-from blunet.images.write import write_labels
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from blunet.architecture import NetworkSettings
 from blunet.cli import app
-from blunet.images.normalise import normalise
+from blunet.images.normalisation import normalise
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.model_card import ModelCard, ModelInfo
 from blunet.packed.packed_model import PackedModel, load_model

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from blunet.cli import app
 from blunet.images.frame_source import FrameSource
-from blunet.images.write import read_description
+from blunet.images.image_writer import read_description
 from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented
 from blunet.jobs.file_segmentation import Event, segment_files
 

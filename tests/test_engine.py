@@ -9,7 +9,8 @@ from reference_engine import ReferenceEngine, sigmoid
 
 from blunet.architecture import NetworkSettings, ResidualLevels, layer_table
 from blunet.errors import InputError
-from blunet.images.normalise import Limits, Normalisation, normalise
+from blunet.images.normalisation import Limits, normalise
+from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.bit_planes import pack_bits, residual_code, residual_value, unpack_bits
 from blunet.packed.model_card import ModelInfo

@@ -127,8 +127,8 @@ def test_labels_are_written_with_pixel_size_model_and_table(
     from napari.layers import Labels
 
     from blunet.images.frame_source import FrameSource
+    from blunet.images.image_writer import read_description
     from blunet.images.pixel_size import PixelSize
-    from blunet.images.write import read_description
 
     values = np.zeros(shape, np.int32)
     values[..., 2:9, 3:8] = 1

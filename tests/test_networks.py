@@ -9,7 +9,7 @@ from reference_engine import ReferenceEngine
 
 from blunet.architecture import NETWORKS, NetworkSettings, ResidualLevels, census, layer_table
 from blunet.errors import InputError
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 from blunet.networks.build import build_network, feature_map
 from blunet.networks.keras_file import KerasModel, load_keras
 from blunet.networks.published_checkpoint import import_published

@@ -14,7 +14,7 @@ from safetensors.numpy import load, save
 
 from blunet.architecture import NetworkSettings, ResidualLevels, census
 from blunet.errors import InputError
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.binary_weights import BinaryWeights, binarise_weights
 from blunet.packed.blunet_file import read_file, to_bytes, write_file
 from blunet.packed.model_card import ModelCard, ModelInfo

@@ -15,7 +15,7 @@ from blunet.compression.training import States, learning_rate, segmentation_task
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.crops import Crops, Field, parted, simulated_fields
 from blunet.errors import InputError
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 from blunet.networks.build import build_network
 from blunet.networks.keras_file import run_network
 

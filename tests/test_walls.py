@@ -78,7 +78,7 @@ def test_import_of_the_widgets_loads_no_training() -> None:
 
 def test_public_names_come_when_asked_for() -> None:
     from blunet.packed.packed_model import PackedModel, load_model
-    from blunet.segmentation.segment import segment
+    from blunet.segmentation.array_segmentation import segment
 
     assert blunet.PackedModel is PackedModel
     assert blunet.load_model is load_model

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from blunet.packed.packed_model import PackedModel, load_model
-    from blunet.segmentation.segment import segment
+    from blunet.segmentation.array_segmentation import segment
 
 #: The one place of the version; the build reads it here.
 __version__ = "0.1.0"
@@ -20,7 +20,7 @@ __all__ = ["PackedModel", "__version__", "load_model", "segment"]
 _ROOMS = {
     "PackedModel": "blunet.packed.packed_model",
     "load_model": "blunet.packed.packed_model",
-    "segment": "blunet.segmentation.segment",
+    "segment": "blunet.segmentation.array_segmentation",
 }
 
 

@@ -67,8 +67,8 @@ def _folder_layers(path: str) -> list[LayerData]:
     from napari.utils.notifications import show_warning
 
     from blunet.jobs.events import CancelToken
-    from blunet.jobs.open_layers import LayerOpened, OpenSettings, open_layers
-    from blunet.jobs.plan_layers import plan_layers
+    from blunet.jobs.layer_opening import LayerOpened, OpenSettings, open_layers
+    from blunet.jobs.layer_plan import plan_layers
 
     layers = []
     for event in open_layers(plan_layers([path]), OpenSettings(), CancelToken()):
@@ -102,7 +102,7 @@ def _choose_model(path: str) -> list[Any]:
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write a Labels layer as a TIFF and its features as a CSV file beside; return the names of both."""
-    from blunet.jobs.save_labels import save_labels
+    from blunet.jobs.label_saving import save_labels
 
     return [str(written) for written in save_labels(Path(path), data, attributes)]
 

@@ -13,7 +13,7 @@ from blunet.compression.presets import preset
 from blunet.compression.settings_file import read_settings, write_settings
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.errors import InputError
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 
 
 def test_presets_survive_a_file(tmp_path):

@@ -26,7 +26,7 @@ from blunet.compression.run_events import (
 from blunet.compression.run_request import request_from_json
 from blunet.compression.settings_file import read_settings
 from blunet.compression.steps import STEPS
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 from blunet.networks.build import build_network
 from blunet.networks.keras_file import KerasModel
 from blunet.packed.model_card import ModelInfo

@@ -26,7 +26,7 @@ from blunet.compression.run_events import (
 from blunet.compression.run_request import Request
 from blunet.compression.settings_file import read_settings, write_settings
 from blunet.compression.steps import STEPS
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 from blunet.jobs import compression_run as job
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings

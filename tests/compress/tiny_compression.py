@@ -10,7 +10,7 @@ from blunet.compression.run_events import (
 )
 from blunet.compression.run_request import Request
 from blunet.compression.steps import STEPS
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 
 STEP = StepSettings(epochs=2, batches=4, learning_rate=2e-3, crop=32)
 HINT = StepSettings(epochs=2, batches=4, learning_rate=2e-3, monitor="val_loss", crop=32)

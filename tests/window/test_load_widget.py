@@ -12,7 +12,8 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from blunet.images.normalise import Normalisation, normalise
+from blunet.images.normalisation import normalise
+from blunet.images.normalisation_settings import Normalisation
 from blunet.widgets.load_form import NOTHING
 from blunet.widgets.load_widget import LoadWidget
 

@@ -11,7 +11,7 @@ from blunet.architecture.network_settings import MAX_BASE_FILTERS, MAX_LEVELS
 from blunet.compression.steps import STEPS
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.splits import Order, SplitSettings
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 from blunet.settings_model import SettingError, SettingsModel, setting
 
 Monitor = Literal["val_loss", "val_iou"]

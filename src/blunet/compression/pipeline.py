@@ -32,7 +32,7 @@ from blunet.compression.time_left import TimeLeft
 from blunet.compression.training import States, Task, segmentation_task, train
 from blunet.dataset.crops import Crops, Field, looked_at, parted, read_field, simulated_fields, simulated_images
 from blunet.errors import InputError
-from blunet.images.normalise import normalise
+from blunet.images.normalisation import normalise
 from blunet.networks.build import build_network
 from blunet.networks.keras_file import KerasModel, load_keras
 from blunet.networks.residual_code import PUBLISHED_WINDOW

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from blunet.compression.compression_settings import CompressionSettings, StepSettings
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.errors import InputError
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 
 Preset = Literal["quick", "study"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)

@@ -9,7 +9,7 @@ from blunet.compression.report import Stage
 from blunet.compression.report_pictures import picture_of, picture_of_image
 from blunet.dataset.crops import read_field
 from blunet.dataset.pairs import Pair
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from blunet.architecture import NetworkSettings
 from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.run_request import WITHOUT_FILE
 from blunet.errors import InputError
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 from blunet.networks.build import build_network
 from blunet.networks.keras_file import KerasModel, load_keras
 from blunet.networks.published_checkpoint import import_published

@@ -17,7 +17,8 @@ from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask, with_gap
 from blunet.dataset.validation_crop import window
 from blunet.images.frame_source import read_image
-from blunet.images.normalise import Normalisation, normalise
+from blunet.images.normalisation import normalise
+from blunet.images.normalisation_settings import Normalisation
 from blunet.simulation.dic_fields import DicField, simulate_dic
 from blunet.simulation.dic_settings import random_settings
 

@@ -16,7 +16,7 @@ from blunet.dataset.truth_masks import read_mask, typical_diameter
 from blunet.errors import InputError
 from blunet.images.frame_source import read_image
 from blunet.images.grey_image import check_image
-from blunet.images.read import reading
+from blunet.images.image_reader import reading
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,12 @@ import hashlib
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
 from blunet.errors import InputError
-from blunet.images.image_files import natural_key
+from blunet.images.image_files import sort_naturally
 from blunet.settings_model import SettingError, SettingsModel, setting
 
 if TYPE_CHECKING:
@@ -223,18 +222,14 @@ def _ordered(names: Iterable[str], seed: int, order: Way) -> list[str]:
         if first == second:
             raise InputError(f"The image '{first}' is named twice; name each once.")
     if order == "consecutive":
-        return _natural(names)
+        return sort_naturally(names)
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
 
 
 def _parted(names: list[str], validation: list[str]) -> Split:
     chosen = set(validation)
-    ordered = _natural(names)
+    ordered = sort_naturally(names)
     return [name for name in ordered if name not in chosen], [name for name in ordered if name in chosen]
-
-
-def _natural(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=lambda name: natural_key(Path(name)))
 
 
 def _images(count: int) -> str:

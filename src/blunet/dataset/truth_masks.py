@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
-from blunet.images.read import read_values
+from blunet.images.image_reader import read_values
 
 #: Connected parts smaller than this (pixels) in a mask of one value are slips of the pen, not cells.
 SMALLEST_SPECK = 50

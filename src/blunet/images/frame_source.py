@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.images.grey_image import GreyImage, check_image
 from blunet.images.image_files import images_of
+from blunet.images.image_reader import read_frames, read_layout
 from blunet.images.pixel_size import PixelSize
-from blunet.images.read import read_frames, read_layout
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -69,7 +69,7 @@ class FrameSource:
         Parameters
         ----------
         path : str or Path
-            TIFF, PNG or JPEG (see `blunet.images.read.read_layout`). Any stack is taken as frames in time; axes of
+            TIFF, PNG or JPEG (see `read_layout`). Any stack is taken as frames in time; axes of
             length one are dropped. Colour becomes grey of the same type.
 
         Raises

@@ -9,7 +9,7 @@ from blunet.dataset.truth_masks import read_mask
 from blunet.evaluation.scores import Scores, score_labels
 from blunet.files import output_folder
 from blunet.images.frame_source import FrameSource
-from blunet.images.write import write_labels, write_probability
+from blunet.images.image_writer import write_labels, write_probability
 from blunet.segmentation.frames import label_frames, predict_frames
 from blunet.segmentation.overlay import draw_overlay, write_overlay
 from blunet.segmentation.predictor import Predictor

@@ -10,7 +10,7 @@ from blunet.errors import InputError
 from blunet.files import output_folder
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import images_of, stem_of, without_repeats
-from blunet.images.write import read_description
+from blunet.images.image_writer import read_description
 from blunet.jobs.events import CancelToken, FrameDone, Segmented, Skipped, Started, Warned
 from blunet.jobs.result_files import LABELS, OBJECTS, PROBABILITY, Results
 from blunet.segmentation.frames import label_frames, predict_frames

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.images.frame_source import FrameSource
-from blunet.images.write import write_labels, write_probability
+from blunet.images.image_writer import write_labels, write_probability
 from blunet.segmentation.frames import FrameLabelled
-from blunet.segmentation.measure import write_measurements
+from blunet.segmentation.measurements import write_measurements
 
 #: Past this many bytes frames are kept on disk instead of in memory.
 SPOOL_BYTES = 2**28

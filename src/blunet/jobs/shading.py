@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.images.grey_image import GreyImage, check_image
-from blunet.images.normalise import Limits, Normalisation, estimate, normalise
+from blunet.images.normalisation import Limits, estimate_limits, normalise
+from blunet.images.normalisation_settings import Normalisation
 from blunet.jobs.events import CancelToken
 
 
@@ -53,7 +54,9 @@ def find_contrast(source: FrameSource, t: int, low: float, high: float, token: C
         If the percentiles are out of range, or the frame is not finite.
     """
     token.check()
-    yield ContrastFound(estimate(source.each_checked([t]), Normalisation(method="percentile", low=low, high=high)))
+    yield ContrastFound(
+        estimate_limits(source.each_checked([t]), Normalisation(method="percentile", low=low, high=high))
+    )
 
 
 def flatten_frame(source: FrameSource, t: int, settings: Normalisation, token: CancelToken) -> Iterator[FrameFlattened]:
@@ -89,7 +92,7 @@ def flatten_all(source: FrameSource, settings: Normalisation, token: CancelToken
             token.check()
             yield image
 
-    limits = estimate(sampled(), settings)
+    limits = estimate_limits(sampled(), settings)
     meta = np.empty((0, 0, 0), np.float32)
     lazy: Any = source.to_dask()
     yield AllFlattened(lazy.map_blocks(_flat_block, settings, limits, dtype=np.float32, meta=meta))

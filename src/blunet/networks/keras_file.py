@@ -17,7 +17,7 @@ from blunet.architecture import NetworkSettings
 from blunet.errors import InputError
 from blunet.files import replacing
 from blunet.images.grey_image import GreyImage
-from blunet.images.normalise import Limits, normalise
+from blunet.images.normalisation import Limits, normalise
 from blunet.networks.build import build_network
 from blunet.networks.weight_transfer import get_weights
 from blunet.packed.binary_weights import binarise_weights

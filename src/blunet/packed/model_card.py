@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import field_validator
 
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 from blunet.settings_model import SettingError, SettingsModel, setting
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from blunet.architecture import NetworkSettings
 from blunet.errors import InputError
 from blunet.images.grey_image import GreyImage
-from blunet.images.normalise import Limits, Normaliser
+from blunet.images.normalisation import Limits, Normaliser
 from blunet.packed.binary_weights import BinaryWeights
 from blunet.packed.blunet_file import read_file, write_file
 from blunet.packed.engine import Engine

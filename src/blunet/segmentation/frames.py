@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.images.grey_image import GreyImage
-from blunet.images.normalise import Limits, type_limits
+from blunet.images.normalisation import Limits, type_limits
 from blunet.packed.model_card import ModelInfo
-from blunet.segmentation.measure import measure
+from blunet.segmentation.measurements import measure
 from blunet.segmentation.objects import label_foreground
-from blunet.segmentation.predict import estimate_shared_limits, predict_foreground, predict_probability
+from blunet.segmentation.prediction import estimate_shared_limits, predict_foreground, predict_probability
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blunet.architecture import NetworkSettings
 from blunet.images.grey_image import GreyImage
-from blunet.images.normalise import Limits
+from blunet.images.normalisation import Limits
 from blunet.packed.model_card import ModelInfo
 
 

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from blunet.images.pixel_size import PixelSize
-from blunet.jobs.plan_layers import Plan, PlannedLayer
+from blunet.jobs.layer_plan import Plan, PlannedLayer
 from blunet.widgets.load_source import SourceBox
 from blunet.widgets.text import WarningLabel, sentence
 

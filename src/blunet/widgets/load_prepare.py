@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 from blunet.jobs.events import CancelToken
 from blunet.jobs.shading import AllFlattened, ContrastFound, FrameFlattened, find_contrast, flatten_all, flatten_frame
 from blunet.widgets.layer_facts import frames_of, spatial

@@ -8,8 +8,8 @@ from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
-from blunet.jobs.open_layers import LayerOpened, LeftOut, OpenSettings, open_layers
-from blunet.jobs.plan_layers import Plan, Refused, look
+from blunet.jobs.layer_opening import LayerOpened, LeftOut, OpenSettings, open_layers
+from blunet.jobs.layer_plan import Plan, Refused, look
 from blunet.widgets.layer_facts import FILE, bare
 from blunet.widgets.load_form import LoadForm
 from blunet.widgets.load_prepare import PrepareBox

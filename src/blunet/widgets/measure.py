@@ -12,7 +12,7 @@ from napari.utils.notifications import show_info, show_warning
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import CancelToken
-from blunet.jobs.measure_frames import measure_frames
+from blunet.jobs.layer_measurement import measure_frames
 from blunet.widgets.layer_facts import bare, pixel_size
 from blunet.widgets.worker import Job
 

@@ -14,7 +14,7 @@ from qtpy.QtGui import QGuiApplication
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import CancelToken
-from blunet.jobs.frame_segmentation import FirstLook, relabel_frames, segment_frames
+from blunet.jobs.layer_segmentation import FirstLook, relabel_frames, segment_frames
 from blunet.segmentation.frames import FrameLabelled, FramePredicted
 from blunet.segmentation.provenance import describe_segmentation
 from blunet.segmentation.segmentation_settings import SegmentationSettings

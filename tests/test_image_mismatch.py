@@ -7,7 +7,7 @@ import pytest
 
 from blunet.images.frame_source import FrameSource
 from blunet.images.grey_image import check_image
-from blunet.images.normalise import Normalisation
+from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import load_model
 from blunet.segmentation.frames import describe_mismatch, predict_frames

@@ -10,10 +10,10 @@ from typing import Any
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import stem_of
+from blunet.images.image_writer import write_labels
 from blunet.images.pixel_size import pixel_size_of_layer
-from blunet.images.write import write_labels
 from blunet.jobs.result_files import OBJECTS
-from blunet.segmentation.measure import write_measurements
+from blunet.segmentation.measurements import write_measurements
 from blunet.segmentation.provenance import describe_software
 
 

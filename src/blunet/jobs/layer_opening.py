@@ -14,10 +14,11 @@ from blunet.dataset.truth_masks import read_mask, truth_labels
 from blunet.errors import InputError
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
-from blunet.images.normalise import Limits, Normalisation, estimate
+from blunet.images.normalisation import Limits, estimate_limits
+from blunet.images.normalisation_settings import Normalisation
 from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import CancelToken
-from blunet.jobs.plan_layers import Plan, PlannedLayer
+from blunet.jobs.layer_plan import Plan, PlannedLayer
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def open_layers(plan: Plan, settings: OpenSettings, token: CancelToken) -> Itera
 def _opened(layer: PlannedLayer, settings: OpenSettings) -> LayerOpened:
     first = layer.frames.frame()
     try:
-        limits = estimate([first], Normalisation(method="percentile", low=settings.low, high=settings.high))
+        limits = estimate_limits([first], Normalisation(method="percentile", low=settings.low, high=settings.high))
     except InputError:  # values that are not finite: they are shown as they are, and refused when segmented
         limits = None
     pixel_size = layer.pixel_size

@@ -8,8 +8,8 @@ import tifffile
 
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
+from blunet.images.image_writer import read_description, write_labels, write_probability
 from blunet.images.pixel_size import PixelSize
-from blunet.images.write import read_description, write_labels, write_probability
 
 DESCRIPTION = {"model": "zélle=1\n.blunet", "settings": {"threshold": 0.5, "min_size": 20, "diameter": None}}
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from blunet.errors import InputError
-from blunet.images.normalise import Limits, Normalisation, estimate, normalise, slow_background
+from blunet.images.normalisation import Limits, estimate_limits, normalise
+from blunet.images.normalisation_settings import Normalisation
+from blunet.images.slow_background import slow_background
 
 RANGE = Normalisation()
 PERCENTILE = Normalisation(method="percentile", low=0, high=100)
@@ -54,7 +56,7 @@ def test_an_even_ground_with_a_few_bright_pixels_spans_its_whole_range():
 def test_a_stack_has_one_pair_of_limits():
     stack = np.stack([np.full((8, 8), 10, np.uint8), np.full((8, 8), 110, np.uint8)])
     stack[:, 0, 0] += 100
-    limits = estimate(iter(stack), PERCENTILE)
+    limits = estimate_limits(iter(stack), PERCENTILE)
     assert limits == Limits(10, 210)
     assert normalise(stack[0], PERCENTILE, limits)[1, 1] == 0
     assert normalise(stack[1], PERCENTILE, limits)[1, 1] == 0.5
@@ -64,7 +66,7 @@ def test_a_stack_has_one_pair_of_limits():
 
 def test_large_images_are_estimated_from_a_grid_of_their_pixels():
     image = np.random.default_rng(0).normal(1000, 100, (2000, 1500))
-    low, high = estimate([image], Normalisation(method="percentile", low=1, high=99))
+    low, high = estimate_limits([image], Normalisation(method="percentile", low=1, high=99))
     np.testing.assert_allclose([low, high], np.percentile(image, [1, 99]), atol=5)
 
 
@@ -131,7 +133,7 @@ def test_the_background_is_a_gaussian_blur(sigma):
 def test_limits_of_unshaded_images_fit_unshaded_images():
     stack = np.random.default_rng(0).integers(0, 65535, (3, 40, 50), np.uint16)
     settings = Normalisation(method="percentile", shading=10)
-    limits = estimate(stack, settings)
+    limits = estimate_limits(stack, settings)
     assert limits.low < 0 < limits.high
     for frame in stack:
         result = normalise(frame, settings, limits)
@@ -168,4 +170,4 @@ def test_wrong_settings_are_named(settings, named):
 
 def test_no_frame_is_an_error():
     with pytest.raises(InputError, match="no frame"):
-        estimate([], PERCENTILE)
+        estimate_limits([], PERCENTILE)

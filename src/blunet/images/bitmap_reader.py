@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blunet.images.tiff import Layout
+from blunet.images.tiff_reader import Layout
 
 PNG = b"\x89PNG\r\n\x1a\n"
 #: Pillow's modes that hold more than one grey value of 8 bits.

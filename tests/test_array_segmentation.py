@@ -9,10 +9,11 @@ from PIL import Image
 
 import blunet
 from blunet.errors import InputError
-from blunet.images.normalise import Limits, Normalisation
+from blunet.images.normalisation import Limits
+from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.model_card import ModelCard, ModelInfo
 from blunet.segmentation.overlay import draw_overlay, write_overlay
-from blunet.segmentation.predict import estimate_shared_limits, predict_probability
+from blunet.segmentation.prediction import estimate_shared_limits, predict_probability
 from blunet.segmentation.scale import rescale, scale_factor
 
 

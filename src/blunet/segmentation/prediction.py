@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.images.grey_image import GreyImage, check_image
-from blunet.images.normalise import Limits, estimate
+from blunet.images.normalisation import Limits, estimate_limits
 from blunet.packed.packed_model import PackedModel
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.scale import rescale, resize, scale_factor
@@ -100,7 +100,7 @@ def estimate_shared_limits(
         for frame in frames:
             yield _scaled(frame if isinstance(frame, GreyImage) else check_image(frame), factor)
 
-    return estimate(scaled(), model.info.normalisation)
+    return estimate_limits(scaled(), model.info.normalisation)
 
 
 def _scaled(image: GreyImage, factor: float) -> GreyImage:

@@ -9,8 +9,8 @@ from blunet.dataset.masks_beside import masks_beside
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import Cancelled, CancelToken
-from blunet.jobs.open_layers import LayerOpened, LeftOut, OpenSettings, open_layers
-from blunet.jobs.plan_layers import MOST_LAYERS, plan_layers
+from blunet.jobs.layer_opening import LayerOpened, LeftOut, OpenSettings, open_layers
+from blunet.jobs.layer_plan import MOST_LAYERS, plan_layers
 from blunet.jobs.shading import AllFlattened, find_contrast, flatten_all, flatten_frame
 
 RANDOM = np.random.default_rng(0)
@@ -287,7 +287,7 @@ def shaded(frames=1):
 
 
 def settings_of(sigma=40.0):
-    from blunet.images.normalise import Normalisation
+    from blunet.images.normalisation_settings import Normalisation
 
     return Normalisation(method="percentile", low=0.1, high=99.9, shading=sigma)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from blunet.images.frame_source import FrameSource
 from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import CancelToken
-from blunet.segmentation.measure import measure
+from blunet.segmentation.measurements import measure
 
 
 def measure_frames(

@@ -11,7 +11,7 @@ from skimage.measure import regionprops_table
 
 from blunet.errors import InputError
 from blunet.images.pixel_size import PixelSize, pixel_size_of_layer
-from blunet.segmentation.measure import measure, write_measurements
+from blunet.segmentation.measurements import measure, write_measurements
 from blunet.simulation.dic_fields import simulate_dic
 
 

@@ -5,74 +5,20 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
 
 from blunet.errors import InputError
 from blunet.images.grey_image import GreyImage, check_image
-from blunet.settings_model import SettingError, SettingsModel, setting
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+from blunet.images.normalisation_settings import Normalisation
+from blunet.images.slow_background import SlowBackground
 
 #: At most about this many pixels of one frame are looked at for its percentiles (a regular grid of them).
 PIXELS_PER_FRAME = 2**18
 #: Images are looked at in bands of whole rows, of about so many pixels.
 PIXELS_PER_BAND = 2**21
-#: The background is blurred on means of blocks, so many to a sigma: no visible difference, far less work.
-BLOCKS_PER_SIGMA = 4
-
-
-class Normalisation(SettingsModel):
-    """How images become [0, 1]; a part of the model they were trained with.
-
-    Raises
-    ------
-    InputError
-        If a value is outside its range.
-    """
-
-    method: Literal["range", "percentile"] = setting(
-        "range",
-        title="Method",
-        description="range: integers are divided by the maximum of their type, floats stay as they are. percentile: "
-        "the percentiles low and high of the whole image become 0 and 1. Both clip to [0, 1].",
-    )
-    low: float = setting(
-        0.1,
-        title="Low percentile",
-        description="The percentile of the grey values that becomes 0. Not used by range.",
-        unit="%",
-        ge=0,
-        le=100,
-    )
-    high: float = setting(
-        99.9,
-        title="High percentile",
-        description="The percentile of the grey values that becomes 1. Not used by range.",
-        unit="%",
-        ge=0,
-        le=100,
-    )
-    shading: float | None = setting(
-        None,
-        title="Shading",
-        description="Standard deviation of the Gaussian that estimates the slow background, which is subtracted before "
-        "the percentiles are taken; without it, nothing is subtracted. Only with percentile.",
-        unit="px",
-        gt=0,
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.low >= self.high:
-            raise SettingError("low", f"is {self.low:g}; give less than 'high', which is {self.high:g}")
-        if self.shading is not None and self.method == "range":
-            raise SettingError("shading", f"is {self.shading:g}; the method 'range' removes none: use 'percentile'")
-        return self
 
 
 class Limits(NamedTuple):
@@ -82,7 +28,7 @@ class Limits(NamedTuple):
     high: float
 
 
-def estimate(frames: Iterable[NDArray[Any] | GreyImage], settings: Normalisation) -> Limits:
+def estimate_limits(frames: Iterable[NDArray[Any] | GreyImage], settings: Normalisation) -> Limits:
     """Find the one pair of limits that all frames of a stack share.
 
     Parameters
@@ -131,7 +77,7 @@ def normalise(
     settings : Normalisation
         The model's own settings.
     limits : Limits, optional
-        From `estimate`, shared by the frames of a stack. None: this image's own.
+        From `estimate_limits`, shared by the frames of a stack. None: this image's own.
 
     Returns
     -------
@@ -166,7 +112,7 @@ class Normaliser:
             if image.warning:
                 warnings.warn(image.warning, UserWarning, stacklevel=3)
         self.shape = image.shape
-        self._limits = limits if limits is not None else estimate([image], settings)
+        self._limits = limits if limits is not None else estimate_limits([image], settings)
         self._lifted = _Lifted(image, settings.shading)
 
     def part(self, rows: slice, columns: slice) -> NDArray[np.float32]:
@@ -185,82 +131,6 @@ def type_limits(dtype: np.dtype[Any]) -> Limits:
     return Limits(0.0, float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0)
 
 
-def slow_background(image: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.float32]:
-    """Estimate an image's slow background: a Gaussian blur, computed on block means.
-
-    Parameters
-    ----------
-    image : ndarray of shape (Y, X), float
-        The borders are continued by reflection.
-    sigma : float
-        Standard deviation of the Gaussian in pixels.
-
-    Returns
-    -------
-    ndarray of shape (Y, X), float32
-        The blurred block means, interpolated linearly between the blocks' centres.
-    """
-    everything = slice(None)
-    return _Background(image.shape, sigma, [(slice(0, len(image)), image)]).part(everything, everything)
-
-
-class _Background:
-    """A slow background: blurred means of blocks, from which any part is interpolated.
-
-    Parameters
-    ----------
-    shape : (Y, X)
-    sigma : float
-        Standard deviation of the Gaussian in pixels.
-    bands : iterable of (slice, ndarray)
-        The image, some rows after the other.
-    """
-
-    def __init__(
-        self, shape: tuple[int, ...], sigma: float, bands: Iterable[tuple[slice, NDArray[np.floating[Any]]]]
-    ) -> None:
-        from scipy.ndimage import gaussian_filter
-
-        height, width = shape
-        rows, columns = (math.ceil(size / max(1, int(sigma / BLOCKS_PER_SIGMA))) for size in shape)
-        down, across = _averaging(height, rows), _averaging(width, columns)
-        halfway = np.zeros((rows, width), np.float32)
-        for where, values in bands:
-            halfway += (down[:, where] @ values).astype(np.float32, copy=False)
-        means = np.ascontiguousarray((across @ np.ascontiguousarray(halfway.T)).T, np.float32)
-        self._blurred = gaussian_filter(means, (sigma * rows / height, sigma * columns / width), mode="reflect")
-        self._down, self._across = _interpolation(height, rows), _interpolation(width, columns)
-
-    def part(self, rows: slice, columns: slice) -> NDArray[np.float32]:
-        halfway = np.ascontiguousarray((self._down[rows] @ self._blurred).T)
-        return np.ascontiguousarray((self._across[columns] @ halfway).T, np.float32)
-
-
-def _averaging(size: int, blocks: int) -> csr_array:
-    """Return the (blocks, size) matrix that averages pixels over blocks of nearly equal length."""
-    from scipy.sparse import csr_array
-
-    pixels = np.arange(size)
-    block = ((pixels + 0.5) * blocks / size).astype(int)
-    weights = (1 / np.bincount(block))[block].astype(np.float32)
-    return csr_array((weights, (block, pixels)), shape=(blocks, size))
-
-
-def _interpolation(size: int, blocks: int) -> csr_array:
-    """Return the (size, blocks) matrix that interpolates linearly from blocks' centres to pixels."""
-    from scipy.sparse import csr_array
-
-    pixels = np.arange(size)
-    place = np.clip((pixels + 0.5) * blocks / size - 0.5, 0, blocks - 1)
-    left = np.minimum(place.astype(int), max(blocks - 2, 0))
-    right = np.minimum(left + 1, blocks - 1)
-    share = (place - left).astype(np.float32)
-    return csr_array(
-        (np.concatenate([1 - share, share]), (np.tile(pixels, 2), np.concatenate([left, right]))),
-        shape=(size, blocks),
-    )
-
-
 class _Lifted:
     """An image as floats, less its slow background where one is to be removed; made part by part."""
 
@@ -268,7 +138,7 @@ class _Lifted:
         self._image = image.values
         # float32 holds integers of 16 bits exactly; wider types may carry a large offset.
         self._wide = image.dtype.itemsize > (4 if image.dtype.kind == "f" else 2)
-        self._ground: _Background | None = None
+        self._ground: SlowBackground | None = None
         self._lowest = None
         if sigma is not None:
             self._lowest = image.darkest
@@ -276,7 +146,7 @@ class _Lifted:
                 raise InputError(
                     f"The image's values reach {float(image.brightest):.3g}, beyond 32-bit floats; rescale them."
                 )
-            self._ground = _Background(image.shape, sigma, self.bands())
+            self._ground = SlowBackground(image.shape, sigma, self.bands())
 
     def bands(self) -> Iterator[tuple[slice, NDArray[np.floating[Any]]]]:
         """Yield the image's rows in bands of about `PIXELS_PER_BAND`."""

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError
 from blunet.files import replacing
+from blunet.images.image_reader import reading
 from blunet.images.pixel_size import PixelSize
-from blunet.images.read import reading
 
 #: The line of ImageJ's description, and the JSON key of OME's, that holds ours.
 KEY = "blunet"

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
-from blunet.images.bitmap import PNG, bitmap_layout, bitmap_values, palette_values
-from blunet.images.tiff import Layout, tiff_frames, tiff_layout
+from blunet.images.bitmap_reader import PNG, bitmap_layout, bitmap_values, palette_values
+from blunet.images.tiff_reader import Layout, tiff_frames, tiff_layout
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 JPEG = b"\xff\xd8\xff"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource, read_image
-from blunet.images.read import to_grey
+from blunet.images.image_reader import to_grey
 
 RANDOM = np.random.default_rng(0)
 TYPES = ["bool", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "f2", "f4", "f8"]

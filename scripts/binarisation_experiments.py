@@ -23,9 +23,9 @@ from blunet.compression.pipeline import PROBES
 from blunet.compression.presets import preset
 from blunet.compression.run_events import StepDone
 from blunet.compression.training import segmentation_task, train, validate
-from blunet.dataset.crops import Crops, centre, parted, read_field
+from blunet.dataset.crops import Crops, crop_for_validation, prepare_for_training, read_field
 from blunet.dataset.pairs import find_pairs
-from blunet.dataset.splits import split
+from blunet.dataset.splits import split_by_share
 from blunet.evaluation.metrics import iou
 from blunet.networks.keras_file import KerasModel, load_keras
 
@@ -73,15 +73,15 @@ def main() -> None:
     student = load_keras(arguments.student)
     normalisation, multiple = student.info.normalisation, student.settings.multiple
     pairs = {pair.name: pair for pair in find_pairs(arguments.data).pairs}
-    chosen = split(list(pairs), 0.2, 1)
+    chosen = split_by_share(list(pairs), 0.2, 1)
     real, validation = ([read_field(pairs[name], normalisation) for name in names] for names in chosen)
-    validation = [centre(field, 512) for field in validation]
+    validation = [crop_for_validation(field, 512) for field in validation]
     test = [read_field(pair, normalisation) for pair in find_pairs(arguments.test).pairs]
     step = StepSettings(
         epochs=arguments.epochs, batches=arguments.batches, learning_rate=ROWS[0].learning_rate, crop=192, batch=1
     )
-    crops = Crops([[parted(f) for f in real]], step.crop, step.batch, preset("quick").augmentation, 7)
-    probes = [crops.draw(10**6 + i).images[0, ..., 0] for i in range(PROBES)]
+    crops = Crops([[prepare_for_training(f) for f in real]], step.crop, step.batch, preset("quick").augmentation, 7)
+    probes = [crops.draw_batch(10**6 + i).images[0, ..., 0] for i in range(PROBES)]
 
     def tested(model: KerasModel) -> float:
         return float(np.mean([iou(f.labels > 0, model.run(f.image) > 0.5) for f in test]))

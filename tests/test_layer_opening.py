@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from blunet.dataset.masks_beside import masks_beside
+from blunet.dataset.masks_beside import find_masks
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import Cancelled, CancelToken
@@ -244,7 +244,7 @@ def test_masks_are_found_by_the_rules_of_pairs(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     images = [tmp_path / name for name in ("images/a.tif", "images/b.tif", "d.tif", "e.tif")]
-    found = {image.name: mask.name for image, mask in masks_beside(images).items()}
+    found = {image.name: mask.name for image, mask in find_masks(images).items()}
     assert found == {"a.tif": "a_mask.png", "d.tif": "d_mask.png"}
 
 

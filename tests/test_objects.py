@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
-from blunet.dataset.truth_masks import read_mask, with_gap
+from blunet.dataset.truth_masks import read_mask, separate_touching
 from blunet.errors import InputError
 from blunet.evaluation.metrics import average_precision
 from blunet.segmentation.objects import label_objects
@@ -131,7 +131,7 @@ def test_real_cells_in_contact_are_parted(shared_data):
         return truth > 0
 
     def parted(truth):
-        return with_gap(truth) > 0
+        return separate_touching(truth) > 0
 
     assert precision("watershed", touching) > precision("components", touching) + 0.1
     assert precision("watershed", touching) > 0.88

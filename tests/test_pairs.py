@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from blunet.dataset.pairs import find_pairs
-from blunet.dataset.truth_masks import read_mask, truth_labels, typical_diameter, with_gap
+from blunet.dataset.truth_masks import label_truth, measure_diameter, read_mask, separate_touching
 from blunet.errors import InputError
 from blunet.images.image_files import find_images, images_of, stem_of
 
@@ -113,10 +113,10 @@ def test_a_mask_of_one_value_is_labelled_by_4_connectivity_without_specks():
     mask[10:20, 10:20] = 255  # touches the first by a corner only
     mask[30:37, 0:7] = 255  # 49 px: a speck
     mask[30:35, 20:30] = 255  # 50 px: an object
-    labels = truth_labels(mask)
+    labels = label_truth(mask)
     assert labels.dtype == np.int32
     assert np.bincount(labels.ravel()).tolist() == [1600 - 250, 100, 100, 50]
-    np.testing.assert_array_equal(truth_labels(mask > 0), labels)
+    np.testing.assert_array_equal(label_truth(mask > 0), labels)
 
 
 def test_a_mask_of_several_values_keeps_them():
@@ -124,15 +124,15 @@ def test_a_mask_of_several_values_keeps_them():
     mask[0, 0] = 7  # small objects stay
     mask[5:8, 5:8] = 300
     mask[15:18, 5:8] = 300  # one object in two pieces
-    np.testing.assert_array_equal(truth_labels(mask), mask)
-    np.testing.assert_array_equal(truth_labels(mask.astype(np.float32)), mask)
+    np.testing.assert_array_equal(label_truth(mask), mask)
+    np.testing.assert_array_equal(label_truth(mask.astype(np.float32)), mask)
     huge = np.where(mask == 300, np.uint64(2**40), mask)
-    np.testing.assert_array_equal(np.unique(truth_labels(huge)), [0, 1, 2])
-    assert truth_labels(huge)[16, 6] == 2
+    np.testing.assert_array_equal(np.unique(label_truth(huge)), [0, 1, 2])
+    assert label_truth(huge)[16, 6] == 2
 
 
 def test_an_empty_mask_is_legal():
-    assert truth_labels(np.zeros((3, 5), np.uint8)).tolist() == np.zeros((3, 5)).tolist()
+    assert label_truth(np.zeros((3, 5), np.uint8)).tolist() == np.zeros((3, 5)).tolist()
 
 
 @pytest.mark.parametrize("value", [-1, 0.5, np.nan, np.inf])
@@ -140,7 +140,7 @@ def test_values_that_are_no_labels_are_refused(value):
     mask = np.zeros((3, 5), np.float32)
     mask[1, 1] = value
     with pytest.raises(InputError, match=f"{value:g}"):
-        truth_labels(mask)
+        label_truth(mask)
 
 
 def test_a_mask_of_another_size_names_both(tmp_path):
@@ -174,7 +174,7 @@ def test_touching_objects_are_parted_by_a_gap(width):
     labels[2:12, 12:22] = 2
     labels[12:20, 5:15] = 3
     labels[25:28, 25:28] = 4
-    parted = with_gap(labels, width)
+    parted = separate_touching(labels, width)
     from scipy.ndimage import label
 
     assert label(parted > 0)[1] == 4
@@ -190,10 +190,10 @@ def test_typical_diameter_is_the_median_over_all_objects():
     small, large = np.zeros((50, 50), np.int32), np.zeros((50, 50), np.int32)
     small[:2, :2], small[10:12, :2] = 1, 2
     large[:10, :10] = 1
-    assert typical_diameter([small, large]) == pytest.approx(np.sqrt(16 / np.pi))
-    assert typical_diameter([large, np.zeros((3, 5), np.int32)]) == pytest.approx(np.sqrt(400 / np.pi))
-    assert typical_diameter([np.zeros((3, 5), np.int32)]) is None
-    assert typical_diameter([]) is None
+    assert measure_diameter([small, large]) == pytest.approx(np.sqrt(16 / np.pi))
+    assert measure_diameter([large, np.zeros((3, 5), np.int32)]) == pytest.approx(np.sqrt(400 / np.pi))
+    assert measure_diameter([np.zeros((3, 5), np.int32)]) is None
+    assert measure_diameter([]) is None
 
 
 def test_the_shared_pairs(shared_data):

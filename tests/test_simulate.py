@@ -11,7 +11,7 @@ from scipy import ndimage
 from blunet.errors import InputError
 from blunet.simulation.cells import relative_distance, settle
 from blunet.simulation.dic_fields import dic_intensity, simulate_dic, simulate_timelapse
-from blunet.simulation.dic_settings import DicSettings, random_settings
+from blunet.simulation.dic_settings import DicSettings, draw_settings
 
 SMALL = DicSettings(shape=(120, 160), object_diameter=30.0, coverage=0.5)
 BARE = {"coverage": 0.0, "debris": 0.0, "scratches": 0.0, "roughness": 0.0}
@@ -48,8 +48,8 @@ def test_shape_types_and_labels(shape, seed):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_random_settings_give_exact_instances_near_the_coverage(seed):
-    settings = random_settings(np.random.default_rng(seed), (192, 192), 24.0)
+def test_draw_settings_give_exact_instances_near_the_coverage(seed):
+    settings = draw_settings(np.random.default_rng(seed), (192, 192), 24.0)
     field = simulate_dic(settings, seed)
     assert_exact_instances(field.labels)
     assert abs((field.labels > 0).mean() - settings.coverage) < 0.1

@@ -13,7 +13,7 @@ from blunet.compression.compression_settings import StepSettings
 from blunet.compression.run_events import BatchDone, EpochDone, RunStopped, StepDone
 from blunet.compression.training import States, learning_rate, segmentation_task, train, validate
 from blunet.dataset.augmentation_settings import AugmentationSettings
-from blunet.dataset.crops import Crops, Field, parted, simulated_fields
+from blunet.dataset.crops import Crops, Field, prepare_for_training, simulate_fields
 from blunet.errors import InputError
 from blunet.images.normalisation_settings import Normalisation
 from blunet.networks.build import build_network
@@ -25,12 +25,12 @@ PERCENTILES = Normalisation(method="percentile", low=0.5, high=99.5, shading=50.
 
 @pytest.fixture(scope="module")
 def fields():
-    return list(simulated_fields(6, PERCENTILES, object_diameter=24.0, seed=3, size=128))
+    return list(simulate_fields(6, PERCENTILES, object_diameter=24.0, seed=3, size=128))
 
 
 @pytest.fixture(scope="module")
 def crops(fields):
-    return Crops([[parted(f) for f in fields[:4]]], 64, 4, AugmentationSettings.none(), seed=1)
+    return Crops([[prepare_for_training(f) for f in fields[:4]]], 64, 4, AugmentationSettings.none(), seed=1)
 
 
 def run(network, crops, fields, step, states=None, cancelled=lambda: False):
@@ -49,13 +49,13 @@ def student(fields, crops):
 
 
 def test_batches_are_the_same_for_one_seed_whatever_was_drawn_before(crops):
-    ahead = list(crops.between(5, 9))
+    ahead = list(crops.draw_batches(5, 9))
     for i, (images, truths, _) in enumerate(ahead):
-        again = crops.draw(5 + i)
+        again = crops.draw_batch(5 + i)
         np.testing.assert_array_equal(images, again[0])
         np.testing.assert_array_equal(truths, again[1])
     assert ahead[0][0].shape == (4, 64, 64, 1)
-    assert (ahead[0][0] != replace(crops, seed=2).draw(5)[0]).any()
+    assert (ahead[0][0] != replace(crops, seed=2).draw_batch(5)[0]).any()
     assert set(np.unique(ahead[0][1])) == {0.0, 1.0}
 
 
@@ -63,7 +63,7 @@ def test_groups_are_drawn_evenly():
     black, white = (
         Field(n, np.full((8, 8), v, np.float32), np.zeros((8, 8), np.int32)) for n, v in (("black", 0), ("white", 1))
     )
-    drawn = Crops([[black] * 50, [white]], 8, 200, AugmentationSettings.none(), seed=0).draw(0)[0]
+    drawn = Crops([[black] * 50, [white]], 8, 200, AugmentationSettings.none(), seed=0).draw_batch(0)[0]
     assert 0.35 < drawn.mean() < 0.65
 
 

@@ -112,7 +112,9 @@ def test_a_run_tells_that_frames_in_a_row_validate(tmp_path):
         settings = only("transfer", validation_order=order)
         events = compress(request(tmp_path, tmp_path / order, settings, teacher="scratch"), lambda: True)
         first, *others = events
-        said[order] = [(note.text, note.warning) for note in others if isinstance(note, Note) and "film" in note.text]
+        said[order] = [
+            (note.text, note.warning) for note in others if isinstance(note, Note) and "time-lapse" in note.text
+        ]
         assert (first.validation == ["f8", "f9"]) == (order == "auto")
     ((remark, warned),) = said["auto"]
     assert "in a row (f8, f9)" in remark

@@ -11,7 +11,8 @@ from PIL import Image as Picture
 from blunet.compression.presets import preset
 from blunet.compression.run_directory import RunDirectory
 from blunet.compression.run_request import Request
-from blunet.dataset.dataset_report import check_dataset
+from blunet.dataset.dataset_check import check_dataset
+from blunet.dataset.split_settings import SplitSettings
 from blunet.jobs.validation_preview import Preview, read_preview
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
@@ -37,7 +38,7 @@ def begun(tmp_path, data):
     """A run that was killed before its first checkpoint."""
     settings = preset("quick").changed(base_filters=8)
     request = Request(str(data), str(tmp_path / "run"), settings, "scratch")
-    with RunDirectory(request.run).opened(request, check_dataset(data, 64)):
+    with RunDirectory(request.run).opened(request, check_dataset(data, crop=64, split=SplitSettings())):
         pass
     return request
 

@@ -10,7 +10,7 @@ from blunet.architecture import Network, NetworkSettings, ResidualLevels
 from blunet.architecture.network_settings import MAX_BASE_FILTERS, MAX_LEVELS
 from blunet.compression.steps import STEPS
 from blunet.dataset.augmentation_settings import AugmentationSettings
-from blunet.dataset.splits import Order, SplitSettings
+from blunet.dataset.split_settings import SplitSettings, ValidationOrder
 from blunet.images.normalisation_settings import Normalisation
 from blunet.settings_model import SettingError, SettingsModel, setting
 
@@ -116,7 +116,7 @@ class CompressionSettings(SettingsModel):
         gt=0,
         lt=1,
     )
-    validation_order: Order = setting(
+    validation_order: ValidationOrder = setting(
         "random",
         title="Validation order",
         description="Draw the validation files (random), take neighbours in the order of the names (consecutive), "

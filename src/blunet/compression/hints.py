@@ -13,7 +13,7 @@ from blunet.architecture import NetworkSettings, layer_table
 from blunet.compression.compression_settings import HINT_VALIDATION_SIZE
 from blunet.compression.steps import HintPart
 from blunet.compression.training import Task, Validation
-from blunet.dataset.crops import Batch, Field, looked_at
+from blunet.dataset.crops import Batch, Field, crop_for_validation
 from blunet.networks.build import feature_map
 from blunet.packed.tiles import pad_to_multiple
 
@@ -57,7 +57,8 @@ def hint_task(
     def validate() -> Validation:
         losses = []
         for field in validation:
-            image = pad_to_multiple(looked_at(field, HINT_VALIDATION_SIZE).image, settings.multiple)[None, ..., None]
+            crop = crop_for_validation(field, HINT_VALIDATION_SIZE)
+            image = pad_to_multiple(crop.image, settings.multiple)[None, ..., None]
             pairs = zip(maps(given, image), maps(learnt, image), strict=True)
             losses.append(sum(float(np.square(a - b).mean()) for a, b in pairs))
         return Validation(float(np.mean(losses)), None, None)

@@ -30,7 +30,15 @@ from blunet.compression.steps import STEPS
 from blunet.compression.teacher import load_teacher, rebuilt
 from blunet.compression.time_left import TimeLeft
 from blunet.compression.training import States, Task, segmentation_task, train
-from blunet.dataset.crops import Crops, Field, looked_at, parted, read_field, simulated_fields, simulated_images
+from blunet.dataset.crops import (
+    Crops,
+    Field,
+    crop_for_validation,
+    prepare_for_training,
+    read_field,
+    simulate_fields,
+    simulate_images,
+)
 from blunet.errors import InputError
 from blunet.images.normalisation import normalise
 from blunet.networks.build import build_network
@@ -101,7 +109,7 @@ class _Run:
         self.resumed, self.cancelled = resumed, cancelled
         self.steps = self.settings.steps(request.teacher)
         self.made: dict[int, list[Field]] = {}
-        self.sizes = data.report.sizes(p.name for p in data.validation)
+        self.sizes = data.report.validation_sizes
         self.began, self.time_left = time.monotonic(), TimeLeft(request.settings, self.steps, self.sizes)
         normalisation = teacher.info.normalisation if teacher else self.settings.normalisation
         card = ModelCard(
@@ -127,16 +135,16 @@ class _Run:
             seconds=duration(settings, left, self.sizes, data.test_sizes),
             bytes=disk_bytes(settings, self.steps),
         )
-        for text in data.report.facts():
+        for text in data.report.summarise():
             yield Note(text)
         for text in (*data.report.warnings, *data.test_warnings):
             yield Note(text, warning=True)
-        self.real = [parted(read_field(p, self.info.normalisation)) for p in data.training]
+        self.real = [prepare_for_training(read_field(p, self.info.normalisation)) for p in data.training]
         whole = [read_field(p, self.info.normalisation) for p in data.validation]
-        self.validation = [looked_at(field, settings.validation_size) for field in whole]
+        self.validation = [crop_for_validation(field, settings.validation_size) for field in whole]
         held_out = len(self.validation) if settings.simulated else 0
         seed = settings.seed + HELD_OUT
-        self.held_out = list(simulated_images(held_out, object_diameter=self._diameter(), seed=seed))
+        self.held_out = list(simulate_images(held_out, object_diameter=self._diameter(), seed=seed))
         self.validation += [
             Field(f"held-out-{i}", normalise(field.image, self.info.normalisation), field.labels)
             for i, field in enumerate(self.held_out)
@@ -179,7 +187,7 @@ class _Run:
             student,
             settings.network("lightweight"),
             settings.residual_levels,
-            [crops.draw(i).images[0, ..., 0] for i in range(PROBES)],
+            [crops.draw_batch(i).images[0, ..., 0] for i in range(PROBES)],
             settings.start,
             coded=settings.binarize_depthwise,
             window=window,
@@ -256,11 +264,11 @@ class _Run:
         if count not in self.made:
             yield Note(f"Simulating {count} images.")
             made = []
-            for field in simulated_fields(
+            for field in simulate_fields(
                 count, self.info.normalisation, object_diameter=self._diameter(), seed=self.settings.seed
             ):
                 self._check(step)
-                made.append(parted(field))
+                made.append(prepare_for_training(field))
             self.made[count] = made
         return self.made[count]
 

@@ -15,8 +15,8 @@ from blunet.compression.run_events import Event
 from blunet.compression.run_request import WITHOUT_FILE, Request
 from blunet.compression.settings_file import read_settings, write_settings
 from blunet.compression.steps import STEPS
-from blunet.dataset.dataset_report import DatasetReport, changed, listing
-from blunet.dataset.pair_facts import sha256
+from blunet.dataset.dataset_report import DatasetReport, find_changed_files, record_dataset
+from blunet.dataset.pair_facts import hash_file
 from blunet.errors import InputError
 from blunet.files import output_folder, remove_unfinished, replacing
 
@@ -106,7 +106,7 @@ class RunDirectory:
             folder.mkdir(exist_ok=True)
             remove_unfinished(folder)
         write_settings(request.settings, self.settings)
-        facts = {"format": FORMAT, "teacher": _whole(request.teacher), "data": listing(data)}
+        facts = {"format": FORMAT, "teacher": _whole(request.teacher), "data": record_dataset(data)}
         self._write(self.facts, facts | _teacher_hash(request))
 
     def _empty(self) -> None:
@@ -150,7 +150,7 @@ class RunDirectory:
                 f"Since '{self.path}' was begun, its teacher '{teacher}' was changed: put back the file that was "
                 "there, or start a new run in another folder."
             )
-        if others := changed(before, data):
+        if others := find_changed_files(before, data):
             names = ", ".join(f"'{name}'" for name in others[:NAMED])
             more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
             verb = "was" if len(others) == 1 else "were"
@@ -214,7 +214,7 @@ def _whole(teacher: str) -> str:
 
 def _teacher_hash(request: Request) -> dict[str, str]:
     path = request.teacher_file
-    return {} if path is None else {TEACHER_HASH: sha256(path)}
+    return {} if path is None else {TEACHER_HASH: hash_file(path)}
 
 
 def _flat(settings: dict[str, Any], within: str = "") -> dict[str, Any]:

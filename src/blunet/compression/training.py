@@ -259,7 +259,7 @@ def _epoch(
 ) -> Iterator[Event]:
     """Train the rest of an epoch; ends early with RunStopped where it is cancelled."""
     start, told = progress.epoch * settings.batches, 0.0
-    for batch in crops.between(start + progress.batch, start + settings.batches):
+    for batch in crops.draw_batches(start + progress.batch, start + settings.batches):
         if cancelled():
             yield RunStopped(name, progress.epoch + 1, progress.batch)
             return

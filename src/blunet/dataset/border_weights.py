@@ -14,7 +14,7 @@ from blunet.errors import InputError
 REACH = 4.0
 
 
-def border_weights(
+def compute_border_weights(
     labels: NDArray[np.integer[Any]],
     *,
     border: float = 10.0,
@@ -30,7 +30,7 @@ def border_weights(
     ----------
     labels : ndarray of shape (Y, X), integers
         0 is background, other values are instances. Instances that touch have no background between them:
-        part them first (`blunet.dataset.truth_masks.with_gap`).
+        part them first (`blunet.dataset.truth_masks.separate_touching`).
     border : float
         Weight added where two instances all but touch, at least 0.
     sigma : float
@@ -61,7 +61,7 @@ def border_weights(
     >>> import numpy as np
     >>> labels = np.zeros((20, 40), np.int32)
     >>> labels[:, 5:15], labels[:, 16:25] = 1, 2
-    >>> weights = border_weights(labels)
+    >>> weights = compute_border_weights(labels)
     >>> bool(weights[10, 15] > weights[10, 30])
     True
     """

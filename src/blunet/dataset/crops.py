@@ -1,4 +1,4 @@
-"""Where training crops come from: real pairs and simulated fields, cropped and augmented, the same for one seed."""
+"""Batches of training crops, drawn from real pairs and simulated fields; a seed always draws the same crops."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from blunet.dataset.augmentation import augment, random_crop
 from blunet.dataset.augmentation_settings import AugmentationSettings
-from blunet.dataset.border_weights import border_weights
+from blunet.dataset.border_weights import compute_border_weights
 from blunet.dataset.pairs import Pair
-from blunet.dataset.truth_masks import read_mask, with_gap
-from blunet.dataset.validation_crop import window
+from blunet.dataset.truth_masks import read_mask, separate_touching
+from blunet.dataset.validation_crop import find_validation_crop
 from blunet.images.frame_source import read_image
 from blunet.images.normalisation import normalise
 from blunet.images.normalisation_settings import Normalisation
 from blunet.simulation.dic_fields import DicField, simulate_dic
-from blunet.simulation.dic_settings import random_settings
+from blunet.simulation.dic_settings import draw_settings
 
-PREFETCHED = 4
+#: Batches that are drawn ahead of the one that is trained on.
+PREFETCHED_BATCHES = 4
 
 
 @dataclass(frozen=True)
@@ -44,37 +45,54 @@ class Field:
 
 
 def read_field(pair: Pair, normalisation: Normalisation) -> Field:
-    """Read a pair of files; the labels are the untouched truth."""
+    """Read a pair of files; the labels are the unchanged truth.
+
+    Raises
+    ------
+    InputError
+        If the image or the mask cannot be read.
+    """
     image = read_image(pair.image)
     labels = read_mask(pair.mask, (image.shape[0], image.shape[1]))
     return Field(pair.name, normalise(image, normalisation), labels)
 
 
-def simulated_fields(
+def simulate_fields(
     count: int, normalisation: Normalisation, *, object_diameter: float, seed: int, size: int = 512
 ) -> Iterator[Field]:
-    """Simulate `count` square DIC fields of `size` pixels, as `simulated_images`, and normalise them."""
-    for i, made in enumerate(simulated_images(count, object_diameter=object_diameter, seed=seed, size=size)):
-        yield Field(f"simulated-{i}", normalise(made.image, normalisation), made.labels)
+    """Simulate fields as `simulate_images` does, and normalise their images."""
+    for i, simulated in enumerate(simulate_images(count, object_diameter=object_diameter, seed=seed, size=size)):
+        yield Field(f"simulated-{i}", normalise(simulated.image, normalisation), simulated.labels)
 
 
-def simulated_images(count: int, *, object_diameter: float, seed: int, size: int = 512) -> Iterator[DicField]:
-    """Simulate square DIC fields with widely varying optics and cells, as the microscope would give them."""
+def simulate_images(count: int, *, object_diameter: float, seed: int, size: int = 512) -> Iterator[DicField]:
+    """Simulate square DIC fields with widely varying optics and cells, as a camera records them.
+
+    Parameters
+    ----------
+    count : int
+    object_diameter : float
+        Centre of the range of diameters in pixels.
+    seed : int
+        The same seed gives the same fields.
+    size : int
+        Side of a field in pixels.
+    """
     for i in range(count):
         rng = np.random.default_rng([seed, i])
-        drawn = random_settings(rng, (size, size), object_diameter)
-        yield simulate_dic(drawn, seed=int(rng.integers(2**31)))
+        settings = draw_settings(rng, (size, size), object_diameter)
+        yield simulate_dic(settings, seed=int(rng.integers(2**31)))
 
 
-def parted(field: Field) -> Field:
-    """Return the field with touching instances parted by a gap, as training wants it."""
-    return Field(field.name, field.image, with_gap(field.labels))
+def prepare_for_training(field: Field) -> Field:
+    """Return the field with touching instances separated by a gap."""
+    return Field(field.name, field.image, separate_touching(field.labels))
 
 
-def looked_at(field: Field, size: int) -> Field:
-    """Crop a field to its `window`; a smaller one stays as it is."""
-    part = window(field.labels, size)
-    return Field(field.name, field.image[part], field.labels[part])
+def crop_for_validation(field: Field, size: int) -> Field:
+    """Crop a field as `find_validation_crop` says; a smaller field stays as it is."""
+    region = find_validation_crop(field.labels, size)
+    return Field(field.name, field.image[region], field.labels[region])
 
 
 class Batch(NamedTuple):
@@ -85,7 +103,7 @@ class Batch(NamedTuple):
     images, truths : ndarray of shape (N, Y, X, 1), float32
         Images in [0, 1]; foreground 0 or 1.
     weights : ndarray of shape (N, Y, X), float32, or None
-        Of the pixels in the loss.
+        Weights of the pixels in the loss.
     """
 
     images: NDArray[np.float32]
@@ -95,24 +113,24 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Crops:
-    """Endless batches of augmented crops.
+    """An endless sequence of batches of augmented crops.
 
     Attributes
     ----------
     groups : sequence of sequences of Field
-        Each crop's group is drawn evenly, then a field of it: so many simulated fields do not outnumber few real
-        ones. Labels are parted already (see `parted`).
+        For each crop a group is drawn, then a field of that group, so that few real fields count as much as many
+        simulated ones. Touching instances are separated already (`prepare_for_training`).
     size : int
         Side of a crop in pixels.
     batch : int
-        Crops a batch.
+        Number of crops in a batch.
     augmentation : AugmentationSettings
     seed : int
-        Batch number i is the same for the same seed, whatever was drawn before.
+        The same seed gives the same batch `i`, whatever was drawn before.
     weighted : bool
-        Whether a batch brings weights that stress thin borders between touching cells.
+        Whether a batch has weights that stress thin borders between touching cells.
     balanced : bool
-        Whether these weights also give foreground and background equal totals; not beside a loss that does so itself.
+        Whether these weights also give foreground and background equal totals. Not needed where the loss does.
     """
 
     groups: Sequence[Sequence[Field]]
@@ -123,34 +141,34 @@ class Crops:
     weighted: bool = False
     balanced: bool = True
 
-    def draw(self, index: int) -> Batch:
+    def draw_batch(self, index: int) -> Batch:
         """Return batch `index`."""
-        crops = [self._crop(np.random.default_rng([self.seed, index, n])) for n in range(self.batch)]
+        crops = [self._draw_crop(np.random.default_rng([self.seed, index, n])) for n in range(self.batch)]
         images, labels = (np.stack(planes) for planes in zip(*crops, strict=True))
-        return Batch(images[..., None], (labels > 0).astype(np.float32)[..., None], self._weights(labels))
+        return Batch(images[..., None], (labels > 0).astype(np.float32)[..., None], self._compute_weights(labels))
 
-    def between(self, first: int, last: int) -> Iterator[Batch]:
-        """Yield the batches from `first` up to but not including `last`, made ahead in a thread."""
+    def draw_batches(self, first: int, last: int) -> Iterator[Batch]:
+        """Yield the batches from `first` up to but not including `last`; a thread draws them ahead."""
         with ThreadPoolExecutor(1, thread_name_prefix="crops") as pool:
-            ahead = [pool.submit(self.draw, i) for i in range(first, min(first + PREFETCHED, last))]
+            ahead = [pool.submit(self.draw_batch, i) for i in range(first, min(first + PREFETCHED_BATCHES, last))]
             try:
                 for i in range(first, last):
                     batch = ahead.pop(0).result()
-                    if i + PREFETCHED < last:
-                        ahead.append(pool.submit(self.draw, i + PREFETCHED))
+                    if i + PREFETCHED_BATCHES < last:
+                        ahead.append(pool.submit(self.draw_batch, i + PREFETCHED_BATCHES))
                     yield batch
             finally:
                 for future in ahead:
                     future.cancel()
 
-    def _weights(self, labels: NDArray[np.int32]) -> NDArray[np.float32] | None:
+    def _compute_weights(self, labels: NDArray[np.int32]) -> NDArray[np.float32] | None:
         if not self.weighted:
             return None
         if self.balanced:
-            return np.stack([border_weights(plane) for plane in labels])
-        return np.stack([border_weights(plane, largest_ratio=1.0) for plane in labels])
+            return np.stack([compute_border_weights(plane) for plane in labels])
+        return np.stack([compute_border_weights(plane, largest_ratio=1.0) for plane in labels])
 
-    def _crop(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    def _draw_crop(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         group = self.groups[int(rng.integers(len(self.groups)))]
         field = group[int(rng.integers(len(group)))]
         image, labels = random_crop(field.image, field.labels, self.size, rng)[:2]

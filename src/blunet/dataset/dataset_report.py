@@ -1,27 +1,21 @@
-"""What a folder of images and masks holds, told before hours are spent on it."""
+"""What a folder of images and masks holds: shown to the user, and recorded with a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from blunet.dataset.dataset_warnings import warnings_about
-from blunet.dataset.pair_facts import PairFacts, examined, named, size
-from blunet.dataset.pairs import find_pairs
-from blunet.dataset.time_lapse import is_film
-from blunet.dataset.truth_masks import SMALLEST_SPECK, typical_diameter
+from blunet.dataset.pair_facts import PairFacts, format_size
 from blunet.errors import InputError
-
-__all__ = ["DatasetReport", "PairFacts", "changed", "check_dataset", "listing"]
 
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What a folder holds.
+    """What a folder holds, and which of its files train and validate.
 
     Attributes
     ----------
@@ -29,15 +23,17 @@ class DatasetReport:
     pairs : list of PairFacts
         Naturally sorted, at least two.
     unpaired_images, unpaired_masks : list of Path
-        Files that found no partner; they are not used.
+        Files without a partner; they are not used.
     object_diameter : float or None
-        Typical (median) equivalent diameter of all objects in pixels.
-    film : bool
-        Whether the files are frames of a film: see `blunet.dataset.time_lapse.is_film`.
-    warnings : list of str
-        Sentences about what can be used but may not be meant.
+        Median equivalent diameter of all objects in pixels.
+    time_lapse : bool
+        Whether the files are frames of a time-lapse (`blunet.dataset.time_lapse.is_time_lapse`).
+    training, validation : list of str
+        Names of the pairs that train and that validate, naturally sorted.
     remarks : list of str
         Sentences about what was chosen for the user.
+    warnings : list of str
+        Sentences about what can be used but may not be intended.
     """
 
     folder: Path
@@ -45,97 +41,48 @@ class DatasetReport:
     unpaired_images: list[Path]
     unpaired_masks: list[Path]
     object_diameter: float | None
-    film: bool
+    time_lapse: bool
+    training: list[str]
+    validation: list[str]
+    remarks: list[str]
     warnings: list[str]
-    remarks: list[str] = field(default_factory=list)
 
-    def sizes(self, names: Iterable[str]) -> list[tuple[int, int]]:
-        """Return the sizes (Y, X) in pixels of pairs that are named."""
+    @property
+    def validation_sizes(self) -> list[tuple[int, int]]:
+        """Sizes (Y, X) of the validation images in pixels."""
         shapes = {pair.name: pair.shape for pair in self.pairs}
-        return [shapes[name] for name in names]
+        return [shapes[name] for name in self.validation]
 
-    def lines(self) -> list[str]:
-        """Return `facts`, and the warnings behind them."""
-        return [*self.facts(), *(f"Warning: {warning}" for warning in self.warnings)]
-
-    def facts(self) -> list[str]:
-        """Return a summary in plain language, a line for each matter."""
+    def summarise(self) -> list[str]:
+        """Return a summary in plain language, a line for each topic."""
         objects = [pair.objects for pair in self.pairs]
-        shares = [pair.foreground for pair in self.pairs]
-        sizes = [pair.shape[0] * pair.shape[1] for pair in self.pairs]
-        mean = float(np.average(shares, weights=sizes))
-        typical = "" if self.object_diameter is None else f"; typical diameter {self.object_diameter:.1f} px"
+        fractions = [pair.foreground for pair in self.pairs]
+        areas = [pair.shape[0] * pair.shape[1] for pair in self.pairs]
+        mean = float(np.average(fractions, weights=areas))
+        diameter = "" if self.object_diameter is None else f"; typical diameter {self.object_diameter:.1f} px"
+        dtypes = ", ".join(sorted({pair.dtype for pair in self.pairs}))
         return [
             f"{len(self.pairs)} images with masks in '{self.folder}'",
-            f"Images: {_sizes(self.pairs)}; {', '.join(sorted({pair.dtype for pair in self.pairs}))}",
-            f"Objects: {sum(objects)}, from {min(objects)} to {max(objects)} in an image{typical}",
-            f"Foreground: {mean:.1%} of the pixels, from {min(shares):.1%} to {max(shares):.1%} in an image",
+            f"Images: {_format_sizes(self.pairs)}; {dtypes}",
+            f"Objects: {sum(objects)}, from {min(objects)} to {max(objects)} in an image{diameter}",
+            f"Foreground: {mean:.1%} of the pixels, from {min(fractions):.1%} to {max(fractions):.1%} in an image",
             *self.remarks,
         ]
 
-
-def check_dataset(folder: str | Path, crop: int) -> DatasetReport:
-    """Read every pair of a folder and say what it holds; what cannot be trained on is an error.
-
-    Parameters
-    ----------
-    folder : str or Path
-        It holds images and masks as `blunet.dataset.pairs.find_pairs` says.
-    crop : int
-        Side of the training crops in pixels, at least 1.
-
-    Returns
-    -------
-    DatasetReport
-
-    Raises
-    ------
-    InputError
-        If there is no such folder, fewer than two pairs, a file that cannot be read or is a stack, an image with
-        values that are not finite, a mask of another size than its image or with values that are no labels; or if
-        all masks are empty, or all full (no pixel of background in any of them).
-    """
-    if crop < 1:
-        raise InputError(f"The crop's size is {crop}; give at least 1 pixel.")
-    folder = Path(folder)
-    found = find_pairs(folder)
-    unpaired = [*found.unpaired_images, *found.unpaired_masks]
-    if len(found.pairs) < 2:
-        left = f" ({named(unpaired)} found no partner)" if unpaired else ""
-        raise InputError(
-            f"The folder '{folder}' holds one image with a mask, '{found.pairs[0].image.name}'{left}, and nothing is "
-            "left for validation; give at least two."
-        )
-    pairs: list[PairFacts] = []
-    diameter = typical_diameter(examined(found.pairs, pairs))
-    if not any(pair.objects for pair in pairs):
-        raise InputError(
-            f"All {len(pairs)} masks in '{folder}' are empty (value 0, or only specks under {SMALLEST_SPECK} px); "
-            "give masks whose objects are not 0."
-        )
-    if all(pair.foreground == 1 for pair in pairs):
-        raise InputError(
-            f"All {len(pairs)} masks in '{folder}' are full (no pixel is 0); give masks whose background is 0."
-        )
-    return DatasetReport(
-        folder,
-        pairs,
-        list(found.unpaired_images),
-        list(found.unpaired_masks),
-        diameter,
-        is_film(pairs),
-        list(warnings_about(found, pairs, crop)),
-    )
+    def describe(self) -> list[str]:
+        """Return the lines of `summarise`, and a line for each warning that begins with "Warning: "."""
+        return [*self.summarise(), *(f"Warning: {warning}" for warning in self.warnings)]
 
 
-def listing(report: DatasetReport) -> dict[str, Any]:
-    """Return the data as a run records it, in values that JSON can hold; `changed` reads it back.
+def record_dataset(report: DatasetReport) -> dict[str, Any]:
+    """Return what a run records of its data, in values that JSON can hold; `find_changed_files` reads it back.
 
     Returns
     -------
     dict
         `folder`; `object_diameter` in pixels or None; `pairs`, each with `name`, `image`, `mask`, `shape` (Y, X),
-        `dtype`, `foreground`, `objects`, `object_diameter`; `sha256`: hash by file, named as within the folder.
+        `dtype`, `foreground`, `objects`, `object_diameter`; `sha256`, the hash of each file by its name within the
+        folder.
     """
     return {
         "folder": str(report.folder),
@@ -143,8 +90,8 @@ def listing(report: DatasetReport) -> dict[str, Any]:
         "pairs": [
             {
                 "name": pair.name,
-                "image": _within(pair.image, report),
-                "mask": _within(pair.mask, report),
+                "image": _name_within(pair.image, report),
+                "mask": _name_within(pair.mask, report),
                 "shape": list(pair.shape),
                 "dtype": pair.dtype,
                 "foreground": pair.foreground,
@@ -157,13 +104,13 @@ def listing(report: DatasetReport) -> dict[str, Any]:
     }
 
 
-def changed(before: Mapping[str, Any], report: DatasetReport) -> list[str]:
-    """Name the files that are not as they were: other bytes, gone, or new. The folder itself may have moved.
+def find_changed_files(before: Mapping[str, Any], report: DatasetReport) -> list[str]:
+    """Name the files that were changed, removed or added since a run began. The folder itself may have moved.
 
     Parameters
     ----------
     before : mapping
-        What `listing` gave when the run began.
+        What `record_dataset` returned when the run began.
     report : DatasetReport
         The data now.
 
@@ -175,25 +122,25 @@ def changed(before: Mapping[str, Any], report: DatasetReport) -> list[str]:
     Raises
     ------
     InputError
-        If `before` is not what `listing` gives.
+        If `before` is not what `record_dataset` returns.
     """
     hashes = before.get("sha256")
     if not isinstance(hashes, Mapping):
-        raise InputError("The run's listing of its data has no hashes ('sha256'); start a new run.")
+        raise InputError("The run's record of its data has no hashes ('sha256'); start a new run.")
     now = _hashes(report)
     return sorted(name for name in hashes.keys() | now.keys() if hashes.get(name) != now.get(name))
 
 
 def _hashes(report: DatasetReport) -> dict[str, str]:
-    hashes = {_within(pair.image, report): pair.image_sha256 for pair in report.pairs}
-    return hashes | {_within(pair.mask, report): pair.mask_sha256 for pair in report.pairs}
+    hashes = {_name_within(pair.image, report): pair.image_sha256 for pair in report.pairs}
+    return hashes | {_name_within(pair.mask, report): pair.mask_sha256 for pair in report.pairs}
 
 
-def _within(path: Path, report: DatasetReport) -> str:
+def _name_within(path: Path, report: DatasetReport) -> str:
     return path.relative_to(report.folder).as_posix()
 
 
-def _sizes(pairs: Sequence[PairFacts]) -> str:
+def _format_sizes(pairs: Sequence[PairFacts]) -> str:
     by_area = sorted(pairs, key=lambda pair: pair.shape[0] * pair.shape[1])
-    sizes = list(dict.fromkeys(size(pair) for pair in by_area))
+    sizes = list(dict.fromkeys(format_size(pair) for pair in by_area))
     return (sizes[0] if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}") + " pixels (Y x X)"

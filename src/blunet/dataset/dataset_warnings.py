@@ -1,4 +1,4 @@
-"""What in a folder of images and masks can be used but may not be meant, in plain language."""
+"""What in a folder of images and masks can be used but may not be intended, in plain language."""
 
 from __future__ import annotations
 
@@ -6,134 +6,139 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from blunet.dataset.pair_facts import PairFacts, named, size
+from blunet.dataset.pair_facts import PairFacts, format_size, name_files
 from blunet.dataset.pairs import Pairs
-from blunet.dataset.splits import validation_count
 from blunet.dataset.truth_masks import SMALLEST_SPECK
 
-#: Fewer images than this are worth a word.
+#: Warn below this number of images.
 FEW_IMAGES = 8
-#: A larger share of foreground than this is more often a mistaken background than a crowded image.
-MUCH_FOREGROUND = 0.95
-#: Largest over smallest image area, and object diameter, that one data set is expected to have.
-AREA_RATIO = 4.0
-DIAMETER_RATIO = 3.0
+#: Warn above this fraction of foreground: the background of such a mask is more often wrong than the image is crowded.
+MAX_FOREGROUND = 0.95
+#: Warn above these ratios of the largest to the smallest image (by area) and object diameter.
+MAX_AREA_RATIO = 4.0
+MAX_DIAMETER_RATIO = 3.0
 
 
-def warnings_about(found: Pairs, pairs: Sequence[PairFacts], crop: int) -> Iterator[str]:
-    """Yield a sentence for each oddity.
+def find_warnings(found: Pairs, pairs: Sequence[PairFacts], *, crop: int, validation_count: int) -> Iterator[str]:
+    """Yield a sentence about each peculiarity of a folder.
 
     Parameters
     ----------
     found : Pairs
-        With the files that found no partner.
+        With the files that have no partner.
     pairs : sequence of PairFacts
-        At least two, and an object in one of them.
+        At least two, at least one of them with objects.
     crop : int
         Side of the training crops in pixels.
+    validation_count : int
+        Number of pairs that validate.
     """
-    yield from _about_partners(found.unpaired_images, found.unpaired_masks)
-    yield from _about_files(pairs, crop)
-    yield from _about_all(pairs)
-    yield from _about_copies(pairs)
+    yield from _warn_about_partners(found.unpaired_images, found.unpaired_masks)
+    yield from _warn_about_images(pairs, crop)
+    yield from _warn_about_masks(pairs)
+    if len(pairs) < FEW_IMAGES:
+        plural = "" if validation_count == 1 else "s"
+        yield (f"There are only {len(pairs)} images: scores on {validation_count} validation image{plural} are rough.")
+    yield from _warn_about_differences(pairs)
+    yield from _warn_about_diameters(pairs)
+    yield from _warn_about_copies(pairs)
 
 
-def warnings_about_test(test: Pairs, pairs: Sequence[PairFacts], hashes: Sequence[str]) -> Iterator[str]:
-    """Yield a sentence for what is odd about the test files.
+def find_test_warnings(test: Pairs, pairs: Sequence[PairFacts], hashes: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence about each peculiarity of the test files.
 
     Parameters
     ----------
     test : Pairs
     pairs : sequence of PairFacts
-        That the run learns from and chooses by.
+        The pairs that train and validate.
     hashes : sequence of str
         SHA-256 of the test images, in their order.
     """
-    for sentence in _about_partners(test.unpaired_images, test.unpaired_masks):
+    for sentence in _warn_about_partners(test.unpaired_images, test.unpaired_masks):
         yield f"Test: {sentence}"
     known = {pair.image_sha256 for pair in pairs}
     copies = [pair.image for pair, digest in zip(test.pairs, hashes, strict=True) if digest in known]
     if copies:
         yield (
-            f"Test: {_count(copies, 'image')} that the run also learns from or chooses by: {named(copies)}; scores on "
-            "them are too good."
+            f"Test: {_count(copies, 'image')} that the run also learns from or chooses by: {name_files(copies)}; "
+            "scores on them are too good."
         )
 
 
-def _about_partners(images: Sequence[Path], masks: Sequence[Path]) -> Iterator[str]:
+def _warn_about_partners(images: Sequence[Path], masks: Sequence[Path]) -> Iterator[str]:
     if images:
-        yield f"{_count(images, 'image')} without a mask of the same stem, not used: {named(images)}."
+        yield f"{_count(images, 'image')} without a mask of the same stem, not used: {name_files(images)}."
     if masks:
-        yield f"{_count(masks, 'mask')} without an image of the same stem, not used: {named(masks)}."
+        yield f"{_count(masks, 'mask')} without an image of the same stem, not used: {name_files(masks)}."
 
 
-def _about_files(pairs: Sequence[PairFacts], crop: int) -> Iterator[str]:
-    """Say what is odd about a file by itself."""
+def _warn_about_images(pairs: Sequence[PairFacts], crop: int) -> Iterator[str]:
     small = [pair.image for pair in pairs if min(pair.shape) < crop]
     if small:
         yield (
             f"{_count(small, 'image')} smaller than the crop of {crop} x {crop} pixels, to be padded with black: "
-            f"{named(small)}; a smaller crop wastes nothing."
+            f"{name_files(small)}; a smaller crop wastes nothing."
         )
     uniform = [pair.image for pair in pairs if pair.uniform]
     if uniform:
-        yield f"{_count(uniform, 'image')} of one grey value, where nothing can be learnt: {named(uniform)}."
+        yield f"{_count(uniform, 'image')} of one grey value, where nothing can be learnt: {name_files(uniform)}."
+
+
+def _warn_about_masks(pairs: Sequence[PairFacts]) -> Iterator[str]:
     empty = [pair.mask for pair in pairs if pair.objects == 0]
     if empty:
         yield (
-            f"{_count(empty, 'empty mask')} (value 0, or only specks under {SMALLEST_SPECK} px): {named(empty)}; "
+            f"{_count(empty, 'empty mask')} (value 0, or only specks under {SMALLEST_SPECK} px): {name_files(empty)}; "
             "leave these out unless the images hold no objects."
         )
     full = [pair.mask for pair in pairs if pair.foreground == 1]
     if full:
-        yield f"{_count(full, 'full mask')}, without any background: {named(full)}; the background must be 0."
-    crowded = [pair for pair in pairs if MUCH_FOREGROUND < pair.foreground < 1]
+        yield f"{_count(full, 'full mask')}, without any background: {name_files(full)}; the background must be 0."
+    crowded = [pair.mask for pair in pairs if MAX_FOREGROUND < pair.foreground < 1]
     if crowded:
         yield (
-            f"{_count(crowded, 'mask')} with more than {MUCH_FOREGROUND:.0%} foreground: "
-            f"{named(pair.mask for pair in crowded)}; check that the background is 0 and not the objects."
+            f"{_count(crowded, 'mask')} with more than {MAX_FOREGROUND:.0%} foreground: {name_files(crowded)}; check "
+            "that the background is 0 and not the objects."
         )
 
 
-def _about_all(pairs: Sequence[PairFacts]) -> Iterator[str]:
-    """Say where the files differ from each other, and whether they are few."""
-    if len(pairs) < FEW_IMAGES:
-        validating = validation_count(len(pairs))
+def _warn_about_differences(pairs: Sequence[PairFacts]) -> Iterator[str]:
+    """Yield sentences about images that differ in size or in type."""
+    areas = {pair.name: pair.shape[0] * pair.shape[1] for pair in pairs}
+    by_area = sorted(pairs, key=lambda pair: areas[pair.name])
+    smallest, largest = by_area[0], by_area[-1]
+    if areas[largest.name] > MAX_AREA_RATIO * areas[smallest.name]:
         yield (
-            f"There are only {len(pairs)} images: scores on {validating} validation image"
-            f"{'' if validating == 1 else 's'} are rough."
+            f"The images differ much in size, {format_size(smallest)} ('{smallest.image.name}') to "
+            f"{format_size(largest)} ('{largest.image.name}'); each counts the same in training."
         )
-    by_area = sorted(pairs, key=lambda pair: pair.shape[0] * pair.shape[1])
-    if np.prod(by_area[-1].shape) > AREA_RATIO * np.prod(by_area[0].shape):
-        yield (
-            f"The images differ much in size, {size(by_area[0])} ('{by_area[0].image.name}') to "
-            f"{size(by_area[-1])} ('{by_area[-1].image.name}'); each counts the same in training."
-        )
-    kinds: dict[str, list[Path]] = defaultdict(list)
+    by_dtype: dict[str, list[Path]] = defaultdict(list)
     for pair in pairs:
-        kinds[pair.dtype].append(pair.image)
-    if len(kinds) > 1:
-        parts = "; ".join(f"{dtype}: {named(paths)}" for dtype, paths in sorted(kinds.items()))
-        yield f"The images' values are of different types ({parts}); were all exported in the same way?"
+        by_dtype[pair.dtype].append(pair.image)
+    if len(by_dtype) > 1:
+        listed = "; ".join(f"{dtype}: {name_files(paths)}" for dtype, paths in sorted(by_dtype.items()))
+        yield f"The images' values are of different types ({listed}); were all exported in the same way?"
+
+
+def _warn_about_diameters(pairs: Sequence[PairFacts]) -> Iterator[str]:
     measured = [
-        (pair.object_diameter, pair)
+        (pair.object_diameter, pair.mask.name)
         for pair in pairs
-        if pair.object_diameter is not None and pair.foreground <= MUCH_FOREGROUND
+        if pair.object_diameter is not None and pair.foreground <= MAX_FOREGROUND
     ]
     if not measured:
         return
-    least, most = min(measured, key=lambda m: m[0]), max(measured, key=lambda m: m[0])
-    if most[0] > DIAMETER_RATIO * least[0]:
+    smallest, largest = min(measured, key=lambda m: m[0]), max(measured, key=lambda m: m[0])
+    if largest[0] > MAX_DIAMETER_RATIO * smallest[0]:
         yield (
-            f"The objects differ much in size between images, {least[0]:.1f} px ('{least[1].mask.name}') to "
-            f"{most[0]:.1f} px ('{most[1].mask.name}') in diameter; images of one magnification are learnt better."
+            f"The objects differ much in size between images, {smallest[0]:.1f} px ('{smallest[1]}') to "
+            f"{largest[0]:.1f} px ('{largest[1]}') in diameter; images of one magnification are learnt better."
         )
 
 
-def _about_copies(pairs: Sequence[PairFacts]) -> Iterator[str]:
-    """Name files of the same bytes, but for masks that are empty or full."""
+def _warn_about_copies(pairs: Sequence[PairFacts]) -> Iterator[str]:
+    """Yield a sentence about each group of equal files; masks that are empty or full may be equal."""
     copies: dict[str, list[Path]] = defaultdict(list)
     for pair in pairs:
         copies[pair.image_sha256].append(pair.image)
@@ -142,8 +147,8 @@ def _about_copies(pairs: Sequence[PairFacts]) -> Iterator[str]:
     for paths in copies.values():
         if len(paths) > 1:
             yield (
-                f"These files are copies of each other: {named(paths)}; keep one pair: a validation image that is also "
-                "trained on makes scores too good, and a mask fits one image only."
+                f"These files are copies of each other: {name_files(paths)}; keep one pair: a validation image that "
+                "is also trained on makes scores too good, and a mask fits one image only."
             )
 
 

@@ -10,7 +10,7 @@ from blunet.dataset.pairs import MASK
 from blunet.images.image_files import images_in, stem_of
 
 
-def masks_beside(images: Iterable[Path]) -> dict[Path, Path]:
+def find_masks(images: Iterable[Path]) -> dict[Path, Path]:
     """Find the masks of images, as far as they have one.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What one pair of an image and its mask holds, and how it is named to the user."""
+"""What one pair of an image and its mask holds, and how its files are named in messages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.dataset.pairs import Pair
-from blunet.dataset.time_lapse import outline
-from blunet.dataset.truth_masks import read_mask, typical_diameter
+from blunet.dataset.time_lapse import Outline, outline_objects
+from blunet.dataset.truth_masks import measure_diameter, read_mask
 from blunet.errors import InputError
 from blunet.images.frame_source import read_image
 from blunet.images.grey_image import check_image
@@ -29,20 +29,20 @@ class PairFacts:
         The stem that both files share.
     image, mask : Path
     shape : (Y, X)
-        In pixels, of both.
+        Of both, in pixels.
     dtype : str
         Type of the image's values, such as "uint16".
     foreground : float
-        Share of the pixels that belong to an object, 0 to 1.
+        Fraction of the pixels that belong to an object, 0 to 1.
     objects : int
     object_diameter : float or None
         Median equivalent diameter of this image's objects in pixels; None without objects.
     uniform : bool
         Whether all pixels of the image have the same value.
     image_sha256, mask_sha256 : str
-        Of the files' bytes, in hexadecimal digits.
-    outline : bytes
-        Where objects are, coarsely: see `blunet.dataset.time_lapse.outline`.
+        Hashes of the files, in hexadecimal digits.
+    outline : Outline
+        Where the objects are.
     """
 
     name: str
@@ -56,11 +56,17 @@ class PairFacts:
     uniform: bool
     image_sha256: str
     mask_sha256: str
-    outline: bytes
+    outline: Outline
 
 
-def examined(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDArray[np.int32]]:
-    """Yield the labels (Y, X) of each pair, one in memory at a time, and add what was found to `facts`."""
+def examine_pairs(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDArray[np.int32]]:
+    """Yield the labels (Y, X) of each pair, one in memory at a time, and append its facts to `facts`.
+
+    Raises
+    ------
+    InputError
+        If an image or a mask cannot be used.
+    """
     for pair in pairs:
         image = read_image(pair.image)
         try:
@@ -78,24 +84,24 @@ def examined(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDArray[
                 dtype=str(image.dtype),
                 foreground=np.count_nonzero(labels) / labels.size,
                 objects=np.unique(labels[labels > 0]).size,
-                object_diameter=typical_diameter([labels]),
+                object_diameter=measure_diameter([labels]),
                 uniform=bool(image.min() == image.max()),
-                image_sha256=sha256(pair.image),
-                mask_sha256=sha256(pair.mask),
-                outline=outline(labels),
+                image_sha256=hash_file(pair.image),
+                mask_sha256=hash_file(pair.mask),
+                outline=outline_objects(labels),
             )
         )
         yield labels
 
 
-def sha256(path: Path) -> str:
-    """Return the hash of a file's bytes in hexadecimal digits."""
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
     with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def named(paths: Iterable[Path], most: int = 5) -> str:
-    """Name the first files, with the folder in which an image and its mask may share a name."""
+def name_files(paths: Iterable[Path], most: int = 5) -> str:
+    """Name the first `most` files, with their folder `images` or `masks`, and count the others."""
     names = [
         f"'{path.parent.name}/{path.name}'" if path.parent.name in ("images", "masks") else f"'{path.name}'"
         for path in paths
@@ -103,6 +109,6 @@ def named(paths: Iterable[Path], most: int = 5) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def size(pair: PairFacts) -> str:
-    """Write the size of a pair's image, Y x X."""
+def format_size(pair: PairFacts) -> str:
+    """Write the size of a pair's image in pixels, Y x X."""
     return f"{pair.shape[0]} x {pair.shape[1]}"

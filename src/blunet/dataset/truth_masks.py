@@ -1,4 +1,4 @@
-"""Truth masks: what a mask file says about the objects in its image."""
+"""Truth masks: reading the labels of the objects in an image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.images.image_reader import read_values
 
-#: Connected parts smaller than this (pixels) in a mask of one value are slips of the pen, not cells.
+#: Smaller connected components of a binary mask, in pixels, are slips of the pen and no cells.
 SMALLEST_SPECK = 50
 
 
@@ -24,12 +24,12 @@ def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> NDArray
     path : str or Path
         TIFF or PNG. In a colour or palette image every colour is a value; black is the background.
     shape : (Y, X), optional
-        The size of the image that the mask belongs to.
+        Shape of the image that the mask belongs to.
 
     Returns
     -------
     ndarray of shape (Y, X), int32
-        0 is background; see `truth_labels`. A mask without any object is legal.
+        0 is background; see `label_truth`. A mask may be empty.
 
     Raises
     ------
@@ -44,13 +44,13 @@ def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> NDArray
             f"{shape[0]} x {shape[1]}; give a mask of the image's size."
         )
     try:
-        return truth_labels(mask)
+        return label_truth(mask)
     except InputError as e:
         raise InputError(f"'{path}': {e}") from e
 
 
-def truth_labels(mask: NDArray[Any]) -> NDArray[np.int32]:
-    """Turn the values of a truth mask into labels.
+def label_truth(mask: NDArray[Any]) -> NDArray[np.int32]:
+    """Convert the values of a truth mask to labels.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def truth_labels(mask: NDArray[Any]) -> NDArray[np.int32]:
     Returns
     -------
     ndarray of shape (Y, X), int32
-        With one non-zero value: the 4-connected parts of at least 50 px, numbered from 1. Otherwise the
-        values themselves are the objects; one value in several pieces stays one object.
+        A binary mask: its 4-connected components of at least 50 pixels, numbered from 1. Other masks: their values;
+        a value in several pieces stays one object.
 
     Raises
     ------
@@ -78,35 +78,35 @@ def truth_labels(mask: NDArray[Any]) -> NDArray[np.int32]:
         raise InputError(f"The mask holds the value {wrong[0]:g}; give whole numbers, 0 for the background.")
     objects = values[values > 0]
     if objects.size == 1:
-        return _large_parts(mask > 0)
+        return _label_components(mask > 0)
     if objects.size and objects[-1] > np.iinfo(np.int32).max:
         return (np.searchsorted(objects, mask) + (mask > 0)).astype(np.int32)
     return mask.astype(np.int32)
 
 
-def _large_parts(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Label the 4-connected parts and drop specks."""
+def _label_components(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Label the 4-connected components without specks."""
     from scipy.ndimage import label
 
-    parts, _ = label(foreground)
-    keep = np.bincount(parts.ravel()) >= SMALLEST_SPECK
+    components, _ = label(foreground)
+    keep = np.bincount(components.ravel()) >= SMALLEST_SPECK
     keep[0] = False
     numbers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    labels: NDArray[np.int32] = numbers[parts]
+    labels: NDArray[np.int32] = numbers[components]
     return labels
 
 
-def with_gap(labels: NDArray[np.int32], width: Literal[1, 2] = 1) -> NDArray[np.int32]:
-    """Part touching objects by a gap, so that a network can learn to see the border between them.
+def separate_touching(labels: NDArray[np.int32], width: Literal[1, 2] = 1) -> NDArray[np.int32]:
+    """Separate touching objects by a gap, so that a network learns the border between them.
 
-    For training only; scores use the untouched truth.
+    For training only: scores use the unchanged truth.
 
     Parameters
     ----------
     labels : ndarray of shape (Y, X), int32
         0 is background.
     width : {1, 2}
-        Pixels of the gap: 1 takes them from the upper or left one of two touching objects, 2 from both.
+        Width of the gap in pixels: 1 removes pixels of the upper or left one of two touching objects, 2 of both.
 
     Returns
     -------
@@ -124,13 +124,13 @@ def with_gap(labels: NDArray[np.int32], width: Literal[1, 2] = 1) -> NDArray[np.
     return np.where(gap, np.int32(0), labels)
 
 
-def typical_diameter(masks: Iterable[NDArray[np.integer[Any]]]) -> float | None:
-    """Return the median equivalent diameter of all objects, sqrt(4 A / pi) in pixels; None if there are none.
+def measure_diameter(masks: Iterable[NDArray[np.integer[Any]]]) -> float | None:
+    """Return the median equivalent diameter, sqrt(4 area / pi), of all objects in pixels; None without objects.
 
     Parameters
     ----------
     masks : iterable of ndarray of shape (Y, X)
-        Labels, each array with objects of its own; 0 is background.
+        Labels; 0 is background. Equal labels of different masks are different objects.
     """
     areas = [np.unique(labels[labels > 0], return_counts=True)[1] for labels in masks]
     if not any(area.size for area in areas):

@@ -1,46 +1,47 @@
-"""Which part of a large validation image is looked at while training. No Keras here."""
+"""The crop of a large validation image by which epochs are judged while training."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Rows and columns of an image.
-Window = tuple[slice, slice]
+#: Rows and columns of a crop.
+Region = tuple[slice, slice]
 
 
-def window(labels: NDArray[np.int32], size: int) -> Window:
-    """Return the part of a field by which epochs are judged.
+def find_validation_crop(labels: NDArray[np.int32], size: int) -> Region:
+    """Return where a field is cropped for validation.
 
     Parameters
     ----------
     labels : ndarray of shape (Y, X)
         0 is background.
     size : int
-        Side of the part in pixels; a shorter side of the field is taken whole.
+        Largest side of the crop in pixels; a shorter side of the field is kept whole.
 
     Returns
     -------
     tuple of slice
-        The middle; where no object reaches into it, the part around the object's pixel nearest to it, moved inwards as
-        far as the field ends. A field without objects gives its middle.
+        The middle of the field. Where the middle holds no object, the crop is centred on the object's pixel that is
+        nearest to it, but stays within the field. A field without objects is cropped to its middle.
     """
-    whole = labels.shape
-    sides = [min(length, size) for length in whole]
-    middle = _part([(length - side) // 2 for length, side in zip(whole, sides, strict=True)], sides)
+    shape = (labels.shape[0], labels.shape[1])
+    sides = (min(shape[0], size), min(shape[1], size))
+    middle = _region(((shape[0] - sides[0]) // 2, (shape[1] - sides[1]) // 2), sides)
     if labels[middle].any() or not labels.any():
         return middle
-    nearest = _nearest_to_middle(labels)
-    begins = [
-        min(max(0, at - side // 2), length - side) for at, side, length in zip(nearest, sides, whole, strict=True)
-    ]
-    return _part(begins, sides)
+    nearest = _find_nearest_to_middle(labels)
+    y, x = (min(max(0, at - side // 2), length - side) for at, side, length in zip(nearest, sides, shape, strict=True))
+    return _region((y, x), sides)
 
 
-def _nearest_to_middle(labels: NDArray[np.int32]) -> tuple[int, int]:
-    """Find the object's pixel (Y, X) nearest to the middle, a row at a time from there outwards: images are large."""
+def _find_nearest_to_middle(labels: NDArray[np.int32]) -> tuple[int, int]:
+    """Return the foreground pixel (Y, X) nearest to the middle.
+
+    Rows are searched from the middle outwards, one at a time, as images can be large.
+    """
     middle_y, middle_x = ((length - 1) / 2 for length in labels.shape)
-    least, found = np.inf, (0, 0)
+    least, nearest = np.inf, (0, 0)
     for y in sorted(range(labels.shape[0]), key=lambda y: abs(y - middle_y)):
         if (y - middle_y) ** 2 >= least:
             break
@@ -49,10 +50,10 @@ def _nearest_to_middle(labels: NDArray[np.int32]) -> tuple[int, int]:
             x = int(columns[np.argmin(np.abs(columns - middle_x))])
             distance = (y - middle_y) ** 2 + (x - middle_x) ** 2
             if distance < least:
-                least, found = distance, (y, x)
-    return found
+                least, nearest = distance, (y, x)
+    return nearest
 
 
-def _part(begins: list[int], sides: list[int]) -> Window:
-    rows, columns = (slice(begin, begin + side) for begin, side in zip(begins, sides, strict=True))
-    return rows, columns
+def _region(origin: tuple[int, int], sides: tuple[int, int]) -> Region:
+    (y, x), (height, width) = origin, sides
+    return slice(y, y + height), slice(x, x + width)

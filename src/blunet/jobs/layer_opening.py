@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.dataset.truth_masks import read_mask, truth_labels
+from blunet.dataset.truth_masks import label_truth, read_mask
 from blunet.errors import InputError
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
@@ -179,4 +179,4 @@ def _mask_frames(mask: Path, image: FrameSource, t: int) -> Iterator[tuple[int, 
             "one frame of the mask for each of the image."
         )
     for index, frame in enumerate(frames.each()):
-        yield index, truth_labels(frame)
+        yield index, label_truth(frame)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blunet.dataset.masks_beside import masks_beside
+from blunet.dataset.masks_beside import find_masks
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import images_in, images_of, stem_of, without_repeats
@@ -112,7 +112,7 @@ def plan_layers(
     files, problems = _headers(paths, token)
     if not files:
         raise InputError(problems[0] if len(problems) == 1 else f"None of {len(paths)} files opens: {problems[0]}")
-    beside = masks_beside(file.paths[0] for file in files) if masks else {}
+    beside = find_masks(file.paths[0] for file in files) if masks else {}
     groups = [[file] for file in files]
     singles = [file for file in files if not file.stack]
     if together and len(singles) > 1:

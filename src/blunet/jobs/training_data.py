@@ -1,4 +1,4 @@
-"""Training data out of a viewer's layers, and what a folder of training data is worth."""
+"""Checking training data before a run, and writing layers as training data."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from blunet.compression.compression_settings import CompressionSettings
-from blunet.compression.run_data import check_and_part
-from blunet.compression.run_estimate import disk_bytes, duration
+from blunet.dataset.dataset_check import check_dataset
+from blunet.dataset.split_settings import SplitSettings
 from blunet.errors import InputError
 from blunet.files import output_folder, replacing
 from blunet.jobs.events import CancelToken
 
-#: Ends the name of the folder of pairs that are written out of layers; it stands beside the run's, which is empty.
-SUFFIX = " data"
+#: Pairs that are written from layers lie in a folder beside the run's, with its name and this ending.
+DATA_FOLDER_SUFFIX = " data"
 
 
 @dataclass(frozen=True)
 class Written:
-    """A pair was written: frame `t` of `frames` with labels."""
+    """Pair number `done` of `frames` was written: frame `t` of the layers, counted from 0."""
 
     t: int
     done: int
@@ -39,36 +38,38 @@ class Checked:
     Attributes
     ----------
     lines : tuple of str
-        What they are, in plain language; what looks odd begins with "Warning: ".
-    seconds : float
-        Estimated duration of a run on this computer.
-    bytes : int
-        What it needs on disk.
+        A description in plain language; warnings begin with "Warning: ".
+    validation_sizes : tuple of (Y, X)
+        Sizes of the validation images in pixels.
     """
 
     lines: tuple[str, ...]
-    seconds: float
-    bytes: int
+    validation_sizes: tuple[tuple[int, int], ...]
 
 
-def check_data(folder: str | Path, settings: CompressionSettings, teacher: str) -> Iterator[Checked]:
-    """Check a folder of training data and estimate a run on it.
+def check_data(folder: str | Path, crop: int, split: SplitSettings) -> Iterator[Checked]:
+    """Check a folder of training data.
+
+    Parameters
+    ----------
+    folder : str or Path
+    crop : int
+        Side of the largest training crops in pixels.
+    split : SplitSettings
 
     Raises
     ------
     InputError
         If the data cannot be trained on; the sentence says why.
     """
-    report, (_, validation) = check_and_part(folder, settings, teacher)
-    steps = settings.steps(teacher)
-    seconds = duration(settings, steps, report.sizes(validation))
-    yield Checked(tuple(report.lines()), seconds, disk_bytes(settings, steps))
+    report = check_dataset(folder, crop=crop, split=split)
+    yield Checked(tuple(report.describe()), tuple(report.validation_sizes))
 
 
 def check_layers(
-    image: Any, labels: Any, settings: CompressionSettings, teacher: str, token: CancelToken | None = None
+    image: Any, labels: Any, crop: int, split: SplitSettings, token: CancelToken | None = None
 ) -> Iterator[Checked]:
-    """Check layers as `check_data` does the folder that `write_pairs` makes of them.
+    """Check layers as `check_data` checks the folder that `write_pairs` writes of them.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def check_layers(
     with tempfile.TemporaryDirectory(prefix="blunet-") as name:
         written = list(write_pairs(image, labels, name, token))
         try:
-            (checked,) = check_data(name, settings, teacher)
+            (checked,) = check_data(name, crop, split)
         except InputError as e:
             raise InputError(str(e).replace(f" in '{name}'", "").replace(f"{name}{os.sep}", "")) from e
     used = f"{len(written)} of {len(labels)} frames have labels: these are used."
@@ -88,17 +89,17 @@ def check_layers(
 
 
 def write_pairs(image: Any, labels: Any, folder: str | Path, token: CancelToken | None = None) -> Iterator[Written]:
-    """Write the frames of an image that have labels as pairs that `check_dataset` reads.
+    """Write the labelled frames of an image as pairs that `check_dataset` reads.
 
     Parameters
     ----------
     image : array, shape (Y, X) or (T, Y, X)
     labels : array of int, same shape
-        0 is background; frames without any label are left out.
+        0 is background; frames without labels are not written.
     folder : str or Path
-        Gets `images` and `masks`; pairs that are there already are replaced.
+        Where `images` and `masks` are made; pairs of an earlier call are replaced.
     token : CancelToken, optional
-        Looked at between frames.
+        Checked between frames.
 
     Raises
     ------

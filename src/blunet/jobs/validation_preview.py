@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blunet.dataset.pairs import find_pairs
 from blunet.dataset.truth_masks import read_mask
-from blunet.dataset.validation_crop import window
+from blunet.dataset.validation_crop import find_validation_crop
 from blunet.errors import InputError
 from blunet.images.frame_source import read_image
 
@@ -47,6 +47,6 @@ def read_preview(picture: Path, data: Path, name: str) -> Iterator[Preview]:
         truth = read_mask(pair.mask, (image.shape[0], image.shape[1]))
     except (InputError, OSError, ValueError):
         return
-    part = image[window(truth, max(mask.shape))]
+    part = image[find_validation_crop(truth, max(mask.shape))]
     if part.shape == mask.shape:
         yield Preview(part, mask)

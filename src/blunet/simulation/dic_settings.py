@@ -204,7 +204,7 @@ class DicSettings(SettingsModel):
     )
 
 
-def random_settings(
+def draw_settings(
     rng: np.random.Generator, shape: tuple[int, int] = (256, 256), object_diameter: float = 50.0
 ) -> DicSettings:
     """Draw settings from a wide range of cells, microscopes and cameras, for training.

@@ -30,7 +30,7 @@ from blunet.errors import InputError
 from blunet.jobs.compression_run import ChildError, compress
 from blunet.jobs.earlier_run import holds_run, is_finished, read_run, why_no_run
 from blunet.jobs.events import CancelToken
-from blunet.jobs.training_data import SUFFIX, Written, write_pairs
+from blunet.jobs.training_data import DATA_FOLDER_SUFFIX, Written, write_pairs
 from blunet.jobs.validation_preview import read_preview
 from blunet.widgets.compress_bars import RunBars
 from blunet.widgets.compress_form import CompressForm
@@ -177,7 +177,7 @@ class CompressWidget(DockContent):
     @property
     def _beside(self) -> Path:
         """Where layers are written as pairs: beside the run's folder, which has to be empty."""
-        return self.run_folder.with_name(self.run_folder.name + SUFFIX)
+        return self.run_folder.with_name(self.run_folder.name + DATA_FOLDER_SUFFIX)
 
     def _written(self) -> Path | None:
         """Return the pairs that the run to be resumed was begun with, if it was begun with layers."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from blunet.compression.compression_settings import CompressionSettings
 from blunet.errors import InputError
 from blunet.jobs.events import CancelToken
+from blunet.jobs.run_cost import RunCost, estimate_cost
 from blunet.jobs.training_data import Checked, check_data, check_layers
 from blunet.widgets.compress_form import CompressForm
 from blunet.widgets.text import duration, file_size
@@ -74,7 +76,7 @@ class DataCheck(QObject):
         self._job.event.connect(self._on_checked)
         self._job.start()
 
-    def _captured(self) -> Callable[[CancelToken], Iterable[Checked]]:
+    def _captured(self) -> Callable[[CancelToken], Iterable[tuple[Checked, RunCost]]]:
         """Take what the job needs off the form.
 
         Raises
@@ -84,23 +86,25 @@ class DataCheck(QObject):
         """
         form = self._form
         settings, teacher = form.settings(), form.teacher_name()
+        crop, split = settings.largest_crop(teacher), settings.split
         folder: str | Path | None = form.folder.text
         if form.from_layers:
             folder = self._written()
             if folder is None:
                 image, labels = form.layers()
-                return lambda token: check_layers(image, labels, settings, teacher, token)
+                return lambda token: _with_cost(check_layers(image, labels, crop, split, token), settings, teacher)
         if not folder:
             raise InputError(FIRST)
         path = Path(folder).expanduser()
-        return lambda _: check_data(path, settings, teacher)
+        return lambda _: _with_cost(check_data(path, crop, split), settings, teacher)
 
-    def _on_checked(self, found: Checked | InputError) -> None:
+    def _on_checked(self, found: tuple[Checked, RunCost] | InputError) -> None:
         if isinstance(found, InputError):
             self._say(str(found), refused=True)
             return
-        cost = f"A run takes about {duration(found.seconds)} and {file_size(found.bytes)}."
-        self._say("\n".join([*found.lines, cost]), refused=False)
+        checked, cost = found
+        needed = f"A run takes about {duration(cost.seconds)} and {file_size(cost.bytes)}."
+        self._say("\n".join([*checked.lines, needed]), refused=False)
 
     def _say(self, text: str, *, refused: bool) -> None:
         self.text, self.refused = text, refused
@@ -119,7 +123,15 @@ class DataCheck(QObject):
             self.later()  # perhaps the frame that was missing
 
 
-def _gently(found: Iterable[Checked]) -> Iterable[Any]:
+def _with_cost(
+    checks: Iterable[Checked], settings: CompressionSettings, teacher: str
+) -> Iterable[tuple[Checked, RunCost]]:
+    """Add the cost of a run to each check: in the thread, because this computer's speed is measured for it."""
+    for checked in checks:
+        yield checked, estimate_cost(settings, teacher, checked.validation_sizes)
+
+
+def _gently(found: Iterable[Any]) -> Iterable[Any]:
     """Yield what was found, or why it cannot be used: no notification for what is being chosen."""
     try:
         yield from found

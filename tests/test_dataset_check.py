@@ -11,7 +11,9 @@ import pytest
 import tifffile
 from made_pairs import SIZE, grey, put
 
-from blunet.dataset.dataset_report import changed, check_dataset, listing
+from blunet.dataset.dataset_check import check_dataset
+from blunet.dataset.dataset_report import find_changed_files, record_dataset
+from blunet.dataset.split_settings import SplitSettings
 from blunet.errors import InputError
 
 
@@ -34,8 +36,13 @@ def data(tmp_path):
     return folder
 
 
+def check(folder, crop, **split):
+    settings = SplitSettings(**{"validation_order": "consecutive"} | split)  # masks here resemble a time-lapse's
+    return check_dataset(folder, crop=crop, split=settings)
+
+
 def about(report, word):
-    """The one warning in which the word stands."""
+    """Return the only warning that contains the word."""
     found = [warning for warning in report.warnings if word in warning]
     assert len(found) == 1, report.warnings
     return found[0]
@@ -43,7 +50,7 @@ def about(report, word):
 
 def refusal(folder, crop=16):
     with pytest.raises(InputError) as error:
-        check_dataset(folder, crop)
+        check(folder, crop)
     sentence = str(error.value)
     assert sentence.endswith(".")
     assert "\n" not in sentence
@@ -51,7 +58,7 @@ def refusal(folder, crop=16):
 
 
 def test_a_good_folder_is_described_without_a_warning(data):
-    report = check_dataset(data, SIZE)
+    report = check(data, SIZE)
     assert [pair.name for pair in report.pairs] == [f"t{i}" for i in range(1, 11)]
     assert report.warnings == []
     assert report.unpaired_images == report.unpaired_masks == []
@@ -62,7 +69,7 @@ def test_a_good_folder_is_described_without_a_warning(data):
     assert first.image_sha256 == hashlib.sha256(first.image.read_bytes()).hexdigest()
     assert first.mask_sha256 == hashlib.sha256(first.mask.read_bytes()).hexdigest()
     assert report.object_diameter == pytest.approx(9.5 * 2 / np.sqrt(np.pi))
-    assert report.lines() == [
+    assert report.describe() == [
         f"10 images with masks in '{data}'",
         "Images: 32 x 32 pixels (Y x X); uint8",
         "Objects: 20, from 2 to 2 in an image; typical diameter 10.7 px",
@@ -73,7 +80,7 @@ def test_a_good_folder_is_described_without_a_warning(data):
 def test_the_typical_diameter_is_of_all_objects_and_not_of_the_images(tmp_path):
     put(tmp_path, "one", grey(1), squares(20))
     put(tmp_path, "three", grey(2), squares(8, 8, 8))
-    report = check_dataset(tmp_path, 16)
+    report = check(tmp_path, 16)
     assert report.object_diameter == pytest.approx(8 * 2 / np.sqrt(np.pi))
     assert report.pairs[0].object_diameter == pytest.approx(20 * 2 / np.sqrt(np.pi))
 
@@ -82,14 +89,14 @@ def test_files_without_a_partner_are_named(data):
     shutil.copy(data / "images" / "t1.tif", data / "images" / "alone.tif")
     for i in range(7):
         shutil.copy(data / "masks" / "t1.png", data / "masks" / f"lost{i}.png")
-    report = check_dataset(data, SIZE)
+    report = check(data, SIZE)
     assert [path.name for path in report.unpaired_images] == ["alone.tif"]
     assert len(report.unpaired_masks) == 7
     assert len(report.pairs) == 10
     assert about(report, "without a mask").startswith("1 image without")
     assert "'images/alone.tif'" in about(report, "without a mask")
     assert "'masks/lost4.png' and 2 more" in about(report, "without an image")
-    assert report.lines()[-2:] == [f"Warning: {warning}" for warning in report.warnings]
+    assert report.describe()[-2:] == [f"Warning: {warning}" for warning in report.warnings]
 
 
 def test_single_odd_files_are_named(data):
@@ -103,7 +110,7 @@ def test_single_odd_files_are_named(data):
     put(data, "t3", grey(3), specks)
     put(data, "t4", grey(4), full)
     put(data, "t5", grey(5), crowded)
-    report = check_dataset(data, SIZE)
+    report = check(data, SIZE)
     assert "'images/t1.tif'" in about(report, "one grey value")
     assert "2 empty masks" in about(report, "empty")
     assert "'masks/t2.png', 'masks/t3.png'" in about(report, "empty")
@@ -118,36 +125,46 @@ def test_masks_full_of_objects_are_named_though_none_has_a_diameter_to_compare(t
     crowded[0] = 0
     for i in (1, 2):
         put(tmp_path, f"t{i}", grey(i), crowded[:: 2 * i - 3])
-    report = check_dataset(tmp_path, SIZE)
+    report = check(tmp_path, SIZE)
     assert about(report, "95%").startswith("2 masks")
     assert report.object_diameter == pytest.approx(np.sqrt(4 * SIZE * (SIZE - 1) / np.pi))
 
 
 def test_images_smaller_than_the_crop_are_named(data):
     put(data, "t3", grey(3, (SIZE, SIZE - 1)), squares(9, 10, shape=(SIZE, SIZE - 1)))
-    assert check_dataset(data, SIZE - 1).warnings == []
-    assert "crop of 32 x 32 pixels, to be padded with black: 'images/t3.tif'" in about(
-        check_dataset(data, SIZE), "smaller"
-    )
+    assert check(data, SIZE - 1).warnings == []
+    assert "crop of 32 x 32 pixels, to be padded with black: 'images/t3.tif'" in about(check(data, SIZE), "smaller")
 
 
 def test_files_that_differ_much_are_named(data):
     put(data, "t3", grey(3, (65, 65)), squares(31, 31, shape=(65, 65)))
     put(data, "t4", grey(4, dtype=np.uint16), squares(9, 10))
-    report = check_dataset(data, 16)
+    report = check(data, 16)
     assert "32 x 32 ('t1.tif') to 65 x 65 ('t3.tif')" in about(report, "differ much in size,")
     types = about(report, "types")
     assert "uint16: 'images/t4.tif'" in types
     assert "uint8: 'images/t1.tif', 'images/t2.tif', 'images/t3.tif'" in types
     assert "'t3.png'" in about(report, "in diameter")
-    assert report.lines()[1] == "Images: 32 x 32 to 65 x 65 pixels (Y x X); uint16, uint8"
+    assert report.describe()[1] == "Images: 32 x 32 to 65 x 65 pixels (Y x X); uint16, uint8"
 
 
 def test_few_images_are_said_to_give_rough_scores(data):
     for i in range(1, 4):
         (data / "masks" / f"t{i}.png").unlink()
         (data / "images" / f"t{i}.tif").unlink()
-    assert check_dataset(data, SIZE).warnings == ["There are only 7 images: scores on 1 validation image are rough."]
+    assert check(data, SIZE).warnings == ["There are only 7 images: scores on 1 validation image are rough."]
+
+
+@pytest.mark.parametrize(
+    ("split", "count"), [({"validation_share": 0.5}, 4), ({"folds": 2, "fold": 1}, 4), ({"folds": 3, "fold": 2}, 3)]
+)
+def test_the_warning_about_few_images_counts_those_that_the_settings_choose(data, split, count):
+    for i in range(1, 4):
+        (data / "masks" / f"t{i}.png").unlink()
+        (data / "images" / f"t{i}.tif").unlink()
+    report = check(data, SIZE, **split)
+    assert len(report.validation) == count
+    assert f"scores on {count} validation images are rough" in about(report, "only 7 images")
 
 
 def test_copies_are_named_but_for_masks_without_a_border(data):
@@ -155,7 +172,7 @@ def test_copies_are_named_but_for_masks_without_a_border(data):
     shutil.copy(data / "masks" / "t4.png", data / "masks" / "t6.png")
     for name in ("t7", "t8"):
         put(data, name, grey(ord(name[-1])), np.zeros((SIZE, SIZE), np.uint8))
-    report = check_dataset(data, SIZE)
+    report = check(data, SIZE)
     copies = [warning for warning in report.warnings if "copies" in warning]
     assert len(copies) == 2
     assert "'images/t1.tif', 'images/t10.tif'" in copies[0]
@@ -216,16 +233,16 @@ def test_a_crop_of_no_pixels(data):
 
 
 def test_the_listing_survives_json_and_a_move_and_tells_what_changed(data):
-    before = json.loads(json.dumps(listing(check_dataset(data, SIZE))))
+    before = json.loads(json.dumps(record_dataset(check(data, SIZE))))
     assert before["pairs"][1]["name"] == "t2"
     assert before["pairs"][1]["shape"] == [SIZE, SIZE]
     assert before["sha256"]["images/t2.tif"] == hashlib.sha256((data / "images" / "t2.tif").read_bytes()).hexdigest()
     moved = data.rename(data.with_name("elsewhere"))
-    assert changed(before, check_dataset(moved, SIZE)) == []
+    assert find_changed_files(before, check(moved, SIZE)) == []
     put(moved, "t3", grey(3), squares(9, 11))
     (moved / "images" / "t7.tif").unlink()
     put(moved, "t99", grey(99), squares(5, 12))
-    assert changed(before, check_dataset(moved, SIZE)) == [
+    assert find_changed_files(before, check(moved, SIZE)) == [
         "images/t7.tif",
         "images/t99.tif",
         "masks/t3.png",
@@ -233,11 +250,11 @@ def test_the_listing_survives_json_and_a_move_and_tells_what_changed(data):
         "masks/t99.png",
     ]
     with pytest.raises(InputError):
-        changed({"folder": "x"}, check_dataset(moved, SIZE))
+        find_changed_files({"folder": "x"}, check(moved, SIZE))
 
 
 def test_real_images(shared_data):
-    report = check_dataset(shared_data / "phase-usiigaci" / "train", 256)
+    report = check(shared_data / "phase-usiigaci" / "train", 256)
     assert len(report.pairs) == 35
     assert report.warnings == []
     assert {pair.shape for pair in report.pairs} == {(1022, 1024)}

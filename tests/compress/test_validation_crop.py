@@ -12,8 +12,8 @@ from tiny_compression import only, request
 
 from blunet.compression.pipeline import compress
 from blunet.compression.run_events import EpochDone
-from blunet.dataset.crops import Field, looked_at
-from blunet.dataset.validation_crop import window
+from blunet.dataset.crops import Field, crop_for_validation
+from blunet.dataset.validation_crop import find_validation_crop
 from blunet.jobs.validation_preview import read_preview
 
 
@@ -36,20 +36,20 @@ def labelled(*pixels, shape=(60, 91)):
     ],
 )
 def test_the_part_that_is_looked_at(labels, rows, columns):
-    assert window(labels, 20) == (slice(*rows), slice(*columns))
+    assert find_validation_crop(labels, 20) == (slice(*rows), slice(*columns))
 
 
 @pytest.mark.parametrize(("size", "shape"), [(1, (1, 1)), (75, (60, 75)), (91, (60, 91)), (10**9, (60, 91))])
 def test_shorter_sides_are_taken_whole(size, shape):
     labels = labelled((0, 0), (59, 90))
-    part = labels[window(labels, size)]
+    part = labels[find_validation_crop(labels, size)]
     assert part.shape == shape
     assert part.any()
 
 
 def test_image_and_labels_are_cut_alike():
     labels = labelled((50, 80))
-    found = looked_at(Field("f", labels.astype(np.float32), labels), 16)
+    found = crop_for_validation(Field("f", labels.astype(np.float32), labels), 16)
     assert found.labels.max() == 1
     np.testing.assert_array_equal(found.image, found.labels)
 
@@ -72,6 +72,6 @@ def test_epochs_are_judged_where_objects_are(data, tmp_path):
         assert shown.image.shape == (20, 20) == mask.size
     image = tifffile.imread(next(data.glob(f"{first.validation[0]}.tif")))
     truth = tifffile.imread(next(data.glob(f"{first.validation[0]}_mask.tif")))
-    part = window(truth.astype(np.int32), 20)
+    part = find_validation_crop(truth.astype(np.int32), 20)
     assert truth[part].any()
     np.testing.assert_array_equal(shown.image, image[part])

@@ -9,11 +9,13 @@ from PIL import Image
 
 import blunet
 from blunet.errors import InputError
+from blunet.images.frame_source import FrameSource
 from blunet.images.normalisation import Limits
 from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.model_card import ModelCard, ModelInfo
+from blunet.segmentation.frames import estimate_shared_limits
 from blunet.segmentation.overlay import draw_overlay, write_overlay
-from blunet.segmentation.prediction import estimate_shared_limits, predict_probability
+from blunet.segmentation.prediction import predict_probability
 from blunet.segmentation.scale import rescale, scale_factor
 
 
@@ -88,10 +90,11 @@ def test_frames_of_a_stack_share_limits_of_the_resampled_frames():
         normalisation=Normalisation(method="percentile", low=0, high=100), card=ModelCard(object_diameter=10.0)
     )
     checks = np.indices((40, 40)).sum(axis=0) % 2 * 200.0  # averaged away by shrinking
-    limits = estimate_shared_limits([checks, np.full((40, 40), 50.0)], Watching(info), diameter=40)
+    stack = FrameSource.from_array(np.stack([checks, np.full((40, 40), 50.0)]))
+    limits = estimate_shared_limits(stack, Watching(info), 40)
     assert limits.low == 50
     assert limits.high == pytest.approx(100, abs=3)
-    assert estimate_shared_limits([checks], Watching(info)) == Limits(0, 200)
+    assert estimate_shared_limits(FrameSource.from_array(checks[None]), Watching(info), None) == Limits(0, 200)
     model = Watching(info)
     predict_probability(checks, model, diameter=40, limits=limits)
     assert model.seen[0][1] is limits

@@ -16,8 +16,12 @@ from typer.testing import CliRunner
 from blunet.cli import app
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_writer import read_description
+from blunet.images.normalisation_settings import Normalisation
 from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented
 from blunet.jobs.file_segmentation import Event, segment_files
+from blunet.packed.model_card import ModelInfo
+from blunet.segmentation.segmentation_settings import SegmentationSettings
+from blunet.settings_model import facts_of
 
 
 @pytest.fixture
@@ -183,3 +187,71 @@ def test_labels_of_somebody_else_are_not_overwritten(folder):
     assert result.exit_code == 2
     assert "was not made by BLU-Net" in result.stderr
     assert theirs.read_bytes() == before
+
+
+def test_images_as_the_frames_of_one_time_lapse(folder):
+    bright_model(ModelInfo(normalisation=Normalisation(method="percentile", low=0, high=100))).save("model.blunet")
+    plate = folder / "plate"
+    plate.mkdir()
+    stack = np.stack([np.roll(squares(), 2 * t, axis=1) // (1 + t % 2) for t in range(11)])
+    for t, frame in enumerate(stack):
+        tifffile.imwrite(plate / f"t{t}.tif", frame)
+    tifffile.imwrite("stack.tif", stack, imagej=True, metadata={"axes": "TYX"})
+    result = run("plate", "--time-lapse", "--measure", "--json")
+    assert result.exit_code == 0
+    (image,) = json.loads(result.stdout)["images"]
+    assert (image["image"], image["objects"]) == ("plate", 12)  # half of the frames are too dark for the shared limits
+    assert run("stack.tif", "--measure").exit_code == 0
+    np.testing.assert_array_equal(tifffile.imread("out/plate_labels.tif"), tifffile.imread("out/stack_labels.tif"))
+    assert Path("out/plate_objects.csv").read_text() == Path("out/stack_objects.csv").read_text()
+    tifffile.imwrite(plate / "t11.tif", squares()[:50])
+    result = run("plate", "--time-lapse", "--json")
+    assert result.exit_code == 1
+    (skipped,) = json.loads(result.stdout)["skipped"]
+    assert "'t11.tif' (90 × 50 uint8)" in skipped["reason"]
+    tifffile.imwrite(plate / "plate_labels.tif", squares())
+    (folder / "plate" / "plate_labels.tif").rename(folder / "out" / "plate_labels.tif")
+    assert "was not made by BLU-Net" in run("plate", "--time-lapse").stderr
+
+
+def test_more_labels_than_16_bits_hold(folder):
+    dots = np.kron(np.indices((150, 150)).sum(axis=0) % 2, np.ones((2, 2), int)).astype(np.uint8) * 160 + 40
+    dots[:4, :200] += (np.arange(200) % 8).astype(np.uint8)
+    tifffile.imwrite("dots.tif", np.stack([dots] * 7), imagej=True, metadata={"axes": "TYX"})
+    result = run("dots.tif", "--objects", "components", "--min-size", "1", "--measure", "--json")
+    objects = json.loads(result.stdout)["images"][0]["objects"]
+    labels = tifffile.imread("out/dots_labels.tif")
+    assert objects == 7 * 150 * 150 // 2 > 65_535
+    assert (labels.dtype, labels.max()) == (np.uint32, objects)
+    assert FrameSource.from_file("out/dots_labels.tif").axes == "TYX"
+    with open("out/dots_objects.csv", newline="", encoding="utf-8") as file:
+        assert [int(row["label"]) for row in csv.DictReader(file)] == list(range(1, objects + 1))
+
+
+def test_a_tables_row_is_a_label_of_the_stack(folder):
+    tifffile.imwrite("s.tif", np.stack([squares(), squares()[::-1]]), imagej=True, metadata={"axes": "TYX"})
+    assert run("s.tif", "--measure").exit_code == 0
+    labels = tifffile.imread("out/s_labels.tif")
+    with open("out/s_objects.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == ["1", "2", "3", "4"]
+    for row in rows:
+        place = int(row["frame"]), round(float(row["centroid_y_px"])), round(float(row["centroid_x_px"]))
+        assert labels[place] == int(row["label"])
+
+
+def test_an_image_unlike_the_models_is_warned_of(folder):
+    tifffile.imwrite("dark.tif", squares().astype(np.uint16))
+    result = run("dark.tif", "--json")
+    assert result.exit_code == 0
+    assert "Warning: 'dark.tif': The image has grey values from 40 to 200" in result.stderr
+    assert "Warning" not in run("a.tif").stderr
+
+
+def test_help_is_the_description_of_the_settings():
+    shown = " ".join(CliRunner().invoke(app, ["segment", "--help"]).stdout.split())
+    for name in SegmentationSettings.model_fields:
+        assert facts_of(SegmentationSettings, name).help in shown
+    assert "[default: 20]" in shown
+    scored = " ".join(CliRunner().invoke(app, ["evaluate", "--help"]).stdout.split())
+    assert facts_of(SegmentationSettings, "diameter").help in scored

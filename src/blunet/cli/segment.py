@@ -47,6 +47,14 @@ def segment(
     min_size: Annotated[int | None, typer.Option(metavar="PX")] = None,
     objects: Annotated[str | None, typer.Option(metavar="KIND")] = None,
     diameter: Annotated[float | None, typer.Option(metavar="PX")] = None,
+    time_lapse: Annotated[
+        bool,
+        typer.Option(
+            "--time-lapse",
+            help="The images are the frames of one time-lapse: they are normalised alike, their objects are numbered "
+            "on from frame to frame, and the results are stacks.",
+        ),
+    ] = False,
     probability: Annotated[bool, typer.Option("--probability", help="Also write x_probability.tif.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="Also write x_objects.csv.")] = False,
     threads: Annotated[int | None, typer.Option(metavar="N", help="Processor threads; without it, all.")] = None,
@@ -67,6 +75,7 @@ def segment(
                 out,
                 open_model(model),
                 settings,
+                time_lapse=time_lapse,
                 save_probability=probability,
                 save_measurements=measure,
             )

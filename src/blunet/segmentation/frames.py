@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.images.grey_image import GreyImage
-from blunet.images.normalisation import Limits, type_limits
+from blunet.images.normalisation import Limits, estimate_limits, type_limits
 from blunet.packed.model_card import ModelInfo
 from blunet.segmentation.measurements import measure
 from blunet.segmentation.objects import label_foreground
-from blunet.segmentation.prediction import estimate_shared_limits, predict_foreground, predict_probability
+from blunet.segmentation.prediction import predict_foreground, predict_probability, rescale_to_model
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
@@ -137,17 +138,15 @@ def predict_frames(
     assert settings.threshold is not None
     indices = list(range(source.count)) if chosen is None else list(chosen)
     place: dict[str, Any] = {"diameter": settings.diameter, "check": check}
-    place["limits"] = _shared_limits(source, model, settings.diameter, check) if source.stack else None
+    place["limits"] = estimate_shared_limits(source, model, settings.diameter, check) if source.stack else None
     for t, image in zip(indices, source.each_checked(indices), strict=True):
         check()
         probability = foreground = None
-        try:
+        with _naming(source, t):
             if keep_probability:
                 probability = predict_probability(image, model, **place)
             else:
                 foreground = predict_foreground(image, model, settings.threshold, **place)
-        except InputError as e:
-            raise source.error(t, str(e)) from e
         warning = image.warning or (describe_mismatch(image, model.info, settings.diameter) if t == indices[0] else "")
         yield FramePredicted(t, probability, foreground, image.values, source.prefix(t) + warning if warning else "")
 
@@ -209,6 +208,25 @@ def label_frames(
         before += sizes.size
 
 
+def estimate_shared_limits(
+    source: FrameSource, model: Predictor, diameter: float | None, check: Callable[[], None] = _never_stop
+) -> Limits:
+    """Estimate the one normalisation that all frames of a time-lapse share, from frames spread evenly over it.
+
+    The frames are resampled to the model's scale first. Parameters and errors are those of `predict_frames`.
+    """
+
+    def sampled() -> Iterator[GreyImage]:
+        chosen = source.sample()
+        for t, image in zip(chosen, source.each_checked(chosen), strict=True):
+            check()
+            with _naming(source, t):
+                scaled = rescale_to_model(image, model, diameter)
+            yield scaled
+
+    return estimate_limits(sampled(), model.info.normalisation)
+
+
 def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None = None) -> str:
     """Return a warning if an image looks unlike the images that a model can use, else an empty string.
 
@@ -238,13 +256,13 @@ def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None
     return ""
 
 
-def _shared_limits(source: FrameSource, model: Predictor, diameter: float | None, check: Callable[[], None]) -> Limits:
-    def sampled() -> Iterator[GreyImage]:
-        for image in source.each_checked(source.sample()):
-            check()
-            yield image
-
-    return estimate_shared_limits(sampled(), model, diameter)
+@contextmanager
+def _naming(source: FrameSource, t: int) -> Iterator[None]:
+    """Name the frame in errors about it."""
+    try:
+        yield
+    except InputError as e:
+        raise source.error(t, str(e)) from e
 
 
 def _foreground_of(prediction: FramePredicted, settings: SegmentationSettings) -> NDArray[np.bool_]:

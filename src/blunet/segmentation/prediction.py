@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blunet.images.grey_image import GreyImage, check_image
-from blunet.images.normalisation import Limits, estimate_limits
+from blunet.images.normalisation import Limits
 from blunet.packed.packed_model import PackedModel
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.scale import rescale, resize, scale_factor
@@ -34,7 +34,7 @@ def predict_probability(
         Typical diameter of the objects in this image, in pixels: the image is resampled to the scale that the
         model was trained at, and the probability back. None: no resampling.
     limits : Limits, optional
-        From `estimate_shared_limits`, for the frames of a stack. None: this image's own.
+        Shared by the frames of a stack. None: this image's own.
     check : callable, optional
         Called many times while the network runs. An exception that it raises, such as `Cancelled`, ends the work.
 
@@ -49,7 +49,7 @@ def predict_probability(
         If the image is not a finite grey image, or the diameter cannot be used (see `scale_factor`).
     """
     grey = image if isinstance(image, GreyImage) else check_image(image)
-    found = model.predict(_scaled(grey, scale_factor(model.info, diameter)), limits=limits, check=check)
+    found = model.predict(rescale_to_model(grey, model, diameter), limits=limits, check=check)
     return found if found.shape == grey.shape else resize(found, grey.shape, cubic=False)
 
 
@@ -76,32 +76,7 @@ def predict_foreground(
     return result
 
 
-def estimate_shared_limits(
-    frames: Iterable[NDArray[Any] | GreyImage], model: Predictor, diameter: float | None = None
-) -> Limits:
-    """Estimate the one normalisation that all frames of a stack share.
-
-    Parameters
-    ----------
-    frames : iterable of ndarray of shape (Y, X), or of GreyImage
-        All frames, or some spread evenly over the stack.
-    model : Predictor
-    diameter : float, optional
-        As in `predict_probability`: the frames are resampled first.
-
-    Raises
-    ------
-    InputError
-        As `predict_probability`.
-    """
+def rescale_to_model(image: GreyImage, model: Predictor, diameter: float | None) -> GreyImage:
+    """Resample an image to the scale that the model was trained at; see `scale_factor`."""
     factor = scale_factor(model.info, diameter)
-
-    def scaled() -> Iterator[GreyImage]:
-        for frame in frames:
-            yield _scaled(frame if isinstance(frame, GreyImage) else check_image(frame), factor)
-
-    return estimate_limits(scaled(), model.info.normalisation)
-
-
-def _scaled(image: GreyImage, factor: float) -> GreyImage:
     return image if factor == 1 else GreyImage.of(rescale(image.values, factor))

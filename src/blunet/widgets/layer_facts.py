@@ -91,7 +91,8 @@ def command_line(
     path = file_of(layer)
     if path is None:
         raise InputError(f"'{layer.name}' does not come from a file: save it first (File, Save selected layers).")
-    words = ["blunet", "segment", str(path), "--out", "segmented"]
+    words = ["blunet", "segment", path, "--out", "segmented"]
+    words += ["--time-lapse"] * (layer.ndim == 3 and Path(path).is_dir())
     words += ["--model", str(model)] if model is not None else []
     words += ["--threshold", f"{settings.threshold:g}"] if settings.threshold is not None else []
     words += ["--min-size", str(settings.min_size), "--objects", settings.objects]

@@ -38,7 +38,7 @@ def begun(tmp_path, data):
     """A run that was killed before its first checkpoint."""
     settings = preset("quick").changed(base_filters=8)
     request = Request(str(data), str(tmp_path / "run"), settings, "scratch")
-    with RunDirectory(request.run).opened(request, check_dataset(data, crop=64, split=SplitSettings())):
+    with RunDirectory(request.run).enter(request, check_dataset(data, crop=64, split=SplitSettings())):
         pass
     return request
 

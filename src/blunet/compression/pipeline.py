@@ -85,10 +85,10 @@ def compress(request: Request, cancelled: Callable[[], bool] = lambda: False) ->
     data = read_data(request)
     teacher = load_teacher(request.teacher, request.settings)
     run = RunDirectory(request.run)
-    with run.opened(request, data.report) as resumed:
+    with run.enter(request, data.report) as resumed:
         for event in _Run(request, run, data, teacher, resumed, cancelled).events():
             if not isinstance(event, BatchDone):
-                run.tell(event)
+                run.append_event(event)
             yield event
 
 

@@ -1,15 +1,14 @@
-"""The folder of a run: what lies where, who may use it, and whether it is the same run."""
+"""The folder of a run: its files, its lock, and the check that a run is resumed with the same settings and data."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
+from filelock import FileLock, Timeout
 
 from blunet.compression.run_events import Event
 from blunet.compression.run_request import WITHOUT_FILE, Request
@@ -20,14 +19,17 @@ from blunet.dataset.pair_facts import hash_file
 from blunet.errors import InputError
 from blunet.files import output_folder, remove_unfinished, replacing
 
+#: Version of `run.json`.
 FORMAT = 1
 TEACHER_HASH = "teacher_sha256"
-#: A sentence names so many changed files and counts the rest.
-NAMED = 5
+#: Files that may be in the folder of a run that has not begun.
+LOG, LOCK = "log.txt", "lock"
+#: An error names this many changed files at most.
+NAMED_FILES = 5
 
 
 class RunDirectory:
-    """A run's folder.
+    """The folder of a run.
 
     Parameters
     ----------
@@ -35,8 +37,12 @@ class RunDirectory:
 
     Attributes
     ----------
-    path, settings, facts, events, report, page, model, checkpoints, log : Path
-        The folder and what lies in it.
+    path : Path
+        The folder. The others are in it.
+    settings, facts, events, report, page, model, log : Path
+        Files.
+    checkpoints : Path
+        Folder of the states and results of the steps.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -48,65 +54,69 @@ class RunDirectory:
         self.page = self.path / "report.html"
         self.model = self.path / "model.blunet"
         self.checkpoints = self.path / "checkpoints"
-        self.log = self.path / "log.txt"
-        self._lock = self.path / "lock"
+        self.log = self.path / LOG
 
     def result(self, step: str) -> Path:
-        """The finished model of a step."""
+        """Return the file of a finished step's network."""
         return self.checkpoints / f"{step}.keras"
 
     def last(self, step: str) -> Path:
-        """The last state of an unfinished step."""
+        """Return the file of an unfinished step's last state."""
         return self.checkpoints / f"{step}-last.npz"
 
     def best(self, step: str) -> Path:
-        """The best weights of an unfinished step."""
+        """Return the file of an unfinished step's best weights."""
         return self.checkpoints / f"{step}-best.npz"
 
     def preview(self, step: str) -> Path:
-        """The mask that the step's latest weights give for the first validation image."""
+        """Return the picture of the mask that a step's latest weights predict for the first validation image."""
         return self.path / "preview" / f"{step}.png"
 
     @contextmanager
-    def opened(self, request: Request, data: DatasetReport) -> Iterator[bool]:
-        """Make or enter the folder for a run and hold it; gives whether an earlier part is there.
+    def enter(self, request: Request, data: DatasetReport) -> Iterator[bool]:
+        """Make the folder of a run, or enter that of a run to be resumed, and lock it while the run lasts.
 
         Parameters
         ----------
         request : Request
         data : DatasetReport
-            Its files are compared with those of the earlier part; the folder itself may have moved.
+            Its files are compared with those of the run to be resumed; the data's folder itself may have moved.
+
+        Yields
+        ------
+        bool
+            Whether a run is resumed.
 
         Raises
         ------
         InputError
-            If the folder cannot be made, holds something and `resume` is not set, is not a run, is of another
-            version, of other settings, teacher or data, or in use by another run.
+            If the folder cannot be made or is in use by another run; if it is not empty and `resume` is not set; if it
+            holds no run, or a run of another version, or with other settings, another teacher or other data.
         """
         output_folder(self.path)
-        others = [p.name for p in self.path.iterdir() if p.name not in ("log.txt", "lock")]
-        if others and not request.resume:
-            self._refuse_in_use()
-            raise InputError(f"The run folder '{self.path}' is not empty; add --resume to go on, or choose another.")
-        with self._held():
-            earlier = bool(others)
-            if earlier:
+        with self._lock():
+            resumed = any(path.name not in (LOG, LOCK) for path in self.path.iterdir())
+            if resumed and not request.resume:
+                raise InputError(
+                    f"The run folder '{self.path}' is not empty; add --resume to go on, or choose another."
+                )
+            if resumed:
                 self._check(request, data)
             try:
                 self._begin(request, data)
             except OSError:
-                if not earlier:  # nobody could go on with half of a beginning
+                if not resumed:  # an incomplete beginning could not be resumed
                     self._empty()
                 raise
             self._end_torn_line()
-            yield earlier
+            yield resumed
 
     def _begin(self, request: Request, data: DatasetReport) -> None:
         for folder in (self.path, self.checkpoints, self.preview("").parent):
             folder.mkdir(exist_ok=True)
             remove_unfinished(folder)
         write_settings(request.settings, self.settings)
-        facts = {"format": FORMAT, "teacher": _whole(request.teacher), "data": record_dataset(data)}
+        facts = {"format": FORMAT, "teacher": _absolute(request.teacher), "data": record_dataset(data)}
         self._write(self.facts, facts | _teacher_hash(request))
 
     def _empty(self) -> None:
@@ -116,7 +126,7 @@ class RunDirectory:
             if folder.exists():
                 folder.rmdir()
 
-    def tell(self, event: Event) -> Event:
+    def append_event(self, event: Event) -> Event:
         """Append an event to `events.jsonl` and return it."""
         with self.events.open("a", encoding="utf-8") as file:
             file.write(event.to_json() + "\n")
@@ -129,9 +139,10 @@ class RunDirectory:
             temporary.write_text(page, encoding="utf-8")
 
     def _check(self, request: Request, data: DatasetReport) -> None:
+        """Refuse to resume a run of another version, or with another teacher, other data or other settings."""
         try:
-            held = json.loads(self.facts.read_text(encoding="utf-8"))
-            version, teacher, before = held["format"], held["teacher"], dict(held["data"])
+            facts = json.loads(self.facts.read_text(encoding="utf-8"))
+            version, teacher, record = facts["format"], facts["teacher"], dict(facts["data"])
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise InputError(
                 f"'{self.path}' cannot be resumed: 'run.json' is missing or damaged; start again in another folder."
@@ -140,29 +151,40 @@ class RunDirectory:
             raise InputError(
                 f"'{self.path}' was made by another version (format {version}, not {FORMAT}); start again."
             )
-        given, noted = _teacher_hash(request).get(TEACHER_HASH), held.get(TEACHER_HASH)
-        if _whole(teacher) != _whole(request.teacher) and (given is None or given != noted):
+        self._check_teacher(request, teacher, facts.get(TEACHER_HASH))
+        self._check_data(record, data)
+        self._check_settings(request)
+
+    def _check_teacher(self, request: Request, teacher: str, recorded: str | None) -> None:
+        """Compare the teacher's name and hash; a run of an older version has no hash recorded."""
+        now = _teacher_hash(request).get(TEACHER_HASH)
+        if _absolute(teacher) != _absolute(request.teacher) and (now is None or now != recorded):
             raise InputError(
                 f"'{self.path}' has the teacher '{teacher}', not '{request.teacher}'; choose another folder."
             )
-        if noted is not None and given != noted:  # a run begun before hashes were noted has none
+        if recorded is not None and now != recorded:
             raise InputError(
                 f"Since '{self.path}' was begun, its teacher '{teacher}' was changed: put back the file that was "
                 "there, or start a new run in another folder."
             )
-        if others := find_changed_files(before, data):
-            names = ", ".join(f"'{name}'" for name in others[:NAMED])
-            more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-            verb = "was" if len(others) == 1 else "were"
+
+    def _check_data(self, record: dict[str, Any], data: DatasetReport) -> None:
+        if changed := find_changed_files(record, data):
+            names = ", ".join(f"'{name}'" for name in changed[:NAMED_FILES])
+            more = f" and {len(changed) - NAMED_FILES} more" if len(changed) > NAMED_FILES else ""
+            verb = "was" if len(changed) == 1 else "were"
             raise InputError(
                 f"Since '{self.path}' was begun, {names}{more} in '{data.folder}' {verb} "
                 "changed, added or removed: put back what was there, or start a new run in another folder."
             )
-        earlier, now = _flat(read_settings(self.settings).to_dict()), _flat(request.settings.to_dict())
-        free = {"binarise.epochs"}  # more of them are how a finished run goes on
+
+    def _check_settings(self, request: Request) -> None:
+        """Compare all settings but those that may change: epochs of the last step, rates of unfinished steps."""
+        before, now = _flatten(read_settings(self.settings).to_dict()), _flatten(request.settings.to_dict())
+        free = {"binarise.epochs"}
         free |= {f"{step}.learning_rate" for step in STEPS if not self.result(step).exists()}
-        for name in sorted((earlier | now).keys() - free):
-            then = earlier.get(name)
+        for name in sorted((before | now).keys() - free):
+            then = before.get(name)
             if now.get(name) != then:
                 was = "not set" if then is None else repr(then)
                 raise InputError(
@@ -171,44 +193,33 @@ class RunDirectory:
                 )
 
     def _end_torn_line(self) -> None:
-        """End the line of `events.jsonl` at which a run was killed or the disk was full: the next starts its own."""
-        if self.events.exists() and (told := self.events.read_bytes()) and not told.endswith(b"\n"):
+        """End the last line of `events.jsonl`, which is incomplete after a run was killed or the disk was full."""
+        if self.events.exists() and (content := self.events.read_bytes()) and not content.endswith(b"\n"):
             with self.events.open("ab") as file:
                 file.write(b"\n")
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
-        mark = f"{os.getpid()} {psutil.Process().create_time():.3f}"
+    def _lock(self) -> Iterator[None]:
+        """Lock the folder for this process; the system releases the lock of a process that was killed."""
+        lock = FileLock(self.path / LOCK, timeout=0, thread_local=False)
         try:
-            descriptor = os.open(self._lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        except FileExistsError:
-            self._refuse_in_use()
-            self._lock.unlink(missing_ok=True)
-            descriptor = os.open(self._lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            lock.acquire()
+        except Timeout as e:
+            raise InputError(f"The run folder '{self.path}' is in use by another run; wait until it ends.") from e
         try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(mark)
             yield
         finally:
-            self._lock.unlink(missing_ok=True)
-
-    def _refuse_in_use(self) -> None:
-        """Raise InputError if the process that made the lock still runs; a killed run leaves its lock behind."""
-        try:
-            number, began = self._lock.read_text().split()
-            lives = abs(psutil.Process(int(number)).create_time() - float(began)) < 0.1
-        except (OSError, ValueError, psutil.NoSuchProcess):
-            lives = False
-        if lives:
-            raise InputError(f"The run folder '{self.path}' is in use by another run; wait until it ends.")
+            lock.release()
+            with suppress(OSError):  # Windows: the next run has locked it already
+                (self.path / LOCK).unlink()
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def _whole(teacher: str) -> str:
-    """Return a teacher's file by its whole path: a run is resumed from other folders too."""
+def _absolute(teacher: str) -> str:
+    """Return a teacher's absolute path, as a run may be resumed from another folder."""
     return teacher if teacher in WITHOUT_FILE else str(Path(teacher).absolute())
 
 
@@ -217,9 +228,9 @@ def _teacher_hash(request: Request) -> dict[str, str]:
     return {} if path is None else {TEACHER_HASH: hash_file(path)}
 
 
-def _flat(settings: dict[str, Any], within: str = "") -> dict[str, Any]:
-    """Name each setting with the tables that it is in: {"transfer": {"epochs": 3}} -> {"transfer.epochs": 3}."""
+def _flatten(settings: dict[str, Any], within: str = "") -> dict[str, Any]:
+    """Name each setting with the tables that it is in: {"transfer": {"epochs": 3}} becomes {"transfer.epochs": 3}."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
-        flat |= _flat(value, f"{within}{key}.") if isinstance(value, dict) else {f"{within}{key}": value}
+        flat |= _flatten(value, f"{within}{key}.") if isinstance(value, dict) else {f"{within}{key}": value}
     return flat

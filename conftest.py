@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Generator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+
+Report = TypeVar("Report", pytest.CollectReport, pytest.TestReport)
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors and warnings, not what the processor could do
@@ -15,6 +20,9 @@ os.environ.setdefault("NAPARI_ASYNC", "0")
 
 ROOT = Path(__file__).resolve().parent
 STATUS = pytest.StashKey[int]()
+#: TensorFlow has no wheels for the latest Python: there, what needs it is skipped and everything else is tested.
+BACKEND = os.environ["KERAS_BACKEND"]
+NO_BACKEND = f"No module named '{BACKEND}'" if find_spec(BACKEND) is None else None
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -37,6 +45,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name == "window":
             item.add_marker("window")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip a module that cannot be imported without Keras' backend."""
+    report = yield
+    return skipped_without_backend(report, collector.path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skip a test that fails because Keras' backend is missing, here or in a child process."""
+    report = yield
+    return skipped_without_backend(report, item.path)
+
+
+def skipped_without_backend(report: Report, path: Path) -> Report:
+    """Turn a failure that names the missing backend into a skip."""
+    if NO_BACKEND is not None and report.failed and NO_BACKEND in f"{report.longrepr} {report.sections}":
+        report.outcome = "skipped"
+        report.longrepr = (str(path), 0, f"Skipped: {NO_BACKEND}")
+    return report
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

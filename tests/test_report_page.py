@@ -52,6 +52,6 @@ def test_epochs_of_a_step_that_was_begun_again_are_drawn_once():
 
 def test_the_page_names_the_teacher_the_time_and_the_thresholds():
     page = report_page(REPORT, [], [])
-    assert "teacher: &lt;mine&gt;.keras; 1\nminute of training." in page
+    assert "teacher: &lt;mine&gt;.keras;\n1 minute and 1 second of training." in page
     assert "chosen on the validation files: 0.45 (BLU-Net)." in page
     assert "AP50" in page

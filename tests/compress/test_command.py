@@ -43,7 +43,7 @@ def test_the_command_shows_epochs_the_table_and_the_model(command):
     result = command("--teacher", "finishes")
     assert result.exit_code == 0, result.output
     assert "2 images to train on, 1 to choose" in result.stderr
-    assert "Estimate: 13 min and 128 MiB" in result.stderr
+    assert "Estimate: 13 minutes and 134 MB" in result.stderr
     assert "Step 1 of 2: Transfer learning (phase 1, 1000 epochs of 10 batches)" in result.stderr
     assert "Warning: The mask 'b_mask.tif' is empty." in result.stderr
     epochs = [line for line in result.stderr.splitlines() if "  epoch " in line]
@@ -145,7 +145,7 @@ def test_a_terminal_shows_bars_that_vanish(tmp_path):
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=end, env=environment) as process:
         os.close(end)
         shown = b""
-        while b"about 13 min left" not in shown:
+        while b"about 13 minutes left" not in shown:
             shown += os.read(terminal, 4096)
         process.send_signal(signal.SIGINT)
         while b"go on with" not in shown:

@@ -11,6 +11,7 @@ from blunet.cli.console import note, warn
 from blunet.cli.progress import Bar
 from blunet.compression.run_events import BatchDone, EpochDone, Event, Note, RunStarted, StepDone, StepStarted
 from blunet.compression.steps import STEPS
+from blunet.quantities import describe_duration, describe_size
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -63,7 +64,7 @@ class Steps:
                     note(_epoch_line(event))
             case StepDone():
                 when = f"in epoch {event.best_epoch}" if event.best_epoch else "before the first epoch"
-                self._line(f"  {_quality(event)} {when}, {duration(event.seconds)}")
+                self._line(f"  {_quality(event)} {when}, {describe_duration(event.seconds)}")
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -86,7 +87,7 @@ class Steps:
         epochs = max(1, event.epochs)
         number, steps = self._number(event.step), max(1, len(self._steps))
         epochs_done = epochs_done + batch / max(1, batches)
-        time_left = "" if left is None else f"about {duration(left)} left"
+        time_left = "" if left is None else f"about {describe_duration(left)} left"
         loss = f"loss {event.loss:.4g}" if isinstance(event, BatchDone) else ""
         self._bars.update("Step", number - 1 + epochs_done / epochs, steps, f"{number} of {steps}", time_left)
         self._bars.update("Epoch", epochs_done, epochs, f"{event.epoch} of {epochs}", self._best)
@@ -137,24 +138,13 @@ class _Bars:
         self._progress.stop()
 
 
-def duration(seconds: float) -> str:
-    """Tell a duration to about two figures: `40 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, rest = divmod(round(minutes, -1), 60)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
-
-
 def _beginning(event: RunStarted) -> str:
     parts = [f"{len(event.training)} images to train on", f"{len(event.validation)} to choose the best weights by"]
     if event.test:
         parts.append(f"{len(event.test)} to test")
     line = ("Going on: " if event.resumed else "") + ", ".join(parts) + "."
     if event.seconds or event.bytes:
-        line += f"\nEstimate: {duration(event.seconds)} and {event.bytes / 2**20:,.0f} MiB on disk."
+        line += f"\nEstimate: {describe_duration(event.seconds)} and {describe_size(event.bytes)} on disk."
     return line
 
 

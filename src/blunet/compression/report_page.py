@@ -12,6 +12,7 @@ from typing import Any
 from blunet.compression.report_examples import Example
 from blunet.compression.report_pictures import FOUND, MADE_UP, MISSED
 from blunet.compression.run_events import EpochDone, Event
+from blunet.quantities import describe_duration
 
 WIDTH, HEIGHT, MARGIN = 720, 180, 44
 #: Width of a letter in a figure; a band that is narrower than its name goes without, and tells it under the pointer.
@@ -56,14 +57,13 @@ def report_page(report: dict[str, Any], events: Iterable[Event], examples: Seque
     epochs = list({(e.step, e.epoch): e for e in events if isinstance(e, EpochDone)}.values())
     scored = "test files" if report["test"] else "validation files"
     names = report["test"] or report["validation"]
-    minutes = max(1, round(report["seconds"] / 60))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>BLU-Net compression</title><style>{STYLE}</style></head><body>
 <h1>From a U-Net to BLU-Net</h1>
 <p class="small">{len(report["training"])} images to learn from, {len(report["validation"])} to choose by
-({escape(", ".join(report["validation"]))}); teacher: {escape(report["teacher"])}; {minutes}
-minute{"" if minutes == 1 else "s"} of training.</p>
+({escape(", ".join(report["validation"]))}); teacher: {escape(report["teacher"])};
+{describe_duration(report["seconds"])} of training.</p>
 <h2>What each stage reaches</h2>
 {_table(report["models"])}
 <p class="small">Means over the {len(names)} {scored}. IoU and F1 of the foreground, AP50 of the objects, at IoU 0.5;

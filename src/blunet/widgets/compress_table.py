@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from blunet.widgets.text import file_size
+from blunet.quantities import describe_size
 
 ALIGN = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 COLUMNS = ("", "IoU", "F1", "AP50", "Size", "ms")
@@ -51,7 +51,7 @@ class ReportTable(QTableWidget):
         for row, model in enumerate(report["models"]):
             scores = model[which]
             cells = [f"{scores[key]:.3f}" for key in ("iou", "f1", "ap50")]
-            cells += [file_size(model["size_mib"] * 2**20), f"{1000 * model['seconds']:,.0f}"]
+            cells += [describe_size(model["size_mib"] * 2**20), f"{1000 * model['seconds']:,.0f}"]
             for column, text in enumerate([model["name"], *cells]):
                 item = QTableWidgetItem(text)
                 if column:

@@ -32,6 +32,7 @@ from blunet.jobs.earlier_run import holds_run, is_finished, read_run, why_no_run
 from blunet.jobs.events import CancelToken
 from blunet.jobs.training_data import DATA_FOLDER_SUFFIX, Written, write_pairs
 from blunet.jobs.validation_preview import read_preview
+from blunet.quantities import describe_duration
 from blunet.widgets.compress_bars import RunBars
 from blunet.widgets.compress_form import CompressForm
 from blunet.widgets.compress_table import ReportTable
@@ -41,7 +42,7 @@ from blunet.widgets.docks import segment_dock
 from blunet.widgets.layer_facts import bare
 from blunet.widgets.preferences import new_run_folder, recall, remember
 from blunet.widgets.scroll import DockContent, fill
-from blunet.widgets.text import WarningLabel, duration, sentence
+from blunet.widgets.text import WarningLabel, sentence
 from blunet.widgets.validation_layers import ValidationLayers
 from blunet.widgets.worker import Job
 
@@ -213,7 +214,7 @@ class CompressWidget(DockContent):
         self.bars.show_progress(event, epochs, batch)
         if self.job is None or self.job.token.cancelled:
             return  # it was told that the run is being stopped
-        time_left = "" if left is None else f"about {duration(left)} left"
+        time_left = "" if left is None else f"about {describe_duration(left)} left"
         self._tell(f"{time_left.capitalize()}." if time_left else f"{STEPS[event.step].title}…")
         where = ", ".join(
             filter(None, (STEPS[event.step].short_title, f"epoch {epochs + 1} of {event.epochs}", time_left))
@@ -232,7 +233,7 @@ class CompressWidget(DockContent):
         self.model = Path(event.model)
         which = self.table.show_report(Path(event.report))
         self.table.show()
-        self._tell(f"Done in {duration(event.seconds)}. {which}")
+        self._tell(f"Done in {describe_duration(event.seconds)}. {which}")
 
     def _on_ended(self) -> None:
         self._set_busy(False)

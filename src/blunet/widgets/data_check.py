@@ -13,8 +13,8 @@ from blunet.errors import InputError
 from blunet.jobs.events import CancelToken
 from blunet.jobs.run_cost import RunCost, estimate_cost
 from blunet.jobs.training_data import Checked, check_data, check_layers
+from blunet.quantities import describe_duration, describe_size
 from blunet.widgets.compress_form import CompressForm
-from blunet.widgets.text import duration, file_size
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class DataCheck(QObject):
             self._say(str(found), refused=True)
             return
         checked, cost = found
-        needed = f"A run takes about {duration(cost.seconds)} and {file_size(cost.bytes)}."
+        needed = f"A run takes about {describe_duration(cost.seconds)} and {describe_size(cost.bytes)}."
         self._say("\n".join([*checked.lines, needed]), refused=False)
 
     def _say(self, text: str, *, refused: bool) -> None:

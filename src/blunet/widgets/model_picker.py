@@ -9,9 +9,10 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from blunet.errors import InputError
 from blunet.jobs.model_files import ModelFile, inspect_model, model_path
+from blunet.quantities import describe_size
 from blunet.widgets.layer_list import keep_narrow
 from blunet.widgets.preferences import add_recent_model, preference, recall, recent_models, remember
-from blunet.widgets.text import file_size, remark
+from blunet.widgets.text import remark
 
 BUNDLED, OTHER = "Bundled model", "Choose a file…"
 
@@ -102,7 +103,7 @@ def card_text(model: ModelFile) -> str:
     """Return what a user wants to know of a model, in a line or two."""
     card = model.info.card
     size = model.path.stat().st_size
-    facts = [file_size(size)]
+    facts = [describe_size(size)]
     if card.object_diameter is not None:
         facts.append(f"cells of about {card.object_diameter:.0f} px")
     if "validation_iou" in card.figures:

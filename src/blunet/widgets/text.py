@@ -1,4 +1,4 @@
-"""Text in a dock: sentences, dim remarks, figures, and warnings that are seen in dark and light themes alike."""
+"""Text in a dock: sentences, dim remarks, and warnings that are seen in dark and light themes alike."""
 
 from __future__ import annotations
 
@@ -55,22 +55,6 @@ class WarningLabel(QLabel):
         background = get_theme(str(self._viewer.theme)).background.as_rgb_tuple()
         dark = sum(background[:3]) / 3 < 128
         self.setStyleSheet(f"color: {ON_DARK if dark else ON_LIGHT};")
-
-
-def duration(seconds: float) -> str:
-    """Return a time as it is told."""
-    minutes = seconds / 60
-    if minutes < 1.5:
-        return f"{max(1, round(seconds))} s" if seconds < 60 else "1 minute"
-    return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
-
-
-def file_size(size: float) -> str:
-    """Return a number of bytes as it is told, in units of a thousand, as file managers have it."""
-    if size < 1e6:
-        return f"{max(1, round(size / 1e3))} kB"
-    megabytes = size / 1e6
-    return f"{megabytes:.1f} MB" if megabytes < 100 else f"{megabytes:,.0f} MB"
 
 
 def _for_sentences(label: QLabel) -> None:

@@ -1,4 +1,4 @@
-"""Random changes of a training crop: image, labels and weights together, the same for one generator."""
+"""Random crops of a field and random changes of a crop, the same for image and labels."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from blunet.errors import InputError
 
 Image = NDArray[np.float32]
 Labels = NDArray[np.int32]
-#: Image, labels, and weights where there are any.
-Crop = tuple[Image, Labels, Image | None]
 
+#: Interior points of the curves through which grey values and illumination are warped.
 HISTOGRAM_POINTS = 3
 ILLUMINATION_POINTS = 4
+#: Entries of the table that stands for the curve of grey values.
 CURVE_STEPS = 1024
-GRID = 3
+#: Points per axis of the grid of elastic displacements.
+GRID_POINTS = 3
 
 
-def random_crop(
-    image: Image, labels: Labels, size: int, rng: np.random.Generator, weights: Image | None = None
-) -> Crop:
-    """Cut a random square of `size` pixels; a smaller image is padded with 0 at the bottom and right.
+def crop_at_random(image: Image, labels: Labels, size: int, rng: np.random.Generator) -> tuple[Image, Labels]:
+    """Crop a random square; a smaller image is padded with 0 at the bottom and right.
 
     Parameters
     ----------
@@ -33,62 +32,41 @@ def random_crop(
     size : int
         Side of the crop in pixels, at least 1.
     rng : numpy.random.Generator
-    weights : ndarray of shape (Y, X), float32, optional
-        Padded with 0 as well: padding then counts for nothing.
 
     Returns
     -------
-    image, labels, weights
-        Each ``(size, size)``, a view of what was given unless padded; weights are None where none were given.
+    image, labels : ndarray of shape (size, size)
+        Views of the input, unless padded.
 
     Raises
     ------
     InputError
-        If `size` is below 1, or labels or weights have another shape than the image.
+        If `size` is below 1, or the labels have another shape than the image.
     """
-    height, width = _common_shape(image, labels, weights)
-    origin = int(rng.integers(max(0, height - size) + 1)), int(rng.integers(max(0, width - size) + 1))
-    return _cut(image, labels, weights, size, origin)
-
-
-def centre_crop(image: Image, labels: Labels, size: int, weights: Image | None = None) -> Crop:
-    """Cut the middle square of `size` pixels; an odd pixel stays at the bottom and right.
-
-    Parameters, results, padding and errors are those of `random_crop`.
-    """
-    height, width = _common_shape(image, labels, weights)
-    return _cut(image, labels, weights, size, (max(0, height - size) // 2, max(0, width - size) // 2))
-
-
-def _cut(image: Image, labels: Labels, weights: Image | None, size: int, origin: tuple[int, int]) -> Crop:
+    height, width = _check_shapes(image, labels)
     if size < 1:
         raise InputError(f"The crop's size is {size}; give at least 1 pixel.")
-    y, x = origin
-    short = [(0, max(0, size - length)) for length in image.shape]
+    y, x = int(rng.integers(max(0, height - size) + 1)), int(rng.integers(max(0, width - size) + 1))
+    padding = [(0, max(0, size - length)) for length in (height, width)]
 
-    def cut(plane: NDArray[Any]) -> NDArray[Any]:
-        part = plane[y : y + size, x : x + size]
-        return np.pad(part, short) if short != [(0, 0), (0, 0)] else part
+    def crop(plane: NDArray[Any]) -> NDArray[Any]:
+        cropped = plane[y : y + size, x : x + size]
+        return np.pad(cropped, padding) if padding != [(0, 0), (0, 0)] else cropped
 
-    return cut(image), cut(labels), None if weights is None else cut(weights)
+    return crop(image), crop(labels)
 
 
-def _common_shape(image: Image, labels: Labels, weights: Image | None) -> tuple[int, int]:
+def _check_shapes(image: Image, labels: Labels) -> tuple[int, int]:
     if image.ndim != 2 or image.size == 0:
         raise InputError(f"The image has the shape {image.shape}; give a grey image of shape (Y, X).")
-    for name, plane in (("labels", labels), ("weights", weights)):
-        if plane is not None and plane.shape != image.shape:
-            raise InputError(f"The {name} have the shape {plane.shape}; give the image's, {image.shape}.")
+    if labels.shape != image.shape:
+        raise InputError(f"The labels have the shape {labels.shape}; give the image's, {image.shape}.")
     return image.shape[0], image.shape[1]
 
 
 def augment(
-    image: Image,
-    labels: Labels,
-    settings: AugmentationSettings,
-    rng: np.random.Generator,
-    weights: Image | None = None,
-) -> Crop:
+    image: Image, labels: Labels, settings: AugmentationSettings, rng: np.random.Generator
+) -> tuple[Image, Labels]:
     """Change a crop at random.
 
     Parameters
@@ -98,23 +76,21 @@ def augment(
     labels : ndarray of shape (Y, X), int32
     settings : AugmentationSettings
     rng : numpy.random.Generator
-    weights : ndarray of shape (Y, X), float32, optional
 
     Returns
     -------
-    image, labels, weights
-        Of the shapes and types given. The image is in [0, 1]; instances keep their numbers where they
-        survive; weights are None where none were given. They may share memory with the input where
-        nothing happens.
+    image, labels
+        Of the input's shapes and types; the image is in [0, 1], and instances keep their numbers. They may share
+        memory with the input where nothing was changed.
 
     Raises
     ------
     InputError
-        If labels or weights have another shape than the image.
+        If the labels have another shape than the image.
     """
-    height, width = _common_shape(image, labels, weights)
-    image = _change_grey(image.astype(np.float32, copy=False), settings, rng)
-    image, labels, weights = _move(image, labels, weights, settings, rng)
+    height, width = _check_shapes(image, labels)
+    image = _change_grey_values(image.astype(np.float32, copy=False), settings, rng)
+    image, labels = _deform(image, labels, settings, rng)
     if settings.blur and rng.random() < 0.5:
         from scipy.ndimage import gaussian_filter
 
@@ -128,14 +104,14 @@ def augment(
     if settings.quarter_turns:
         turns = int(rng.integers(4)) if height == width else 2 * int(rng.integers(2))
 
-    def turned(plane: NDArray[Any]) -> NDArray[Any]:
+    def turn(plane: NDArray[Any]) -> NDArray[Any]:
         plane = plane[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
         return np.ascontiguousarray(np.rot90(plane, turns))
 
-    return turned(image), turned(labels), None if weights is None else turned(weights)
+    return turn(image), turn(labels)
 
 
-def _change_grey(image: Image, settings: AugmentationSettings, rng: np.random.Generator) -> Image:
+def _change_grey_values(image: Image, settings: AugmentationSettings, rng: np.random.Generator) -> Image:
     if settings.histogram and rng.random() < settings.histogram:
         image = _warp_histogram(image, rng)
     if settings.illumination:
@@ -155,11 +131,11 @@ def _warp_histogram(image: Image, rng: np.random.Generator) -> Image:
     if low == high:
         return image
     inside = np.sort(rng.random((2, HISTOGRAM_POINTS)), axis=1)
-    # Two points never share a grey value: the curve stays a function.
+    # No two points have the same grey value, so that the curve is a function.
     x = np.concatenate([[0.0], inside[0], [1.0]]) + np.arange(HISTOGRAM_POINTS + 2) * 1e-3
     curve = PchipInterpolator((x - x[0]) / (x[-1] - x[0]), np.concatenate([[0.0], inside[1], [1.0]]))
     heights = (low + (high - low) * curve(np.linspace(0, 1, CURVE_STEPS + 1))).astype(np.float32)
-    # A table with linear steps between its entries: many times faster than numpy.interp.
+    # Linear interpolation in a table is many times faster than numpy.interp.
     place = (image - np.float32(low)) / np.float32(high - low) * np.float32(CURVE_STEPS)
     left = np.minimum(place.astype(np.int32), CURVE_STEPS - 1)
     warped = heights[left] + (place - left.astype(np.float32)) * np.diff(heights)[left]
@@ -177,16 +153,12 @@ def _warp_illumination(image: Image, strength: float, rng: np.random.Generator) 
     return np.asarray(image * np.expand_dims(gain, 1 - axis))
 
 
-def _move(
-    image: Image,
-    labels: Labels,
-    weights: Image | None,
-    settings: AugmentationSettings,
-    rng: np.random.Generator,
-) -> Crop:
-    """Deform, turn, zoom and shift in one resampling with mirrored borders."""
+def _deform(
+    image: Image, labels: Labels, settings: AugmentationSettings, rng: np.random.Generator
+) -> tuple[Image, Labels]:
+    """Deform, rotate, zoom and shift in one resampling with mirrored borders."""
     if not (settings.elastic or settings.rotation or settings.shift or settings.zoom > 1):
-        return image, labels, weights
+        return image, labels
     from scipy.ndimage import map_coordinates
 
     height, width = image.shape
@@ -199,18 +171,14 @@ def _move(
     rows = cos * y + sin * x + ((height - 1) / 2 + shift[0])
     columns = -sin * y + cos * x + ((width - 1) / 2 + shift[1])
     if settings.elastic:
-        grids = rng.normal(0, settings.elastic, (2, GRID, GRID))
-        rows, columns = rows + _spread(grids[0], image.shape), columns + _spread(grids[1], image.shape)
+        grids = rng.normal(0, settings.elastic, (2, GRID_POINTS, GRID_POINTS))
+        rows, columns = rows + _interpolate(grids[0], image.shape), columns + _interpolate(grids[1], image.shape)
     place = np.stack([rows, columns]).astype(np.float32)
-    return (
-        map_coordinates(image, place, order=1, mode="mirror"),
-        _nearest(labels, place),
-        None if weights is None else map_coordinates(weights, place, order=1, mode="mirror"),
-    )
+    return map_coordinates(image, place, order=1, mode="mirror"), _sample_nearest(labels, place)
 
 
-def _nearest(labels: Labels, place: Image) -> Labels:
-    """Take the label nearest to each place (2, Y, X), borders mirrored: a faster `map_coordinates`."""
+def _sample_nearest(labels: Labels, place: Image) -> Labels:
+    """Return the label nearest to each place (2, Y, X) with mirrored borders; faster than `map_coordinates`."""
     index = []
     for along, size in zip(np.rint(place).astype(np.intp), labels.shape, strict=True):
         period = max(1, 2 * (size - 1))
@@ -221,8 +189,8 @@ def _nearest(labels: Labels, place: Image) -> Labels:
     return np.asarray(labels[index[0], index[1]])
 
 
-def _spread(grid: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Cubic B-spline through a coarse grid of displacements, at every pixel of `shape`."""
+def _interpolate(grid: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the cubic B-spline through a coarse grid of displacements at each pixel of `shape`."""
     from scipy.ndimage import spline_filter1d
 
     for axis in (0, 1):
@@ -232,12 +200,12 @@ def _spread(grid: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.flo
 
 
 def _spline_weights(size: int) -> NDArray[np.float64]:
-    """Weights (size, GRID) of the cubic B-splines about the grid's points, mirrored at its ends."""
-    weights = np.zeros((size, GRID))
-    at = np.linspace(0, GRID - 1, size)
-    for point in range(-1, GRID + 1):
+    """Return the weights (size, GRID_POINTS) of cubic B-splines about the grid's points, mirrored at its ends."""
+    weights = np.zeros((size, GRID_POINTS))
+    at = np.linspace(0, GRID_POINTS - 1, size)
+    for point in range(-1, GRID_POINTS + 1):
         d = np.abs(at - point)
         spline = np.where(d < 1, (4 - 6 * d**2 + 3 * d**3) / 6, np.clip(2 - d, 0, None) ** 3 / 6)
-        mirrored = abs(point) if point < GRID else 2 * (GRID - 1) - point
+        mirrored = abs(point) if point < GRID_POINTS else 2 * (GRID_POINTS - 1) - point
         weights[:, mirrored] += spline
     return weights

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.dataset.augmentation import augment, random_crop
+from blunet.dataset.augmentation import augment, crop_at_random
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.border_weights import compute_border_weights
 from blunet.dataset.pairs import Pair
@@ -171,6 +171,6 @@ class Crops:
     def _draw_crop(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         group = self.groups[int(rng.integers(len(self.groups)))]
         field = group[int(rng.integers(len(group)))]
-        image, labels = random_crop(field.image, field.labels, self.size, rng)[:2]
-        image, labels = augment(image, labels, self.augmentation, rng)[:2]
+        image, labels = crop_at_random(field.image, field.labels, self.size, rng)
+        image, labels = augment(image, labels, self.augmentation, rng)
         return image.astype(np.float32, copy=False), labels

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blunet.dataset.augmentation import augment, centre_crop, random_crop
+from blunet.dataset.augmentation import augment, crop_at_random
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.border_weights import compute_border_weights
 from blunet.errors import InputError
@@ -36,9 +36,9 @@ def rng(seed: int = 0) -> np.random.Generator:
 @pytest.mark.parametrize("settings", PRESETS)
 def test_one_seed_gives_one_crop_and_another_seed_another(settings: AugmentationSettings) -> None:
     image, labels = noise_image(), discs()
-    first = augment(image, labels, settings, rng(1), image)
-    again = augment(image, labels, settings, rng(1), image)
-    other = augment(image, labels, settings, rng(2), image)
+    first = augment(image, labels, settings, rng(1))
+    again = augment(image, labels, settings, rng(1))
+    other = augment(image, labels, settings, rng(2))
     for a, b, c in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(a, b)
         assert not np.array_equal(a, c)
@@ -48,18 +48,15 @@ def test_one_seed_gives_one_crop_and_another_seed_another(settings: Augmentation
 @pytest.mark.parametrize("shape", SHAPES)
 def test_shapes_types_ranges_and_instance_numbers_stay(settings: AugmentationSettings, shape: tuple[int, int]) -> None:
     image, labels = noise_image(shape), discs(shape)
-    weights = np.full(shape, 3, np.float32)
     before = image.copy(), labels.copy()
     for seed in range(12):
-        new_image, new_labels, new_weights = augment(image, labels, settings, rng(seed), weights)
-        assert new_weights is not None
-        assert new_image.shape == new_labels.shape == new_weights.shape == shape
-        assert (new_image.dtype, new_labels.dtype, new_weights.dtype) == (np.float32, np.int32, np.float32)
+        new_image, new_labels = augment(image, labels, settings, rng(seed))
+        assert new_image.shape == new_labels.shape == shape
+        assert (new_image.dtype, new_labels.dtype) == (np.float32, np.int32)
         assert np.isfinite(new_image).all()
         assert new_image.min() >= 0
         assert new_image.max() <= 1
         assert set(np.unique(new_labels)) <= set(np.unique(labels))
-        np.testing.assert_allclose(new_weights, 3, rtol=1e-6)
     np.testing.assert_array_equal(image, before[0])
     np.testing.assert_array_equal(labels, before[1])
 
@@ -74,10 +71,9 @@ def test_a_constant_image_stays_finite(settings: AugmentationSettings, value: fl
 
 def test_nothing_changes_where_nothing_is_asked_for() -> None:
     image, labels = noise_image(), discs()
-    new_image, new_labels, weights = augment(image, labels, NOTHING, rng())
+    new_image, new_labels = augment(image, labels, NOTHING, rng())
     np.testing.assert_array_equal(new_image, image)
     np.testing.assert_array_equal(new_labels, labels)
-    assert weights is None
 
 
 @pytest.mark.parametrize(
@@ -93,14 +89,12 @@ def test_nothing_changes_where_nothing_is_asked_for() -> None:
     ids=lambda change: next(iter(change)),
 )
 @pytest.mark.parametrize("shape", [(96, 96), (64, 110)])
-def test_image_labels_and_weights_move_together(change: dict[str, float], shape: tuple[int, int]) -> None:
+def test_image_and_labels_move_together(change: dict[str, float], shape: tuple[int, int]) -> None:
     labels = discs(shape)
     mask = (labels > 0).astype(np.float32)
     moved = 0
     for seed in range(8):
-        image, new_labels, weights = augment(mask, labels, NOTHING.changed(**change), rng(seed), mask)
-        assert weights is not None
-        np.testing.assert_array_equal(image, weights)
+        image, new_labels = augment(mask, labels, NOTHING.changed(**change), rng(seed))
         # The nearest pixel has at least 1/4 of a linear sample: the two cannot differ by more than 3/4.
         inside = new_labels > 0
         assert (np.abs(image - inside) < 0.751).all()
@@ -197,7 +191,7 @@ def test_flips_and_quarter_turns_are_exactly_the_eight_poses() -> None:
     settings = NOTHING.changed(flips=True, quarter_turns=True)
     seen = set()
     for seed in range(120):
-        moved, moved_labels, _ = augment(image, labels, settings, rng(seed))
+        moved, moved_labels = augment(image, labels, settings, rng(seed))
         pose = next(i for i, p in enumerate(poses) if np.array_equal(p, moved))
         np.testing.assert_array_equal(
             moved_labels, [np.rot90(p, k) for p in (labels, labels[::-1]) for k in range(4)][pose]
@@ -256,25 +250,24 @@ def test_borders_are_mirrored() -> None:
     ramp = np.tile(np.linspace(0.25, 0.75, 65, dtype=np.float32), (65, 1))
     labels = np.tile(np.arange(1, 66, dtype=np.int32), (65, 1))
     for seed in range(20):
-        image, moved, _ = augment(ramp, labels, NOTHING.changed(shift=200), rng(seed))
+        image, moved = augment(ramp, labels, NOTHING.changed(shift=200), rng(seed))
         np.testing.assert_allclose(image[0], 0.25 + (moved[0] - 1) / 128, atol=0.5 / 128 + 1e-5)
         assert np.abs(np.diff(moved[0])).max() <= 2
 
 
 @pytest.mark.parametrize("shape", [(100, 130), (40, 130), (30, 20), (64, 64)])
-def test_crops_are_windows_padded_at_the_bottom_and_right(shape: tuple[int, int]) -> None:
+def test_crops_are_squares_padded_at_the_bottom_and_right(shape: tuple[int, int]) -> None:
     labels = np.arange(1, shape[0] * shape[1] + 1, dtype=np.int32).reshape(shape)
     image = (labels / labels.size).astype(np.float32)
     height, width = min(64, shape[0]), min(64, shape[1])
     origins = set()
     for seed in range(30):
-        crop, crop_labels, weights = random_crop(image, labels, 64, rng(seed), image)
+        crop, crop_labels = crop_at_random(image, labels, 64, rng(seed))
         assert crop.shape == crop_labels.shape == (64, 64)
         row, column = divmod(int(crop_labels[0, 0]) - 1, shape[1])
-        window = (slice(row, row + height), slice(column, column + width))
-        np.testing.assert_array_equal(crop_labels[:height, :width], labels[window])
-        np.testing.assert_array_equal(crop[:height, :width], image[window])
-        np.testing.assert_array_equal(weights, crop)
+        region = (slice(row, row + height), slice(column, column + width))
+        np.testing.assert_array_equal(crop_labels[:height, :width], labels[region])
+        np.testing.assert_array_equal(crop[:height, :width], image[region])
         assert np.count_nonzero(crop_labels) == height * width
         origins.add((row, column))
     assert (len(origins) > 1) == (max(shape) > 64)
@@ -282,29 +275,18 @@ def test_crops_are_windows_padded_at_the_bottom_and_right(shape: tuple[int, int]
 
 def test_a_random_crop_reaches_every_origin() -> None:
     labels = np.arange(1, 21, dtype=np.int32).reshape(4, 5)
-    seen = {int(random_crop(labels.astype(np.float32), labels, 3, rng(s))[1][0, 0]) for s in range(200)}
+    seen = {int(crop_at_random(labels.astype(np.float32), labels, 3, rng(s))[1][0, 0]) for s in range(200)}
     assert seen == {1, 2, 3, 6, 7, 8}
-
-
-def test_the_centre_crop_is_the_middle() -> None:
-    labels = np.arange(1, 64, dtype=np.int32).reshape(7, 9)
-    image, crop, weights = centre_crop(labels.astype(np.float32), labels, 4)
-    np.testing.assert_array_equal(crop, labels[1:5, 2:6])
-    np.testing.assert_array_equal(image, crop)
-    assert weights is None
-    padded = centre_crop(labels.astype(np.float32), labels, 8)[1]
-    np.testing.assert_array_equal(padded[:7], labels[:, :8])
-    assert not padded[7].any()
 
 
 def test_planes_of_other_shapes_and_empty_crops_are_refused() -> None:
     image, labels = noise_image(), discs()
     with pytest.raises(InputError, match=r"labels have the shape \(64, 110\)"):
         augment(image, discs((64, 110)), NOTHING, rng())
-    with pytest.raises(InputError, match="weights have the shape"):
-        random_crop(image, labels, 32, rng(), image[1:])
+    with pytest.raises(InputError, match=r"labels have the shape \(95, 96\)"):
+        crop_at_random(image, labels[1:], 32, rng())
     with pytest.raises(InputError, match="size is 0"):
-        centre_crop(image, labels, 0)
+        crop_at_random(image, labels, 0, rng())
     with pytest.raises(InputError, match="grey image"):
         augment(np.zeros((4, 4, 3), np.float32), labels, NOTHING, rng())
 

@@ -16,7 +16,7 @@ from blunet.dataset.splits import split_by_share
 from blunet.dataset.time_lapse import is_time_lapse, outline_objects
 from blunet.jobs.run_cost import estimate_cost
 from blunet.jobs.training_data import check_data
-from blunet.simulation.dic_fields import simulate_dic, simulate_timelapse
+from blunet.simulation.dic_fields import simulate_dic, simulate_time_lapse
 from blunet.simulation.dic_settings import DicSettings
 
 
@@ -26,7 +26,7 @@ def separate(count):
 
 
 def frames(count):
-    return simulate_timelapse(DicSettings(shape=(128, 128), object_diameter=20), count)[1]
+    return simulate_time_lapse(DicSettings(shape=(128, 128), object_diameter=20), count)[1]
 
 
 def centred(count):

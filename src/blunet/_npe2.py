@@ -42,10 +42,10 @@ def simulated_timelapse() -> list[LayerData]:
     list of LayerData
         An image (T, Y, X) of uint16 and above it, hidden, labels of the same shape.
     """
-    from blunet.simulation.dic_fields import simulate_timelapse
+    from blunet.simulation.dic_fields import simulate_time_lapse
     from blunet.simulation.dic_settings import DicSettings
 
-    image, labels = simulate_timelapse(DicSettings(shape=(384, 384)), 8, seed=3)
+    image, labels = simulate_time_lapse(DicSettings(shape=(384, 384)), 8, seed=3)
     place = {"scale": (INTERVAL, PIXEL, PIXEL), "units": ("s", "µm", "µm"), "axis_labels": ("t", "y", "x")}
     return [
         (image, {"name": "Simulated time-lapse", **place}, "image"),

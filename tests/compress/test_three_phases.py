@@ -31,7 +31,7 @@ from blunet.networks.build import build_network
 from blunet.networks.keras_file import KerasModel
 from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import load_model
-from blunet.simulation.dic_fields import simulate_timelapse
+from blunet.simulation.dic_fields import simulate_time_lapse
 from blunet.simulation.dic_settings import DicSettings
 
 
@@ -103,7 +103,7 @@ def test_epochs_are_judged_by_the_last_file_and_its_middle(size, seen, data, tmp
 
 
 def test_a_run_tells_that_frames_in_a_row_validate(tmp_path):
-    images, labels = simulate_timelapse(DicSettings(shape=(80, 96), object_diameter=20), 10)
+    images, labels = simulate_time_lapse(DicSettings(shape=(80, 96), object_diameter=20), 10)
     for i, (image, mask) in enumerate(zip(images, labels, strict=True)):
         tifffile.imwrite(tmp_path / f"f{i}.tif", image)
         tifffile.imwrite(tmp_path / f"f{i}_mask.tif", mask.astype(np.uint16))

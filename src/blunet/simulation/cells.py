@@ -1,4 +1,4 @@
-"""Simulated cells: their outlines, and how they settle in a field alone and in clusters."""
+"""Simulated cells: their outlines, and how they are placed in a field, alone and in clusters."""
 
 from __future__ import annotations
 
@@ -10,40 +10,42 @@ from numpy.typing import NDArray
 
 from blunet.simulation.dic_settings import DicSettings
 
-_DIRECTIONS = 1024
-_CROWDED = 0.45  # a cell covered more than this by cells already there settles elsewhere
+#: Directions in which an outline is stored.
+OUTLINE_DIRECTIONS = 1024
+#: A cell of which more than this fraction is covered by others is not placed.
+_MAX_OVERLAP = 0.45
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One cell: where it lies, its outline and what is inside.
+    """One cell: its place, its outline and its inside.
 
     Parameters
     ----------
     y, x : float
         Centre in px.
     angle : float
-        Direction of the long axis in radians, from +X towards +Y.
+        Direction of the long axis, from +X towards +Y, in radians.
     length, width : float
         Half axes in px.
     pointedness : float
-        Exponent of the superellipse under the outline: 2 an ellipse, towards 1 a spindle.
+        Exponent of the superellipse that the outline is based on: 2 is an ellipse, near 1 a spindle.
     bend : float
-        Sideways displacement of the tips relative to the half length.
+        Sideways displacement of the tips, relative to the half length.
     outline : (1024,) float array
-        Relative radius by direction, seen along the axes.
+        Relative radius in each direction, measured from the long axis.
     thickness : float
         Phase of the cell body in radians.
     flatness : float
-        Share of the cell's radius that is a thin, even lamella, 0 to 1.
+        Fraction of the radius that is a thin, even lamella, 0 to 1.
     vesicles : int
         Number of vesicles and granules.
     level : float
-        Which cell lies over which: the higher one wins the ground between them.
+        Where cells overlap, pixels belong to the cell of the higher level.
     rounded : bool
-        Mitotic or floating: a ball instead of a sheet.
+        Whether the cell is mitotic or floating: a ball instead of a sheet.
     seed : int
-        Seed of the cell's inside, which moves with it.
+        Seed of the inside, which moves with the cell.
     """
 
     y: float
@@ -61,17 +63,18 @@ class Cell:
     rounded: bool
     seed: int
 
+    @property
     def reach(self) -> float:
-        """Greatest distance of the outline from the centre in px."""
+        """Upper bound of the distance between the centre and the outline in px."""
         furthest = float(self.outline.max())
         bent = abs(self.bend) * self.length * max(0.3, furthest**2)
         return max(self.length, self.width) * furthest + bent + 2.0
 
 
-def relative_distance(
+def measure_relative_distance(
     cell: Cell, shape: tuple[int, int], step: int = 1
 ) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
-    """Distance of pixels from a cell's centre relative to its outline: below 1 inside, 1 at the border.
+    """Return the distance of pixels from a cell's centre, relative to its outline: below 1 inside, 1 at the border.
 
     Parameters
     ----------
@@ -79,16 +82,16 @@ def relative_distance(
     shape : (int, int)
         Field (Y, X) in px.
     step : int
-        Take every step-th pixel only.
+        Use only every step-th pixel of each axis.
 
     Returns
     -------
-    window : (slice, slice)
-        Where the values lie in the field's grid (of every step-th pixel); may be empty.
+    box : (slice, slice)
+        Bounding box of the cell in the grid of every step-th pixel; may be empty.
     distance : float32 array
-        The values in the window.
+        The distances within the box.
     """
-    reach = cell.reach()
+    reach = cell.reach
     spans = []
     for centre, size in ((cell.y, shape[0]), (cell.x, shape[1])):
         count = -(-size // step)
@@ -100,8 +103,8 @@ def relative_distance(
     along = (cos * dx + sin * dy) / np.float32(cell.length)
     across = (cos * dy - sin * dx) - np.float32(cell.bend * cell.length) * (along * along - np.float32(0.3))
     across /= np.float32(cell.width)
-    direction = np.arctan2(across, along) * np.float32(_DIRECTIONS / (2 * np.pi))
-    relative = cell.outline[direction.astype(np.int32) % _DIRECTIONS]
+    direction = np.arctan2(across, along) * np.float32(OUTLINE_DIRECTIONS / (2 * np.pi))
+    relative = cell.outline[direction.astype(np.int32) % OUTLINE_DIRECTIONS]
     if cell.pointedness == 2.0:
         radius = np.hypot(along, across)
     else:
@@ -111,8 +114,8 @@ def relative_distance(
     return (spans[0], spans[1]), distance
 
 
-def settle(settings: DicSettings, rng: np.random.Generator) -> list[Cell]:
-    """Lay cells into a field, one after the other, until its coverage is reached.
+def place_cells(settings: DicSettings, rng: np.random.Generator) -> list[Cell]:
+    """Place cells in a field, one after the other, until its coverage is reached.
 
     Parameters
     ----------
@@ -122,31 +125,31 @@ def settle(settings: DicSettings, rng: np.random.Generator) -> list[Cell]:
     Returns
     -------
     list of Cell
-        In the order in which they settled; some lie across the field's border.
+        In the order in which they were placed; some extend beyond the field's border.
     """
     step = max(1, int(settings.object_diameter // 16))
-    taken = np.zeros([-(-size // step) for size in settings.shape], bool)
+    occupied = np.zeros([-(-size // step) for size in settings.shape], bool)
     cells: list[Cell] = []
-    covered, goal = 0, settings.coverage * taken.size
-    for cell in _candidates(settings, rng, cells):
+    covered, goal = 0, settings.coverage * occupied.size
+    for cell in _draw_candidates(settings, rng, cells):
         if covered >= goal:
             break
-        window, distance = relative_distance(cell, settings.shape, step)
+        box, distance = measure_relative_distance(cell, settings.shape, step)
         inside = distance < 1
-        area, there = int(inside.sum()), taken[window]
-        fresh = area - int((inside & there).sum())
-        if fresh < (1 - _CROWDED) * area or area == 0:
+        area, occupied_here = int(inside.sum()), occupied[box]
+        free = area - int((inside & occupied_here).sum())
+        if free < (1 - _MAX_OVERLAP) * area or area == 0:
             continue
-        if covered + fresh / 2 > goal and cells:
+        if covered + free / 2 > goal and cells:
             break
-        there |= inside
-        covered += fresh
+        occupied_here |= inside
+        covered += free
         cells.append(cell)
     return cells
 
 
-def _candidates(settings: DicSettings, rng: np.random.Generator, cells: list[Cell]) -> Iterator[Cell]:
-    """Yield cells at places to try, against a cell of the growing list or anywhere."""
+def _draw_candidates(settings: DicSettings, rng: np.random.Generator, cells: list[Cell]) -> Iterator[Cell]:
+    """Yield cells at random places, or beside one of `cells`, which grows meanwhile."""
     radius = settings.object_diameter / 2
     height, width = settings.shape
     tries = 20 + int(8 * (height + 2 * radius) * (width + 2 * radius) / (4 * radius**2))
@@ -161,18 +164,18 @@ def _candidates(settings: DicSettings, rng: np.random.Generator, cells: list[Cel
             y, x = rng.uniform(-radius, height + radius), rng.uniform(-radius, width + radius)
             aligned = rng.uniform(0, 2 * np.pi)
         if -radius < y < height + radius and -radius < x < width + radius:
-            yield _grow(settings, rng, float(y), float(x), float(aligned))
+            yield _draw_cell(settings, rng, float(y), float(x), float(aligned))
 
 
-def _grow(settings: DicSettings, rng: np.random.Generator, y: float, x: float, angle: float) -> Cell:
-    """Draw one cell at a place: rounded, or spread between a flat sheet and a thick spindle."""
+def _draw_cell(settings: DicSettings, rng: np.random.Generator, y: float, x: float, angle: float) -> Cell:
+    """Draw one cell: rounded, or anything between a flat sheet and a thick spindle."""
     seed = int(rng.integers(2**31))
     if rng.random() < settings.rounded:
         radius = settings.object_diameter * rng.uniform(0.2, 0.34)
         lumpy = rng.random() < 0.3
         return Cell(
             y=y, x=x, angle=angle, length=radius * rng.uniform(1.0, 1.15), width=radius, pointedness=2.0,
-            bend=0.0, outline=_outline(rng, 0.05 if lumpy else 0.01, 0, 0.0),
+            bend=0.0, outline=_draw_outline(rng, 0.05 if lumpy else 0.01, 0, 0.0),
             thickness=settings.thickness * rng.uniform(2.0, 5.0), flatness=0.0,
             vesicles=int(rng.poisson(settings.vesicles * (1.0 if lumpy else 0.3))),
             level=2.0, rounded=True, seed=seed,
@@ -183,7 +186,7 @@ def _grow(settings: DicSettings, rng: np.random.Generator, y: float, x: float, a
     return Cell(
         y=y, x=x, angle=angle, length=radius * ratio**0.5, width=radius / ratio**0.5,
         pointedness=2.0 - 0.7 * slender * float(rng.random()), bend=float(rng.normal(0, 0.12)),
-        outline=_outline(rng, settings.raggedness, int(rng.poisson(settings.protrusions)), slender),
+        outline=_draw_outline(rng, settings.raggedness, int(rng.poisson(settings.protrusions)), slender),
         thickness=settings.thickness * float(np.exp(rng.normal(0, 0.35))) * (0.75 + 0.5 * slender),
         flatness=float(np.clip(rng.normal(0.6 - 0.5 * slender, 0.2), 0, 0.9)),
         vesicles=int(rng.poisson(settings.vesicles * rng.gamma(3.0, 1 / 3))),
@@ -191,10 +194,10 @@ def _grow(settings: DicSettings, rng: np.random.Generator, y: float, x: float, a
     )  # fmt: skip
 
 
-def _outline(rng: np.random.Generator, raggedness: float, protrusions: int, slender: float) -> NDArray[np.float32]:
-    """Relative radius by direction: low harmonics, corners and processes; the area is that of a circle."""
-    direction = np.arange(_DIRECTIONS) * (2 * np.pi / _DIRECTIONS)
-    radius = np.ones(_DIRECTIONS)
+def _draw_outline(rng: np.random.Generator, raggedness: float, protrusions: int, slender: float) -> NDArray[np.float32]:
+    """Draw relative radii: low harmonics, corners and processes, scaled to the area of a circle."""
+    direction = np.arange(OUTLINE_DIRECTIONS) * (2 * np.pi / OUTLINE_DIRECTIONS)
+    radius = np.ones(OUTLINE_DIRECTIONS)
     for order in range(2, 16):
         amplitude = 1.8 * raggedness * (1 - 0.6 * slender) * rng.normal() / order**1.2
         radius += amplitude * np.cos(order * direction + rng.uniform(0, 2 * np.pi))

@@ -24,27 +24,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
-from blunet.simulation.cells import Cell, settle
+from blunet.simulation.cells import OUTLINE_DIRECTIONS, Cell, place_cells
 from blunet.simulation.dic_settings import DicSettings
 from blunet.simulation.phantom import Phantom, draw_phantom
 
-_STRONGEST_LENS = 1.2  # bound on the exponent of out-of-focus brightening
+#: Largest exponent of the brightening out of focus.
+_MAX_BRIGHTENING = 1.2
 
 
 @dataclass(frozen=True, eq=False)
 class DicField:
-    """A simulated field and what is truly in it.
+    """A simulated field and its true labels.
 
     Parameters
     ----------
     image : (Y, X) uint16 array
         What the camera recorded, 0 to 2**bit_depth - 1.
     labels : (Y, X) int32 array
-        0 background, 1 to N the cells, each in one 4-connected piece; different cells may touch.
+        0 is background, 1 to N are the cells, each 4-connected; different cells may touch.
     settings : DicSettings
-        What the field was made of.
+        Of the field.
     seed : int
-        The same settings and seed give the same bytes.
+        The same settings and seed give the same image and labels.
     """
 
     image: NDArray[np.uint16]
@@ -73,17 +74,17 @@ def simulate_dic(settings: DicSettings = DicSettings(), seed: int = 0) -> DicFie
     ((64, 96), 'uint16', 'int32')
     """
     rng = np.random.default_rng(seed)
-    phantom = draw_phantom(settle(settings, rng), settings, rng)
-    image = _expose(phantom, settings, rng)
+    phantom = draw_phantom(place_cells(settings, rng), settings, rng)
+    image = _record(phantom, settings, rng)
     present, numbers = np.unique(phantom.labels, return_inverse=True)
     labels = numbers.reshape(settings.shape).astype(np.int32) + np.int32(present[0] != 0)
     return DicField(image, labels, settings, seed)
 
 
-def simulate_timelapse(
+def simulate_time_lapse(
     settings: DicSettings, frames: int, seed: int = 0
 ) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
-    """Simulate a time lapse in which cells drift, turn and deform slowly.
+    """Simulate a time-lapse in which cells drift, rotate and deform slowly.
 
     Parameters
     ----------
@@ -98,33 +99,33 @@ def simulate_timelapse(
     -------
     image : (T, Y, X) uint16 array
     labels : (T, Y, X) int32 array
-        A cell keeps its label through all frames; one that is hidden or has left is missing from a frame.
+        A cell keeps its label in all frames. Cells that are hidden or outside the field are missing from a frame.
 
     Raises
     ------
     InputError
-        Where ``frames`` is below 1.
+        If `frames` is below 1.
     """
     if frames < 1:
         raise InputError(f"frames is {frames}: give at least 1 frame.")
     rng = np.random.default_rng(seed)
-    cells = settle(settings, rng)
+    cells = place_cells(settings, rng)
     images, labels = [], []
-    for moved in _moving(cells, frames, settings.object_diameter, rng):
+    for moved in _move_cells(cells, frames, settings.object_diameter, rng):
         phantom = draw_phantom(moved, settings, np.random.default_rng((seed, 1)))
-        images.append(_expose(phantom, settings, rng))
+        images.append(_record(phantom, settings, rng))
         labels.append(phantom.labels)
     return np.stack(images), np.stack(labels)
 
 
-def dic_intensity(
+def compute_dic_intensity(
     phase: NDArray[np.floating],
     shear: float,
     shear_angle: float,
     bias: float,
     amplitude: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float32]:
-    """Intensity of two sheared wavefronts that interfere, relative to the light sent in (I0 = 1).
+    """Return the intensity of two interfering sheared wavefronts, relative to the incident light (I0 = 1).
 
     Parameters
     ----------
@@ -133,45 +134,45 @@ def dic_intensity(
     shear : float
         Distance between the wavefronts in px.
     shear_angle : float
-        Direction of the shear in degrees, from +X towards +Y.
+        Direction of the shear, from +X towards +Y, in degrees.
     bias : float
         Retardation between the wavefronts in radians.
     amplitude : (Y, X) float array, optional
-        Amplitude that the specimen lets through; 1 where absent.
+        Amplitude that the specimen transmits; 1 if not given.
 
     Returns
     -------
     (Y, X) float32 array
-        (A+^2 + A-^2 - 2 A+ A- cos(phi+ - phi- + bias)) / 4, as in the module's sources. Beyond the border the
-        specimen goes on as at the border.
+        (A+^2 + A-^2 - 2 A+ A- cos(phi+ - phi- + bias)) / 4, as in the module's sources. The specimen's border
+        values continue outside the field.
     """
     from scipy import ndimage
 
     direction = np.deg2rad(shear_angle)
     half = 0.5 * shear * np.array([np.sin(direction), np.cos(direction)])
 
-    def ahead(plane: NDArray[np.floating], sign: float) -> NDArray[np.float32]:
-        moved: NDArray[np.float32] = ndimage.shift(plane, -sign * half, output=np.float32, order=1, mode="nearest")
-        return moved
+    def shift(plane: NDArray[np.floating], sign: float) -> NDArray[np.float32]:
+        shifted: NDArray[np.float32] = ndimage.shift(plane, -sign * half, output=np.float32, order=1, mode="nearest")
+        return shifted
 
-    wave: NDArray[np.float32] = np.cos(ahead(phase, 1) - ahead(phase, -1) + np.float32(bias))
+    wave: NDArray[np.float32] = np.cos(shift(phase, 1) - shift(phase, -1) + np.float32(bias))
     if amplitude is None:
         amplitude = np.ones_like(wave)
-    first, second = ahead(amplitude, 1), ahead(amplitude, -1)
+    first, second = shift(amplitude, 1), shift(amplitude, -1)
     intensity = (first * first + second * second - 2 * first * second * wave) / 4
     return np.asarray(intensity, np.float32)
 
 
-def _expose(phantom: Phantom, settings: DicSettings, rng: np.random.Generator) -> NDArray[np.uint16]:
-    """Image a phantom: interference, blur, shading, and the camera."""
+def _record(phantom: Phantom, settings: DicSettings, rng: np.random.Generator) -> NDArray[np.uint16]:
+    """Return the camera's image of a phantom: interference, blur, shading, shot noise and read noise."""
     from scipy import ndimage
 
-    gathered = settings.defocus * ndimage.laplace(phantom.depth, mode="nearest")
-    amplitude = np.exp(-0.5 * np.clip(gathered, -_STRONGEST_LENS, _STRONGEST_LENS))
-    light = dic_intensity(phantom.phase, settings.shear, settings.shear_angle, settings.bias, amplitude)
+    brightening = settings.defocus * ndimage.laplace(phantom.depth, mode="nearest")
+    amplitude = np.exp(-0.5 * np.clip(brightening, -_MAX_BRIGHTENING, _MAX_BRIGHTENING))
+    light = compute_dic_intensity(phantom.phase, settings.shear, settings.shear_angle, settings.bias, amplitude)
     light = ndimage.gaussian_filter(light, settings.blur, mode="nearest")
     background = (1 - np.cos(settings.bias)) / 2
-    electrons = light * (_illumination(settings) * (settings.photons / max(background, 1e-3)))
+    electrons = light * (_compute_illumination(settings) * (settings.photons / max(background, 1e-3)))
     electrons = rng.poisson(electrons) + settings.read_noise * rng.standard_normal(settings.shape, np.float32)
     full_scale = 2**settings.bit_depth - 1
     counts = np.rint(electrons * (settings.exposure * full_scale / settings.photons))
@@ -179,8 +180,8 @@ def _expose(phantom: Phantom, settings: DicSettings, rng: np.random.Generator) -
     return recorded
 
 
-def _illumination(settings: DicSettings) -> NDArray[np.float32]:
-    """Slow gradient across the field, part linear and part quadratic, with mean about 1."""
+def _compute_illumination(settings: DicSettings) -> NDArray[np.float32]:
+    """Return a slow gradient across the field, partly linear and partly quadratic, with a mean of about 1."""
     height, width = settings.shape
     y = ((np.arange(height, dtype=np.float32) + 0.5) / height - 0.5)[:, None]
     x = ((np.arange(width, dtype=np.float32) + 0.5) / width - 0.5)[None, :]
@@ -192,18 +193,18 @@ def _illumination(settings: DicSettings) -> NDArray[np.float32]:
     return lit.astype(np.float32, copy=False)
 
 
-def _moving(cells: list[Cell], frames: int, diameter: float, rng: np.random.Generator) -> Iterator[list[Cell]]:
-    """Yield the cells frame by frame: each drifts its way, turns, stretches and changes its outline."""
+def _move_cells(cells: list[Cell], frames: int, diameter: float, rng: np.random.Generator) -> Iterator[list[Cell]]:
+    """Yield the cells of each frame: each cell drifts, rotates, and changes its outline."""
     drift = rng.normal(0, 0.02 * diameter, (len(cells), 2))
     turn = rng.normal(0, 0.015, len(cells))
     pulse = rng.uniform(0, 2 * np.pi, len(cells))
     order = rng.integers(2, 5, len(cells))
-    around = np.arange(1024) * (2 * np.pi / 1024)
+    direction = np.arange(OUTLINE_DIRECTIONS) * (2 * np.pi / OUTLINE_DIRECTIONS)
     for frame in range(frames):
         moved = []
         for index, cell in enumerate(cells):
             swing = 0.0 if cell.rounded else 0.08 * np.sin(pulse[index] + 0.25 * frame)
-            wave = 1 + swing * np.cos(order[index] * around + pulse[index])
+            wave = 1 + swing * np.cos(order[index] * direction + pulse[index])
             moved.append(
                 replace(
                     cell,

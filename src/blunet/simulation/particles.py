@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from blunet.simulation.cells import Cell
 from blunet.simulation.dic_settings import DicSettings
 
-_VESICLE_SIZES = (0.008, 0.013, 0.024)  # standard deviation relative to the object diameter
+#: Standard deviations of the size classes, relative to the object diameter, and how frequent they are.
+_VESICLE_SIZES = (0.008, 0.013, 0.024)
 _VESICLE_SHARES = (0.62, 0.32, 0.06)
 
 Floats = NDArray[np.float32]
@@ -20,17 +21,17 @@ Labels = NDArray[np.int32]
 
 def add_vesicles(phase: Floats, depth: Floats, cells: Sequence[Cell], labels: Labels, settings: DicSettings) -> None:
     """Add vesicles and granules, crowded around the nucleus, in and out of focus."""
-    drawn = [_vesicles_of(cell, index + 1) for index, cell in enumerate(cells)]
+    drawn = [_draw_vesicles(cell, index + 1) for index, cell in enumerate(cells)]
     y, x, label, strength, focus, kind = (np.concatenate(column) for column in zip(*drawn, strict=True))
     row, column = np.rint(y).astype(int), np.rint(x).astype(int)
-    seen = (row >= 0) & (row < labels.shape[0]) & (column >= 0) & (column < labels.shape[1])
-    seen[seen] = labels[row[seen], column[seen]] == label[seen]
-    _stamp(phase, depth, row[seen], column[seen], strength[seen] * settings.vesicle_phase, focus[seen],
-           kind[seen], settings.object_diameter)  # fmt: skip
+    visible = (row >= 0) & (row < labels.shape[0]) & (column >= 0) & (column < labels.shape[1])
+    visible[visible] = labels[row[visible], column[visible]] == label[visible]
+    _stamp(phase, depth, row[visible], column[visible], strength[visible] * settings.vesicle_phase, focus[visible],
+           kind[visible], settings.object_diameter)  # fmt: skip
 
 
-def _vesicles_of(cell: Cell, label: int) -> tuple[NDArray[Any], ...]:
-    """Place y, x in px, label, relative strength, depth and size class of a cell's vesicles."""
+def _draw_vesicles(cell: Cell, label: int) -> tuple[NDArray[Any], ...]:
+    """Draw a cell's vesicles: y and x in px, label, relative strength, depth and size class."""
     rng = np.random.default_rng((cell.seed, 2))
     count = cell.vesicles
     spread = rng.uniform(0.25, 0.55)
@@ -57,7 +58,7 @@ def _stamp(
     kind: NDArray[np.int_],
     diameter: float,
 ) -> None:
-    """Add Gaussian particles: peak phase ``strength`` in radians, ``focus`` relative depth, ``kind`` size."""
+    """Add Gaussian particles of peak phase `strength` in radians, relative depth `focus` and size class `kind`."""
     from scipy import ndimage
 
     for number, size in enumerate(_VESICLE_SIZES):
@@ -83,14 +84,14 @@ def add_debris(phase: Floats, depth: Floats, labels: Labels, settings: DicSettin
     row, column = np.floor(y).astype(int), np.floor(x).astype(int)
     strength = 0.2 * rng.lognormal(0, 0.6, total) * np.repeat(rng.uniform(0.3, 1.5, count), grains)
     focus, kind = rng.normal(0, 0.8, total), rng.integers(len(_VESICLE_SIZES), size=total)
-    seen = (row >= 0) & (row < labels.shape[0]) & (column >= 0) & (column < labels.shape[1])
-    seen[seen] = labels[row[seen], column[seen]] == 0
-    _stamp(phase, depth, row[seen], column[seen], strength[seen], focus[seen], kind[seen],
+    visible = (row >= 0) & (row < labels.shape[0]) & (column >= 0) & (column < labels.shape[1])
+    visible[visible] = labels[row[visible], column[visible]] == 0
+    _stamp(phase, depth, row[visible], column[visible], strength[visible], focus[visible], kind[visible],
            settings.object_diameter)  # fmt: skip
 
 
 def add_scratches(phase: Floats, settings: DicSettings, rng: np.random.Generator) -> None:
-    """Add thin scratches of the substrate and faint rings of dust far out of focus."""
+    """Add thin scratches of the substrate, and faint rings of dust far out of focus."""
     height, width = phase.shape
     y, x = np.ogrid[:height, :width]
     for _ in range(int(rng.poisson(settings.scratches))):

@@ -1,4 +1,4 @@
-"""The phase map of a field of cells: what the light passes through, with exact labels."""
+"""The phase map of a field of cells, with exact labels."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.simulation.cells import Cell, relative_distance
+from blunet.simulation.cells import Cell, measure_relative_distance
 from blunet.simulation.dic_settings import DicSettings
 from blunet.simulation.particles import add_debris, add_scratches, add_vesicles
 
-_TILE = 256  # px, period of the texture inside cells
+#: Period of the texture inside cells in px.
+_PERIOD = 256
+#: Length of fibres relative to their width.
 _FIBRE_STRETCH = 4.0
-_BALL_DEPTH = 6.0  # how far rounded cells lie above the focus, relative to vesicles
+#: Height of rounded cells above the focus, relative to vesicles.
+_BALL_DEPTH = 6.0
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -22,16 +25,16 @@ Labels = NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class Phantom:
-    """What lies in the object plane.
+    """The object plane.
 
     Parameters
     ----------
     phase : (Y, X) float32 array
         Phase above the medium in radians.
     depth : (Y, X) float32 array
-        Phase in radians times its signed distance from the plane of focus (relative: vesicles -1 to 1).
+        Phase in radians times its signed distance from the focus, in units in which vesicles lie at -1 to 1.
     labels : (Y, X) int32 array
-        0 background, otherwise 1 + index of the cell; every cell in one 4-connected piece.
+        0 is background, else 1 + index of the cell; each cell is 4-connected.
     """
 
     phase: Floats
@@ -40,7 +43,7 @@ class Phantom:
 
 
 def label_cells(cells: Sequence[Cell], shape: tuple[int, int]) -> tuple[Labels, Floats]:
-    """Give every pixel to the cell that covers it most, and keep each cell's largest 4-connected piece.
+    """Assign each pixel to the cell that covers it most, and keep each cell's largest 4-connected component.
 
     Parameters
     ----------
@@ -51,9 +54,9 @@ def label_cells(cells: Sequence[Cell], shape: tuple[int, int]) -> tuple[Labels, 
     Returns
     -------
     labels : (Y, X) int32 array
-        0 background, otherwise 1 + index in ``cells``.
+        0 is background, else 1 + index in `cells`.
     distance : (Y, X) float32 array
-        Distance from the own cell's centre relative to its outline, 0 to 1; 1 in the background.
+        Distance from the centre of the pixel's cell, relative to its outline, 0 to 1; 1 in the background.
     """
     from scipy import ndimage
 
@@ -61,21 +64,21 @@ def label_cells(cells: Sequence[Cell], shape: tuple[int, int]) -> tuple[Labels, 
     distance = np.ones(shape, np.float32)
     rank = np.full(shape, np.inf, np.float32)
     for index, cell in enumerate(cells):
-        window, own = relative_distance(cell, shape)
-        wins = (own < 1) & (own - np.float32(cell.level) < rank[window])
-        rank[window][wins] = own[wins] - np.float32(cell.level)
-        distance[window][wins] = own[wins]
-        labels[window][wins] = index + 1
-    for index, window in enumerate(ndimage.find_objects(labels)):
-        if window is None:
+        box, own = measure_relative_distance(cell, shape)
+        wins = (own < 1) & (own - np.float32(cell.level) < rank[box])
+        rank[box][wins] = own[wins] - np.float32(cell.level)
+        distance[box][wins] = own[wins]
+        labels[box][wins] = index + 1
+    for index, box in enumerate(ndimage.find_objects(labels)):
+        if box is None:
             continue
-        own_pixels = labels[window] == index + 1
-        pieces, count = ndimage.label(own_pixels)
+        own_pixels = labels[box] == index + 1
+        components, count = ndimage.label(own_pixels)
         if count > 1:
-            largest = np.bincount(pieces.ravel())[1:].argmax() + 1
-            lost = own_pixels & (pieces != largest)
-            labels[window][lost] = 0
-            distance[window][lost] = 1
+            largest = np.bincount(components.ravel())[1:].argmax() + 1
+            lost = own_pixels & (components != largest)
+            labels[box][lost] = 0
+            distance[box][lost] = 1
     return labels, distance
 
 
@@ -87,7 +90,7 @@ def draw_phantom(cells: Sequence[Cell], settings: DicSettings, rng: np.random.Ge
     cells : sequence of Cell
     settings : DicSettings
     rng : numpy.random.Generator
-        Source of what does not move with the cells.
+        Source of everything that does not move with the cells.
 
     Returns
     -------
@@ -96,11 +99,11 @@ def draw_phantom(cells: Sequence[Cell], settings: DicSettings, rng: np.random.Ge
     from scipy import ndimage
 
     labels, distance = label_cells(cells, settings.shape)
-    tiles = _texture_tiles(settings, rng)
+    textures = _draw_textures(settings, rng)
     phase = np.zeros(settings.shape, np.float32)
     depth = np.zeros(settings.shape, np.float32)
     if cells:
-        _add_bodies(phase, cells, labels, distance, settings, tiles)
+        _add_bodies(phase, cells, labels, distance, settings, textures)
         balls = np.array([False, *(cell.rounded for cell in cells)])[labels]
         if balls.any():
             halo = 0.035 * settings.object_diameter
@@ -115,18 +118,18 @@ def draw_phantom(cells: Sequence[Cell], settings: DicSettings, rng: np.random.Ge
     return Phantom(phase, depth, labels)
 
 
-def _texture_tiles(settings: DicSettings, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Two periodic tiles of noise with standard deviation 1: a fine grain, and coarser ruffles."""
+def _draw_textures(settings: DicSettings, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Draw two periodic textures with a standard deviation of 1: a fine grain, and coarser ruffles."""
     from scipy import ndimage
 
-    tiles = []
+    textures = []
     for size in (0.016, 0.05):
         sigma = max(0.5, size * settings.object_diameter)
-        noise = rng.standard_normal((_TILE, _TILE), np.float32)
+        noise = rng.standard_normal((_PERIOD, _PERIOD), np.float32)
         band = ndimage.gaussian_filter(noise, sigma, mode="wrap")
         band -= ndimage.gaussian_filter(noise, 2 * sigma, mode="wrap")
-        tiles.append(band / band.std())
-    return tiles[0], tiles[1]
+        textures.append(band / band.std())
+    return textures[0], textures[1]
 
 
 def _add_bodies(
@@ -135,29 +138,29 @@ def _add_bodies(
     labels: Labels,
     distance: Floats,
     settings: DicSettings,
-    tiles: tuple[Floats, Floats],
+    textures: tuple[Floats, Floats],
 ) -> None:
-    """Add sheets, domes and balls, thin at the border, with grain and fibres along the cell's axis."""
+    """Add cell bodies: sheets, domes and balls, thin at the border, with grain and fibres along the cell's axis."""
     rows, columns = np.nonzero(labels)
     if rows.size == 0:
         return
     own = labels[rows, columns] - 1
 
-    def each(values: list[float]) -> Floats:
-        taken: Floats = np.array(values, np.float32)[own]
-        return taken
+    def spread(values: list[float]) -> Floats:
+        by_pixel: Floats = np.array(values, np.float32)[own]
+        return by_pixel
 
     inside = distance[rows, columns]
-    border = _border_distance(labels)[rows, columns]
+    border = _measure_border_distance(labels)[rows, columns]
     seeds = [np.random.default_rng(cell.seed) for cell in cells]
-    margin = each([settings.object_diameter * g.uniform(0.02, 0.09) for g in seeds])
-    grain = each([settings.texture * g.lognormal(0, 0.35) for g in seeds])
-    fibre = each([settings.texture * g.lognormal(0, 0.5) for g in seeds])
-    ridge = each([settings.edge * g.exponential(0.5) for g in seeds])
-    phase_start = each([float(g.uniform(0, _TILE)) for g in seeds])
-    thickness = each([cell.thickness for cell in cells])
-    flatness = each([cell.flatness for cell in cells])
-    ball = each([float(cell.rounded) for cell in cells])
+    margin = spread([settings.object_diameter * g.uniform(0.02, 0.09) for g in seeds])
+    grain = spread([settings.texture * g.lognormal(0, 0.35) for g in seeds])
+    fibre = spread([settings.texture * g.lognormal(0, 0.5) for g in seeds])
+    ridge = spread([settings.edge * g.exponential(0.5) for g in seeds])
+    phase_start = spread([float(g.uniform(0, _PERIOD)) for g in seeds])
+    thickness = spread([cell.thickness for cell in cells])
+    flatness = spread([cell.flatness for cell in cells])
+    ball = spread([float(cell.rounded) for cell in cells])
 
     rise = 1 - np.exp(-border / margin)
     core = np.clip(1 - (inside / (1 - 0.6 * flatness)) ** 2, 0, None) ** 1.5
@@ -166,24 +169,24 @@ def _add_bodies(
     sheet = thickness * (lamella + crest + (0.35 + 0.4 * (1 - flatness)) * core * rise)
     sphere = thickness * np.sqrt(np.clip(1 - inside**2, 0, None))
 
-    dy, dx = rows - each([cell.y for cell in cells]), columns - each([cell.x for cell in cells])
-    cos, sin = each([np.cos(cell.angle) for cell in cells]), each([np.sin(cell.angle) for cell in cells])
+    dy, dx = rows - spread([cell.y for cell in cells]), columns - spread([cell.x for cell in cells])
+    cos, sin = spread([np.cos(cell.angle) for cell in cells]), spread([np.sin(cell.angle) for cell in cells])
     along, across = cos * dx + sin * dy + phase_start, cos * dy - sin * dx + phase_start
-    fine, coarse = tiles
+    fine, coarse = textures
     grained = grain * _sample(fine, across, along)
     ruffled = fibre * _sample(coarse, across, along / _FIBRE_STRETCH) * (1 - ball)
     veil = (0.4 + 0.6 * (1 - inside)) * rise * (1 + ball)
     phase[rows, columns] += np.where(ball > 0, sphere, sheet) + (grained + ruffled) * veil
 
 
-def _sample(tile: Floats, y: Floats, x: Floats) -> Floats:
-    """Nearest value of a periodic tile."""
-    values: Floats = tile[y.astype(np.int64) % _TILE, x.astype(np.int64) % _TILE]
+def _sample(texture: Floats, y: Floats, x: Floats) -> Floats:
+    """Return the nearest values of a periodic texture."""
+    values: Floats = texture[y.astype(np.int64) % _PERIOD, x.astype(np.int64) % _PERIOD]
     return values
 
 
-def _border_distance(labels: Labels) -> Floats:
-    """Distance of each pixel in px from the nearest pixel that has a neighbour of another label, plus 0.5."""
+def _measure_border_distance(labels: Labels) -> Floats:
+    """Return the distance of each pixel from the nearest pixel beside another label, plus 0.5, in px."""
     from scipy import ndimage
 
     inner = np.ones(labels.shape, bool)
@@ -224,18 +227,18 @@ def _add_disc(
     half_axes: tuple[float, float],
     height: float,
 ) -> None:
-    """Add a soft-edged oval in the cell's own axes, only where the cell is."""
+    """Add an oval with soft edges, aligned with the cell's axes and confined to the cell."""
     cos, sin = np.cos(cell.angle), np.sin(cell.angle)
     y = cell.y + sin * place[0] + cos * place[1]
     x = cell.x + cos * place[0] - sin * place[1]
     reach = 1.4 * max(half_axes) + 2
     top, left = max(0, int(y - reach)), max(0, int(x - reach))
-    window = slice(top, max(top, int(y + reach) + 1)), slice(left, max(left, int(x + reach) + 1))
-    there = labels[window] == label
-    if not there.any():
+    box = slice(top, max(top, int(y + reach) + 1)), slice(left, max(left, int(x + reach) + 1))
+    inside = labels[box] == label
+    if not inside.any():
         return
-    dy = np.arange(there.shape[0])[:, None] + top - y
-    dx = np.arange(there.shape[1])[None, :] + left - x
+    dy = np.arange(inside.shape[0])[:, None] + top - y
+    dx = np.arange(inside.shape[1])[None, :] + left - x
     radius = np.hypot((cos * dx + sin * dy) / half_axes[0], (cos * dy - sin * dx) / half_axes[1])
     disc = height * np.clip(1.5 * min(half_axes) ** 0.5 * (1 - radius) + 0.5, 0, 1)
-    phase[window] += np.where(there, disc, 0).astype(np.float32)
+    phase[box] += np.where(inside, disc, 0).astype(np.float32)

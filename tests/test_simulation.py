@@ -9,8 +9,8 @@ import pytest
 from scipy import ndimage
 
 from blunet.errors import InputError
-from blunet.simulation.cells import relative_distance, settle
-from blunet.simulation.dic_fields import dic_intensity, simulate_dic, simulate_timelapse
+from blunet.simulation.cells import measure_relative_distance, place_cells
+from blunet.simulation.dic_fields import compute_dic_intensity, simulate_dic, simulate_time_lapse
 from blunet.simulation.dic_settings import DicSettings, draw_settings
 
 SMALL = DicSettings(shape=(120, 160), object_diameter=30.0, coverage=0.5)
@@ -48,7 +48,7 @@ def test_shape_types_and_labels(shape, seed):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_draw_settings_give_exact_instances_near_the_coverage(seed):
+def test_drawn_settings_give_exact_instances_near_the_coverage(seed):
     settings = draw_settings(np.random.default_rng(seed), (192, 192), 24.0)
     field = simulate_dic(settings, seed)
     assert_exact_instances(field.labels)
@@ -84,8 +84,8 @@ def test_masks_follow_the_cells():
 @pytest.mark.parametrize("seed", range(8))
 def test_bent_cells_are_not_cut_off(seed):
     settings = DicSettings(shape=(200, 200), elongation=3.0, protrusions=4.0)
-    for cell in settle(settings, np.random.default_rng(seed)):
-        _, distance = relative_distance(replace(cell, y=500.0, x=500.0), (1000, 1000))
+    for cell in place_cells(settings, np.random.default_rng(seed)):
+        _, distance = measure_relative_distance(replace(cell, y=500.0, x=500.0), (1000, 1000))
         assert (distance < 1).any()
         assert not (distance[[0, -1]] < 1).any()
         assert not (distance[:, [0, -1]] < 1).any()
@@ -119,15 +119,15 @@ def test_bit_depth_bounds_the_counts():
 def test_phase_ramp_follows_the_formula(angle):
     slope_y, slope_x, shear, bias = 0.05, -0.11, 1.7, 0.8
     y, x = np.mgrid[:30, :40]
-    intensity = dic_intensity(slope_y * y + slope_x * x, shear, angle, bias)
+    intensity = compute_dic_intensity(slope_y * y + slope_x * x, shear, angle, bias)
     across = shear * (slope_x * np.cos(np.deg2rad(angle)) + slope_y * np.sin(np.deg2rad(angle)))
     expected = (1 - np.cos(across + bias)) / 2
     np.testing.assert_allclose(intensity[3:-3, 3:-3], expected, atol=1e-5)
 
 
 def test_reversing_the_shear_mirrors_the_contrast():
-    forward = dic_intensity(bump(), 1.0, 35.0, np.pi / 2)
-    backward = dic_intensity(bump(), 1.0, 215.0, np.pi / 2)
+    forward = compute_dic_intensity(bump(), 1.0, 35.0, np.pi / 2)
+    backward = compute_dic_intensity(bump(), 1.0, 215.0, np.pi / 2)
     assert np.ptp(forward) > 0.05
     np.testing.assert_allclose(forward - 0.5, 0.5 - backward, atol=1e-6)
     np.testing.assert_allclose(forward, backward[::-1, ::-1], atol=1e-6)
@@ -135,12 +135,12 @@ def test_reversing_the_shear_mirrors_the_contrast():
 
 def test_amplitude_enters_both_waves():
     half = np.full((9, 9), 0.5)
-    plain = dic_intensity(np.zeros((9, 9)), 1.0, 0.0, 1.0)
-    np.testing.assert_allclose(dic_intensity(np.zeros((9, 9)), 1.0, 0.0, 1.0, half), plain / 4, rtol=1e-5)
+    plain = compute_dic_intensity(np.zeros((9, 9)), 1.0, 0.0, 1.0)
+    np.testing.assert_allclose(compute_dic_intensity(np.zeros((9, 9)), 1.0, 0.0, 1.0, half), plain / 4, rtol=1e-5)
 
 
-def test_timelapse_cells_keep_their_identity_and_move_slowly():
-    image, labels = simulate_timelapse(SMALL, 6, seed=2)
+def test_cells_of_a_time_lapse_keep_their_identity_and_move_slowly():
+    image, labels = simulate_time_lapse(SMALL, 6, seed=2)
     assert image.shape == labels.shape == (6, 120, 160)
     assert image.dtype == np.uint16
     assert labels.dtype == np.int32
@@ -148,7 +148,7 @@ def test_timelapse_cells_keep_their_identity_and_move_slowly():
         both = (before > 0) & (after > 0)
         assert (before[both] == after[both]).mean() > 0.9
         assert (before != after).any()
-    again, _ = simulate_timelapse(SMALL, 6, seed=2)
+    again, _ = simulate_time_lapse(SMALL, 6, seed=2)
     assert image.tobytes() == again.tobytes()
 
 
@@ -172,9 +172,9 @@ def test_settings_out_of_range_are_named(change, said):
         DicSettings(**change)
 
 
-def test_a_timelapse_needs_a_frame():
+def test_a_time_lapse_needs_a_frame():
     with pytest.raises(InputError, match="frames is 0"):
-        simulate_timelapse(SMALL, 0)
+        simulate_time_lapse(SMALL, 0)
 
 
 def test_settings_are_read_back_from_json():

@@ -6,17 +6,19 @@ import re
 
 import pytest
 
+from blunet.compression.report import FileFigures, ImageFigures, Report, StageFigures
 from blunet.compression.report_page import report_page
 from blunet.compression.run_events import EpochDone
 
-MODEL = {
-    "name": "BLU-Net", "iou": 0.8, "f1": 0.9, "ap50": 0.5, "parameters": 1234, "size_mib": 0.5, "seconds": 0.1,
-    "threshold": 0.45,
-}  # fmt: skip
-REPORT = {
-    "models": [MODEL], "losses": [], "training": ["a", "b"], "validation": ["c"], "test": [], "teacher": "<mine>.keras",
-    "seconds": 61.0,
-}  # fmt: skip
+SCORES = {"iou": 0.8, "f1": 0.9, "ap50": 0.5}
+MODEL = StageFigures(
+    name="BLU-Net", network="blunet", **SCORES, parameters=1234, size_mib=0.5, seconds=0.1, threshold=0.45,
+    validation=FileFigures(**SCORES, images=[ImageFigures(image="c", **SCORES)]),
+)  # fmt: skip
+REPORT = Report(
+    models=[MODEL], losses=[], training=["a", "b"], validation=["c"], test=[], teacher="<mine>.keras", settings={},
+    seconds=61.0, stored_bits=1234,
+)  # fmt: skip
 
 
 def epoch(step, number, loss, iou=None, *, best=True):

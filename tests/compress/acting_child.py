@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from blunet.compression.child_process import serve
+from blunet.compression.report import FileFigures, Report, StageFigures
 from blunet.compression.run_events import (
     BatchDone,
     EpochDone,
@@ -31,12 +32,21 @@ from blunet.compression.run_events import (
 from blunet.compression.run_request import Request
 from blunet.errors import InputError
 
-MODELS = [
-    {"name": "teacher before", "network": "unet", "iou": 0.5, "f1": 0.6, "ap50": 0.25, "parameters": 31030593}
-    | {"size_mib": 118.372, "seconds": 1.5},
-    {"name": "BLU-Net", "network": "blunet", "iou": 0.875, "f1": 0.9, "ap50": 0.75, "parameters": 11787396}
-    | {"size_mib": 1.4312, "seconds": 0.25},
-]
+FILES = FileFigures(iou=0.5, f1=0.6, ap50=0.25, images=[])
+REPORT = Report(
+    models=[
+        StageFigures(
+            name="teacher before", network="unet", iou=0.5, f1=0.6, ap50=0.25, parameters=31030593, size_mib=118.372,
+            seconds=1.5, threshold=0.5, validation=FILES,
+        ),
+        StageFigures(
+            name="BLU-Net", network="blunet", iou=0.875, f1=0.9, ap50=0.75, parameters=11787396, size_mib=1.4312,
+            seconds=0.25, threshold=0.5, validation=FILES,
+        ),
+    ],
+    losses=[], training=["a"], validation=["b"], test=["d", "e"], teacher="simulated", settings={}, seconds=1.0,
+    stored_bits=1,
+)  # fmt: skip
 
 
 def trains(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]:
@@ -70,7 +80,7 @@ def finishes(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]
         yield EpochDone("transfer", epoch, 2, 0.5, 0.25, 0.8125, 1e-4, epoch == 2, 0.1)
     yield StepDone("transfer", 2, 0.25, 0.8125, 200.0)
     run = Path(request.run)
-    (run / "report.json").write_text(json.dumps({"models": MODELS, "validation": ["b"], "test": ["d", "e"]}))
+    (run / "report.json").write_text(json.dumps(REPORT.to_dict()))
     yield RunDone(str(run / "model.blunet"), str(run / "report.json"), 200.0)
 
 

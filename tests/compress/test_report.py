@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from blunet.compression import report as scoring
+from blunet.compression import scoring
 from blunet.compression.report_pictures import FOUND, MADE_UP, MISSED, NOTHING, SIDE, picture_of
 from blunet.compression.run_events import (
     EpochDone,
@@ -106,14 +106,12 @@ def test_scoring_predicts_every_file_once_and_agrees_with_evaluate(data, finishe
         for t in scoring.THRESHOLDS
     }
     good = [t for t, mean in means.items() if mean >= max(means.values()) - scoring.INDISTINCT]
-    assert abs(stage.threshold - 0.5) == pytest.approx(min(abs(t - 0.5) for t in good))
+    assert abs(stage.figures.threshold - 0.5) == pytest.approx(min(abs(t - 0.5) for t in good))
     for part, files in (("validation", pairs[:3]), ("test", pairs[3:])):
-        wanted = [
-            asdict(s.scores)
-            for s in evaluate(check_pairs(files), model.model, DEFAULTS.changed(threshold=stage.threshold))
-        ]
-        got = stage.figures[part]["images"]
-        assert [{k: row[k] for k in ("iou", "f1", "ap50")} for row in got] == wanted
+        chosen = DEFAULTS.changed(threshold=stage.figures.threshold)
+        wanted = [asdict(s.scores) for s in evaluate(check_pairs(files), model.model, chosen)]
+        got = getattr(stage.figures, part).images
+        assert [row.model_dump(exclude={"image"}) for row in got] == wanted
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,5 +141,5 @@ def test_simulated_fields_help_to_choose_the_threshold_and_are_not_scored(data, 
         found = {t: iou(truth, probability > t) for t in scoring.THRESHOLDS}
         swaying = [replace(field, labels=truth.astype(np.int32))] * 50
         stage = scoring.score_stage("BLU-Net", model, pairs[:1], [], tmp_path, simulated=swaying)
-        assert found[stage.threshold] > 0.97
-        assert [row["image"] for row in stage.figures["validation"]["images"]] == [pairs[0].name]
+        assert found[stage.figures.threshold] > 0.97
+        assert [row.image for row in stage.figures.validation.images] == [pairs[0].name]

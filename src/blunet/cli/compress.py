@@ -6,10 +6,10 @@ import json
 import shlex
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,10 +17,11 @@ from blunet.cli.console import BAD_INPUT, INTERRUPTED, ends_well, fail, given_pa
 
 if TYPE_CHECKING:
     from blunet.compression.compression_settings import CompressionSettings
+    from blunet.compression.report import StageFigures
     from blunet.compression.run_events import RunDone, RunStopped
     from blunet.jobs.events import CancelToken
 
-#: Columns of the final table: heading, key in the report, format.
+#: Columns of the final table: heading, name of the figure, format.
 COLUMNS = (
     ("IoU", "iou", ".4f"),
     ("F1", "f1", ".4f"),
@@ -179,11 +180,12 @@ def _command(options: dict[str, object]) -> str:
 
 
 def _finish(done: RunDone) -> None:
-    report: dict[str, Any] = json.loads(Path(done.report).read_text(encoding="utf-8"))
-    part = "test" if report["test"] else "validation"
-    number = len(report[part])
+    from blunet.compression.report import read_report
+
+    report = read_report(done.report)
+    part, number = "test" if report.test else "validation", len(report.scored)
     say(f"Mean of {number} {part} {'image' if number == 1 else 'images'}:")
-    for line in table(report["models"]):
+    for line in table(report.models):
         say(line)
     say()
     say(f"Model   {done.model}")
@@ -191,18 +193,11 @@ def _finish(done: RunDone) -> None:
     say(f"Use it  {shlex.join(['blunet', 'segment', 'IMAGE', '--model', done.model, '--out', 'DIR'])}")
 
 
-def table(models: list[dict[str, Any]]) -> list[str]:
-    """Return the lines of a table with one row a model.
-
-    Parameters
-    ----------
-    models : list of dict
-        As the report has them; what a model lacks is shown as a dash.
-    """
+def table(models: Sequence[StageFigures]) -> list[str]:
+    """Return the lines of a table with one row for each stage."""
     rows = [["", *(heading for heading, _, _ in COLUMNS)]]
     for model in models:
-        values = [(model.get(key), form) for _, key, form in COLUMNS]
-        rows.append([model["name"], *("-" if value is None else format(value, form) for value, form in values)])
+        rows.append([model.name, *(format(getattr(model, name), form) for _, name, form in COLUMNS)])
     wide = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         f"{row[0]:<{wide[0]}}" + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], wide[1:], strict=True))

@@ -18,7 +18,7 @@ from blunet.compression.binarisation import binarise
 from blunet.compression.checkpoint import read_progress
 from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.hints import hint_task
-from blunet.compression.report import Stage, losses_between, score_stage
+from blunet.compression.report import Report, changes_between
 from blunet.compression.report_examples import examples
 from blunet.compression.report_page import report_page
 from blunet.compression.run_data import Data, read_data
@@ -26,6 +26,7 @@ from blunet.compression.run_directory import RunDirectory
 from blunet.compression.run_estimate import disk_bytes, duration
 from blunet.compression.run_events import BatchDone, Event, Note, RunDone, RunStarted, RunStopped, StepDone, read_events
 from blunet.compression.run_request import Request
+from blunet.compression.scoring import Stage, score_stage
 from blunet.compression.steps import STEPS
 from blunet.compression.teacher import load_teacher, rebuilt
 from blunet.compression.time_left import TimeLeft
@@ -294,23 +295,24 @@ class _Run:
             model: Any = KerasModel(network, settings.network(kind), self.info)
             model = model.packed() if kind == "blunet" else model
             stages.append(score_stage(name, model, data.validation, data.test, self.run.path, check, self.held_out))
-        last = stages[-1]
-        figures = {f"validation_{key}": last.figures["validation"][key] for key in ("iou", "f1", "ap50")}
+        last = stages[-1].figures
+        figures = {f"validation_{key}": getattr(last.validation, key) for key in ("iou", "f1", "ap50")}
         info = self.info.changed(threshold=last.threshold, card=self.info.card.changed(figures=figures))
         replace(model, info=info).save(self.run.model)
         events = list(read_events(self.run.events))
-        report = {
-            "models": [stage.figures for stage in stages],
-            "losses": losses_between([stage.figures for stage in stages]),
-            "training": [p.name for p in data.training],
-            "validation": [p.name for p in data.validation],
-            "test": [p.name for p in data.test],
-            "teacher": self.request.teacher,
-            "settings": settings.to_dict(),
-            "seconds": sum({e.step: e.seconds for e in events if isinstance(e, StepDone)}.values()),
-            "stored_bits": census(settings.network("blunet")).bits,
-        }
-        shown = examples([s for s in stages if s.figures["name"] != BEFORE], data.validation, self.info.normalisation)
+        scored = [stage.figures for stage in stages]
+        report = Report(
+            models=scored,
+            losses=changes_between(scored),
+            training=[p.name for p in data.training],
+            validation=[p.name for p in data.validation],
+            test=[p.name for p in data.test],
+            teacher=self.request.teacher,
+            settings=settings.to_dict(),
+            seconds=sum({e.step: e.seconds for e in events if isinstance(e, StepDone)}.values()),
+            stored_bits=census(settings.network("blunet")).bits,
+        )
+        shown = examples([s for s in stages if s.figures.name != BEFORE], data.validation, self.info.normalisation)
         self.run.write_report(report, report_page(report, events, shown))
         yield RunDone(str(self.run.model), str(self.run.report), time.monotonic() - self.began)
 

@@ -1,170 +1,126 @@
-"""What each phase gained and lost: every stage scored on the same files, in figures and in pictures."""
+"""The report of a run, `report.json`: what each stage scores, and what each phase gained or lost. No Keras here."""
 
 from __future__ import annotations
 
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import ConfigDict
 
-from blunet.architecture import Network, NetworkSettings, census
-from blunet.compression.report_pictures import picture_of
-from blunet.dataset.pairs import Pair
-from blunet.dataset.truth_masks import read_mask
-from blunet.evaluation.metrics import iou
-from blunet.evaluation.scores import Scores, mean_scores, score
-from blunet.images.frame_source import read_image
-from blunet.segmentation.predictor import Predictor
-from blunet.simulation.dic_fields import DicField
-
-#: Thresholds tried on the validation files.
-THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(9))
-#: Mean IoU by which a few validation images cannot tell two thresholds apart.
-INDISTINCT = 0.01
-#: Probabilities of up to so many bytes are held in memory until the threshold is known, more on disk.
-HELD_BYTES = 2**28
+from blunet.architecture import Network
+from blunet.errors import InputError
+from blunet.settings_model import SettingsModel, setting
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A network of the run as it was scored.
-
-    Attributes
-    ----------
-    figures : dict
-        ``name``, ``network``, ``iou``, ``f1``, ``ap50`` (of the test files where there are any, else of the
-        validation files), ``threshold``, ``parameters``, ``size_mib``, ``seconds`` (median per image on this
-        computer, the first image not counted where there are more), and ``validation`` and ``test`` with the figures
-        image by image.
-    threshold : float
-        Chosen on the validation files and simulated fields; all figures are those of this threshold.
-    pictures : dict
-        By validation file: a PNG of what was found, missed and made up.
-    """
-
-    figures: dict[str, Any]
-    threshold: float
-    pictures: dict[str, bytes]
+def _score(title: str, description: str) -> Any:
+    return setting(title=title, description=description, ge=0, le=1)
 
 
-def score_stage(
-    name: str,
-    model: Predictor,
-    validation: Sequence[Pair],
-    test: Sequence[Pair],
-    folder: Path | None = None,
-    check: Callable[[], None] = lambda: None,
-    simulated: Sequence[DicField] = (),
-) -> Stage:
-    """Choose a network's threshold and score it; every file is predicted once.
-
-    Parameters
-    ----------
-    name : str
-        In the users' words: "U-Net before transfer", "U-Net", "lightweight U-Net", "BLU-Net".
-    model : Predictor
-    validation, test : sequence of Pair
-        At least one file for validation.
-    folder : Path, optional
-        Where probabilities lie for a while if they are too many for the memory; None: the system's place.
-    check : callable
-        Called before every file; what it raises ends the work.
-    simulated : sequence of DicField
-        Fields that help to choose the threshold and are not scored.
-    """
-    seconds: list[float] = []
-
-    def predict(pair: Pair) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        check()
-        image = read_image(pair.image)
-        began = time.perf_counter()
-        probability = model.predict(image)
-        seconds.append(time.perf_counter() - began)
-        return probability, read_mask(pair.mask, probability.shape)
-
-    with _held(folder) as file:
-        ious = []
-        for pair in validation:
-            probability, truth = predict(pair)
-            ious.append(_ious(probability, truth))
-            np.save(file, probability)
-        for field in simulated:
-            check()
-            ious.append(_ious(model.predict(field.image), field.labels))
-        threshold = choose_threshold(ious)
-        file.seek(0)
-        pictures, rows = {}, []
-        for pair in validation:
-            probability = np.load(file)
-            truth = read_mask(pair.mask, probability.shape)
-            rows.append((pair.name, score(probability, truth, threshold)))
-            pictures[pair.name] = picture_of(probability > threshold, truth > 0)
-    tested = [(pair.name, score(*predict(pair), threshold)) for pair in test]
-    settings: NetworkSettings = model.settings
-    counted = census(settings)
-    network: Network = settings.network
-    figures = {
-        "name": name,
-        "network": network,
-        **asdict(mean_scores([s for _, s in tested or rows])),
-        "threshold": threshold,
-        "parameters": counted.binary_parameters + counted.float_parameters,
-        "size_mib": counted.size_mib,
-        "seconds": float(np.median(seconds[1:] or seconds)),
-        **{part: _table(scores) for part, scores in (("validation", rows), ("test", tested)) if scores},
-    }
-    return Stage(figures, threshold, pictures)
+def _points(title: str) -> Any:
+    return setting(title=title, description=f"Change of the {title}, positive if it rose.", unit="points of a hundred")
 
 
-def choose_threshold(ious: Sequence[Sequence[float]]) -> float:
-    """Choose one of `THRESHOLDS`.
+class ReportPart(SettingsModel):
+    """A part of the report; entries that a newer version added are ignored."""
 
-    Parameters
-    ----------
-    ious : sequence of sequence of float
-        For each image, at least one, its IoU at each threshold.
+    model_config = ConfigDict(extra="ignore")
 
-    Returns
-    -------
-    float
-        Of those whose mean IoU is within `INDISTINCT` of the highest, the nearest to 0.5: the highest of a flat curve
-        is an accident of a few images, and a threshold far out is wrong sooner on others.
-    """
-    means = [round(float(np.mean(of_one)), 6) for of_one in zip(*ious, strict=True)]
-    good = [t for t, mean in zip(THRESHOLDS, means, strict=True) if mean >= max(means) - INDISTINCT]
-    return min(good, key=lambda t: round(abs(t - 0.5), 6))
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold, without those that are None; `from_dict` reads them back."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def losses_between(stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Points (hundredths) of each figure gained (+) or lost (-) from one stage to the next."""
-    return [
-        {
-            "from": a["name"],
-            "to": b["name"],
-            **{key: round(100 * (b[key] - a[key]), 2) for key in ("iou", "f1", "ap50")},
+class ScoreFigures(ReportPart):
+    """Agreement with the truth."""
+
+    iou: float = _score("IoU", "Overlap of found and true foreground: 1 if they are equal.")
+    f1: float = _score("F1", "Balance of precision and recall of the foreground's pixels.")
+    ap50: float = _score("AP50", "Average precision of the objects at an IoU of 0.5.")
+
+
+class ImageFigures(ScoreFigures):
+    """Scores of one image."""
+
+    image: str = setting(title="Image", description="Name of the pair of image and mask.")
+
+
+class FileFigures(ScoreFigures):
+    """Mean scores of several images, and those of each."""
+
+    images: list[ImageFigures] = setting(title="Images", description="The scores image by image.")
+
+
+class StageFigures(ScoreFigures):
+    """What a stage of the run reaches; its mean scores are those of the test files, or else of the validation files."""
+
+    name: str = setting(title="Stage", description="What the stage is called in the report.")
+    network: Network = setting(title="Network", description="Kind of network.")
+    threshold: float = _score("Threshold", "Foreground is more probable; chosen on the validation files.")
+    parameters: int = setting(title="Parameters", description="Stored values, bits included.", ge=0)
+    size_mib: float = setting(title="Size", description="Stored size.", unit="MiB", ge=0)
+    seconds: float = setting(title="Time", description="Median time per image on this computer.", unit="s", ge=0)
+    validation: FileFigures = setting(title="Validation", description="Scores of the validation files.")
+    test: FileFigures | None = setting(None, title="Test", description="Scores of the test files, if there are any.")
+
+
+class StageChange(ReportPart):
+    """How the scores change from one stage to the next."""
+
+    before: str = setting(alias="from", title="From", description="The earlier stage.")
+    after: str = setting(alias="to", title="To", description="The later stage.")
+    iou: float = _points("IoU")
+    f1: float = _points("F1")
+    ap50: float = _points("AP50")
+
+    @classmethod
+    def between(cls, before: StageFigures, after: StageFigures) -> Self:
+        """Compare two stages."""
+        points = {
+            key: round(100 * (getattr(after, key) - getattr(before, key)), 2) for key in ScoreFigures.model_fields
         }
-        for a, b in pairwise(stages)
-    ]
+        return cls(before=before.name, after=after.name, **points)
 
 
-def _held(folder: Path | None) -> IO[bytes]:
-    """Open a file that lies in memory until it is large, and is gone when it is closed."""
-    return tempfile.SpooledTemporaryFile(HELD_BYTES, dir=None if folder is None else str(folder))
+class Report(ReportPart):
+    """What `report.json` holds."""
+
+    models: list[StageFigures] = setting(title="Stages", description="The stages, in the order of the phases.")
+    losses: list[StageChange] = setting(title="Changes", description="What each stage gained or lost.")
+    training: list[str] = setting(title="Training files", description="Pairs that were trained on.")
+    validation: list[str] = setting(title="Validation files", description="Pairs that chose weights and thresholds.")
+    test: list[str] = setting(title="Test files", description="Pairs that were only scored.")
+    teacher: str = setting(title="Teacher", description="simulated, scratch, or the teacher's file.")
+    settings: dict[str, Any] = setting(title="Settings", description="The settings of the run.")
+    seconds: float = setting(title="Training time", description="Time spent on training.", unit="s", ge=0)
+    stored_bits: int = setting(title="Stored size", description="Size of BLU-Net.", unit="bits", ge=0)
+
+    @property
+    def scored(self) -> list[str]:
+        """The pairs that the stages' mean scores are of: the test files, or else the validation files."""
+        return self.test or self.validation
 
 
-def _ious(probability: NDArray[np.float32], truth: NDArray[np.int32]) -> list[float]:
-    """IoU of the foreground at each of `THRESHOLDS`."""
-    return [iou(truth > 0, probability > threshold) for threshold in THRESHOLDS]
+def changes_between(stages: Sequence[StageFigures]) -> list[StageChange]:
+    """Compare each stage with the one before it."""
+    return [StageChange.between(before, after) for before, after in pairwise(stages)]
 
 
-def _table(rows: Sequence[tuple[str, Scores]]) -> dict[str, Any]:
-    return {
-        **asdict(mean_scores([s for _, s in rows])),
-        "images": [{"image": name, **asdict(s)} for name, s in rows],
-    }
+def read_report(path: str | Path) -> Report:
+    """Read a `report.json`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or is not a report.
+    """
+    try:
+        held = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise InputError(f"The report '{path}' cannot be read ({e}); open the run's report.html instead.") from e
+    try:
+        return Report.from_dict(held)
+    except InputError as e:
+        raise InputError(f"The report '{path}' cannot be read: {e}") from e

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from blunet.compression.report import Stage
 from blunet.compression.report_pictures import picture_of, picture_of_image
+from blunet.compression.scoring import Stage
 from blunet.dataset.crops import read_field
 from blunet.dataset.pairs import Pair
 from blunet.images.normalisation_settings import Normalisation
@@ -36,7 +36,7 @@ def examples(stages: Sequence[Stage], validation: Sequence[Pair], normalisation:
     list of Example
         One to three: the image, its truth, and what each stage finds.
     """
-    ious = [{row["image"]: row["iou"] for row in stage.figures["validation"]["images"]} for stage in stages]
+    ious = [{row.image: row.iou for row in stage.figures.validation.images} for stage in stages]
     pairs = sorted(validation, key=lambda pair: -ious[-1][pair.name])
     last = len(pairs) - 1
     found = []
@@ -45,6 +45,6 @@ def examples(stages: Sequence[Stage], validation: Sequence[Pair], normalisation:
         truth = field.labels > 0
         pictures = [("Image", "", picture_of_image(field.image)), ("Truth", "", picture_of(truth, truth))]
         for stage, iou in zip(stages, ious, strict=True):
-            pictures.append((stage.figures["name"], f"IoU {iou[pair.name]:.3f}", stage.pictures[pair.name]))
+            pictures.append((stage.figures.name, f"IoU {iou[pair.name]:.3f}", stage.pictures[pair.name]))
         found.append(Example(pair.name, pictures))
     return found

@@ -9,6 +9,7 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
+from blunet.compression.report import Report, StageChange, StageFigures
 from blunet.compression.report_examples import Example
 from blunet.compression.report_pictures import FOUND, MADE_UP, MISSED
 from blunet.compression.run_events import EpochDone, Event
@@ -36,13 +37,12 @@ img { width: 100%; display: block } svg { display: block; width: 100%; margin-bo
 """
 
 
-def report_page(report: dict[str, Any], events: Iterable[Event], examples: Sequence[Example]) -> str:
+def report_page(report: Report, events: Iterable[Event], examples: Sequence[Example]) -> str:
     """Write the report as HTML.
 
     Parameters
     ----------
-    report : dict
-        As in `report.json`; its `seconds` are those of training.
+    report : Report
     events : iterable of Event
         Of the run, for the curves.
     examples : sequence of Example
@@ -55,19 +55,18 @@ def report_page(report: dict[str, Any], events: Iterable[Event], examples: Seque
     """
     # An epoch that was told before its step was begun again is not shown twice.
     epochs = list({(e.step, e.epoch): e for e in events if isinstance(e, EpochDone)}.values())
-    scored = "test files" if report["test"] else "validation files"
-    names = report["test"] or report["validation"]
+    scored = "test files" if report.test else "validation files"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>BLU-Net compression</title><style>{STYLE}</style></head><body>
 <h1>From a U-Net to BLU-Net</h1>
-<p class="small">{len(report["training"])} images to learn from, {len(report["validation"])} to choose by
-({escape(", ".join(report["validation"]))}); teacher: {escape(report["teacher"])};
-{describe_duration(report["seconds"])} of training.</p>
+<p class="small">{len(report.training)} images to learn from, {len(report.validation)} to choose by
+({escape(", ".join(report.validation))}); teacher: {escape(report.teacher)};
+{describe_duration(report.seconds)} of training.</p>
 <h2>What each stage reaches</h2>
-{_table(report["models"])}
-<p class="small">Means over the {len(names)} {scored}. IoU and F1 of the foreground, AP50 of the objects, at IoU 0.5;
-time per image on this computer. {_thresholds(report["models"])} {_sentence(report["losses"])}</p>
+{_table(report.models)}
+<p class="small">Means over the {len(report.scored)} {scored}. IoU and F1 of the foreground, AP50 of the objects, at
+IoU 0.5; time per image on this computer. {_thresholds(report.models)} {_sentence(report.losses)}</p>
 {_pictures(examples)}
 <h2>How it learnt</h2>
 {_curves(epochs, "val_iou", "validation IoU")}
@@ -99,10 +98,10 @@ shown; the IoU is that of the whole.
 {"".join(rows)}"""
 
 
-def _table(models: Sequence[dict[str, Any]]) -> str:
+def _table(models: Sequence[StageFigures]) -> str:
     rows = "".join(
-        f"<tr><td>{escape(m['name'])}</td><td>{m['iou']:.3f}</td><td>{m['f1']:.3f}</td><td>{m['ap50']:.3f}</td>"
-        f"<td>{m['parameters']:,}</td><td>{m['size_mib']:.3f}</td><td>{m['seconds']:.2f}</td></tr>"
+        f"<tr><td>{escape(m.name)}</td><td>{m.iou:.3f}</td><td>{m.f1:.3f}</td><td>{m.ap50:.3f}</td>"
+        f"<td>{m.parameters:,}</td><td>{m.size_mib:.3f}</td><td>{m.seconds:.2f}</td></tr>"
         for m in models
     )
     head = (
@@ -111,13 +110,13 @@ def _table(models: Sequence[dict[str, Any]]) -> str:
     return f"<table>{head}{rows}</table>"
 
 
-def _thresholds(models: Sequence[dict[str, Any]]) -> str:
-    chosen = ", ".join(f"{m['threshold']:g} ({escape(m['name'])})" for m in models)
+def _thresholds(models: Sequence[StageFigures]) -> str:
+    chosen = ", ".join(f"{m.threshold:g} ({escape(m.name)})" for m in models)
     return f"Foreground is more probable than a threshold that was chosen on the validation files: {chosen}."
 
 
-def _sentence(losses: Sequence[dict[str, Any]]) -> str:
-    steps = [f"{escape(part['from'])} to {escape(part['to'])} {part['iou']:+.1f}" for part in losses]
+def _sentence(changes: Sequence[StageChange]) -> str:
+    steps = [f"{escape(change.before)} to {escape(change.after)} {change.iou:+.1f}" for change in changes]
     return f"Points of IoU gained or lost: {'; '.join(steps)}." if steps else ""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from blunet.compression.report import Report
 from blunet.compression.run_events import Event
 from blunet.compression.run_request import WITHOUT_FILE, Request
 from blunet.compression.settings_file import read_settings, write_settings
@@ -132,9 +133,9 @@ class RunDirectory:
             file.write(event.to_json() + "\n")
         return event
 
-    def write_report(self, report: dict[str, Any], page: str) -> None:
+    def write_report(self, report: Report, page: str) -> None:
         """Write `report.json` and `report.html`."""
-        self._write(self.report, report)
+        self._write(self.report, report.to_dict())
         with replacing(self.page) as temporary:
             temporary.write_text(page, encoding="utf-8")
 

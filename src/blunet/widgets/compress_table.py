@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
+from blunet.compression.report import read_report
 from blunet.quantities import describe_size
 
 ALIGN = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -45,14 +44,13 @@ class ReportTable(QTableWidget):
 
     def show_report(self, path: Path) -> str:
         """Fill the table from a `report.json`; return on which images the scores were taken."""
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        which = "test" if report.get("test") else "validation"
-        self.setRowCount(len(report["models"]))
-        for row, model in enumerate(report["models"]):
-            scores = model[which]
-            cells = [f"{scores[key]:.3f}" for key in ("iou", "f1", "ap50")]
-            cells += [describe_size(model["size_mib"] * 2**20), f"{1000 * model['seconds']:,.0f}"]
-            for column, text in enumerate([model["name"], *cells]):
+        report = read_report(path)
+        which = "test" if report.test else "validation"
+        self.setRowCount(len(report.models))
+        for row, model in enumerate(report.models):
+            cells = [f"{score:.3f}" for score in (model.iou, model.f1, model.ap50)]
+            cells += [describe_size(model.size_mib * 2**20), f"{1000 * model.seconds:,.0f}"]
+            for column, text in enumerate([model.name, *cells]):
                 item = QTableWidgetItem(text)
                 if column:
                     item.setTextAlignment(ALIGN)
@@ -61,4 +59,4 @@ class ReportTable(QTableWidget):
         self.setFixedHeight(
             self.horizontalHeader().height() + 2 + sum(self.rowHeight(r) for r in range(self.rowCount()))
         )
-        return f"Mean of {len(report[which])} {which} image{'s' * (len(report[which]) != 1)}."
+        return f"Mean of {len(report.scored)} {which} image{'s' * (len(report.scored) != 1)}."

@@ -21,6 +21,11 @@ def iou(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
     ------
     InputError
         If their shapes differ.
+
+    Examples
+    --------
+    >>> iou(np.array([[True, True, False, False]]), np.array([[True, False, False, False]]))
+    0.5
     """
     both, first, second = _counts(truth, predicted)
     return both / (first + second - both) if first + second else 1.0
@@ -37,6 +42,11 @@ def f1(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
     ------
     InputError
         If their shapes differ.
+
+    Examples
+    --------
+    >>> f1(np.array([[True, True, True, False]]), np.array([[True, False, False, False]]))
+    0.5
     """
     both, first, second = _counts(truth, predicted)
     return 2 * both / (first + second) if first + second else 1.0
@@ -67,6 +77,12 @@ def average_precision(truth: NDArray[np.integer[Any]], predicted: NDArray[np.int
     ----------
     J. C. Caicedo et al., "Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl",
     Nat. Methods 16, 1247-1253 (2019).
+
+    Examples
+    --------
+    >>> truth = np.array([[1, 1, 0, 2, 2]])
+    >>> average_precision(truth, np.array([[1, 1, 0, 0, 0]]))
+    0.5
     """
     _check_shapes(truth, predicted)
     overlap, true_sizes, predicted_sizes = _overlaps(truth, predicted)

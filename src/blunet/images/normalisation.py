@@ -93,6 +93,12 @@ def normalise(
     -----
     UserWarning
         If all pixels of an array have one value. About a `GreyImage` whoever has checked it warns.
+
+    Examples
+    --------
+    >>> image = np.array([[100, 150, 200]], np.uint16)
+    >>> normalise(image, Normalisation(method="percentile", low=0, high=100))
+    array([[0. , 0.5, 1. ]], dtype=float32)
     """
     return Normaliser(image, settings, limits).part(slice(None), slice(None))
 

@@ -92,6 +92,13 @@ class PackedModel:
         InputError
             If the image is not two-dimensional, is empty, or holds NaN or infinite values, or `tile` is not
             positive.
+
+        Examples
+        --------
+        >>> image = np.random.default_rng(0).integers(0, 2**16, (100, 120), np.uint16)
+        >>> probability = load_model().predict(image)
+        >>> probability.shape, probability.dtype.name
+        ((100, 120), 'float32')
         """
         scaled = Normaliser(image, self.info.normalisation, limits)
         probability = np.empty(scaled.shape, np.float32)
@@ -164,6 +171,11 @@ def load_model(path: str | Path | None = None, *, threads: int | None = None) ->
     ------
     InputError
         If there is no such file, or it is not a sound ``.blunet`` file.
+
+    Examples
+    --------
+    >>> load_model().info.threshold
+    0.4
     """
     if path is None and not BUNDLED.exists():
         raise InputError(f"The bundled model '{BUNDLED}' is missing; install napari-blunet again or give a model file.")

@@ -64,8 +64,12 @@ def segment(
 
     Examples
     --------
-    >>> import blunet                                        # doctest: +SKIP
-    >>> labels = blunet.segment(image)                       # doctest: +SKIP
+    >>> import blunet
+    >>> from blunet.simulation.dic_fields import DicSettings, simulate_dic
+    >>> image = simulate_dic(DicSettings(shape=(160, 160)), seed=1).image
+    >>> labels = blunet.segment(image)
+    >>> labels.shape, labels.dtype.name
+    ((160, 160), 'int32')
     """
     settings = SegmentationSettings(threshold=threshold, min_size=min_size, objects=objects, diameter=diameter)
     if model is None or isinstance(model, str | Path):

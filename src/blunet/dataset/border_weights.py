@@ -1,4 +1,4 @@
-"""Per-pixel weights of the training loss: balanced classes, stress on thin borders between cells."""
+"""Weights of the pixels in the training loss: balanced classes, and stress on thin borders between cells."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError
 
-#: A border's weight is left out beyond d1 + d2 of this many sigmas, where it is below 0.04 % of `border`.
-REACH = 4.0
+#: The border's weight is computed where d1 + d2 is at most this many sigmas: beyond, it is below 0.04 % of `border`.
+MAX_SIGMAS = 4.0
 
 
 def compute_border_weights(
@@ -21,7 +21,7 @@ def compute_border_weights(
     sigma: float = 5.0,
     largest_ratio: float = 10.0,
 ) -> NDArray[np.float32]:
-    """Weigh each pixel by its class and, in the background, by how thin the gap between two instances is.
+    """Return weights that balance the classes and stress thin gaps between instances.
 
     ``w = w_class + border * exp(-(d1 + d2)^2 / (2 sigma^2))``, where d1 and d2 are the distances to the
     nearest and to the second nearest instance.
@@ -29,32 +29,32 @@ def compute_border_weights(
     Parameters
     ----------
     labels : ndarray of shape (Y, X), integers
-        0 is background, other values are instances. Instances that touch have no background between them:
-        part them first (`blunet.dataset.truth_masks.separate_touching`).
+        0 is background, other values are instances. There is no background between instances that touch:
+        separate these first (`blunet.dataset.truth_masks.separate_touching`).
     border : float
-        Weight added where two instances all but touch, at least 0.
+        Weight added in the thinnest gaps, at least 0.
     sigma : float
         Width of the stressed gaps in pixels, above 0.
     largest_ratio : float
-        Foreground and background get equal weight in total, but one pixel's weight is at most this many times
-        one of the other class; at least 1, and 1 does not balance. Without this limit each pixel of a lone
-        small cell would outweigh thousands of others.
+        Foreground and background get equal total weights, unless the weight of a foreground pixel and that of a
+        background pixel would differ by more than this factor: else each pixel of a single small cell would outweigh
+        thousands of others. At least 1, which means no balancing.
 
     Returns
     -------
     ndarray of shape (Y, X), float32
-        Above 0. Without the border's part its mean is 1.
+        Above 0. Without the weight of borders, the mean is 1.
 
     Raises
     ------
     InputError
-        If labels are not two-dimensional integers or a setting is out of range.
+        If the labels are not integers of shape (Y, X), or another parameter is out of range.
 
     Notes
     -----
     The formula is the U-Net's (Ronneberger, Fischer and Brox, MICCAI 2015); DeLTA 2.0 (O'Connor et al., PLoS
     Comput. Biol. 2022) stresses the gaps between cells for the same reason. Distances run between the centres
-    of pixels and are exact; only pairs with d1 + d2 above 4 sigma are left out.
+    of pixels and are exact; only gaps with d1 + d2 above 4 sigma get no weight.
 
     Examples
     --------
@@ -75,16 +75,16 @@ def compute_border_weights(
     if not (math.isfinite(sigma) and sigma > 0):
         raise InputError(f"'sigma' of the weights is {sigma!r}; give a number of pixels above 0.")
     background = labels == 0
-    weights = _class_weights(background, largest_ratio)
+    weights = _balance_classes(background, largest_ratio)
     if border > 0:
-        first, second = _two_nearest(labels, REACH * sigma)
-        near = background & (first + second <= REACH * sigma)
+        first, second = _measure_two_nearest(labels, MAX_SIGMAS * sigma)
+        near = background & (first + second <= MAX_SIGMAS * sigma)
         weights[near] += border * np.exp(-((first[near] + second[near]) ** 2) / np.float32(2 * sigma**2))
     return weights
 
 
-def _class_weights(background: NDArray[np.bool_], largest_ratio: float) -> NDArray[np.float32]:
-    """Weights (Y, X) of mean 1 that give the classes equal totals, as far as the ratio allows."""
+def _balance_classes(background: NDArray[np.bool_], largest_ratio: float) -> NDArray[np.float32]:
+    """Return weights (Y, X) with a mean of 1 that give both classes equal totals, within the ratio."""
     share = float(background.mean())
     if share in (0.0, 1.0):
         return np.ones(background.shape, np.float32)
@@ -93,11 +93,13 @@ def _class_weights(background: NDArray[np.bool_], largest_ratio: float) -> NDArr
     return np.where(background, np.float32(unit), np.float32(unit * ratio))
 
 
-def _two_nearest(labels: NDArray[np.integer[Any]], reach: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _measure_two_nearest(
+    labels: NDArray[np.integer[Any]], reach: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the distances (Y, X) to the nearest and second nearest instance, infinite beyond `reach`.
 
-    Each instance is measured within its own bounding box and `reach` around it: 100 cells cost little more
-    than one distance transform of the whole image.
+    Distances from an instance are computed in its bounding box and `reach` around it, so that many cells take little
+    longer than one distance transform of the whole image.
     """
     from scipy.ndimage import distance_transform_edt, find_objects
 

@@ -1,4 +1,4 @@
-"""Masks that lie beside images, by the rules of pairs."""
+"""Masks of single images, found beside them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from blunet.images.image_files import images_in, stem_of
 
 
 def find_masks(images: Iterable[Path]) -> dict[Path, Path]:
-    """Find the masks of images, as far as they have one.
+    """Find the masks of those images that have one.
 
     Parameters
     ----------
     images : iterable of Path
-        Of `x.tif` the mask is `x_mask.tif` beside it; of `images/x.tif` also `masks/x.tif` or
-        `masks/x_mask.tif`. The endings of the two need not be the same.
+        The mask of `x.tif` is `x_mask.tif` in the same folder; that of `images/x.tif` can also be `masks/x.tif` or
+        `masks/x_mask.tif`. Image and mask may have different extensions.
 
     Returns
     -------
     dict of Path to Path
-        The mask by image. Of two masks that share a stem the first by name counts.
+        The mask of each image. Of two masks with the same stem, the first by name is used.
     """
 
     @cache

@@ -1,4 +1,4 @@
-"""Pairs of an image and its truth mask."""
+"""Pairs of an image and its truth mask in a folder."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from pathlib import Path
 from blunet.errors import InputError
 from blunet.images.image_files import images_in, stem_of
 
+#: Ending of a mask's stem.
 MASK = "_mask"
+#: Advice that ends an error about the layout of a folder.
 LAYOUT = "put pairs of one stem into 'images' and 'masks', or 'x.tif' beside 'x_mask.tif'"
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and the mask that says where its objects are."""
+    """An image and the mask of its objects."""
 
     image: Path
     mask: Path
 
     @property
     def name(self) -> str:
-        """The stem that both share."""
+        """Stem that both files share."""
         return stem_of(self.image)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs of a folder, naturally sorted, and the files that found no partner."""
+    """The pairs of a folder, naturally sorted, and the files without a partner."""
 
     pairs: tuple[Pair, ...]
     unpaired_images: tuple[Path, ...]
@@ -41,32 +43,32 @@ def find_pairs(folder: str | Path) -> Pairs:
     Parameters
     ----------
     folder : str or Path
-        It holds `images` and `masks`, whose files pair by stem (a mask's stem may also end in `_mask`); or
-        files such as `x.tif` and `x_mask.tif` side by side. The endings of the two need not be the same.
+        Contains the folders `images` and `masks`, whose files are paired by their stems (that of a mask may end in
+        `_mask`), or files such as `x.tif` and `x_mask.tif`. Image and mask may have different extensions.
 
     Raises
     ------
     InputError
-        If the folder does not exist, nothing pairs, or two files of one kind share a stem.
+        If the folder does not exist, there are no pairs, or two images or two masks have the same stem.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"There is no folder '{folder}'; give one with images and masks.")
     if (folder / "images").is_dir() or (folder / "masks").is_dir():
-        images = _files(folder / "images")
-        masks = _files(folder / "masks")
+        images = _list_images(folder / "images")
+        masks = _list_images(folder / "masks")
     else:
         found = images_in(folder, made=True)
         masks = [path for path in found if stem_of(path).endswith(MASK)]
         images = [path for path in images_in(folder) if path not in masks]
-    return _paired(folder, _by_stem(images), _by_stem(masks))
+    return _pair(folder, _index_by_stem(images), _index_by_stem(masks))
 
 
-def _files(folder: Path) -> list[Path]:
+def _list_images(folder: Path) -> list[Path]:
     return images_in(folder, made=True) if folder.is_dir() else []
 
 
-def _by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+def _index_by_stem(paths: Iterable[Path]) -> dict[str, Path]:
     stems: dict[str, Path] = {}
     for path in paths:
         stem = stem_of(path).removesuffix(MASK)
@@ -76,10 +78,10 @@ def _by_stem(paths: Iterable[Path]) -> dict[str, Path]:
     return stems
 
 
-def _paired(folder: Path, images: dict[str, Path], masks: dict[str, Path]) -> Pairs:
+def _pair(folder: Path, images: dict[str, Path], masks: dict[str, Path]) -> Pairs:
     pairs = tuple(Pair(path, masks[stem]) for stem, path in images.items() if stem in masks)
     if not pairs:
-        raise InputError(_nothing_pairs(folder, list(images), list(masks)))
+        raise InputError(_explain_no_pairs(folder, list(images), list(masks)))
     return Pairs(
         pairs,
         tuple(path for stem, path in images.items() if stem not in masks),
@@ -87,17 +89,17 @@ def _paired(folder: Path, images: dict[str, Path], masks: dict[str, Path]) -> Pa
     )
 
 
-def _nothing_pairs(folder: Path, images: list[str], masks: list[str]) -> str:
+def _explain_no_pairs(folder: Path, images: list[str], masks: list[str]) -> str:
     if not images and not masks:
         return f"The folder '{folder}' holds no images and masks; {LAYOUT}."
     if not images:
-        return f"The folder '{folder}' holds masks without images ({_listed(masks)}); {LAYOUT}."
+        return f"The folder '{folder}' holds masks without images ({_name_stems(masks)}); {LAYOUT}."
     if not masks:
-        return f"The folder '{folder}' holds images without masks ({_listed(images)}); {LAYOUT}."
+        return f"The folder '{folder}' holds images without masks ({_name_stems(images)}); {LAYOUT}."
     return (
-        f"No image in '{folder}' has a mask of its stem (images: {_listed(images)}; masks: {_listed(masks)}); {LAYOUT}."
+        f"No image in '{folder}' has a mask of its stem (images: {_name_stems(images)}; masks: {_name_stems(masks)}); {LAYOUT}."
     )
 
 
-def _listed(stems: list[str], most: int = 5) -> str:
+def _name_stems(stems: list[str], most: int = 5) -> str:
     return ", ".join(stems[:most]) + (f" and {len(stems) - most} more" if len(stems) > most else "")

@@ -15,7 +15,7 @@ import tifffile
 from PIL import Image
 
 from blunet.compression import scoring
-from blunet.compression.report_pictures import FOUND, MADE_UP, MISSED, NOTHING, SIDE, picture_of
+from blunet.compression.report_pictures import BACKGROUND, FALSE_POSITIVE, FOUND, MISSED, PICTURE_SIDE, draw_foreground
 from blunet.compression.run_events import (
     EpochDone,
 )
@@ -52,7 +52,10 @@ def test_the_page_shows_figures_curves_and_masks(finished):
     best = {e.step: e for e in events if isinstance(e, EpochDone) and e.best}
     assert len(best) >= 3  # a ring on the curve of losses, another on that of the IoU where there is one
     assert page.count("<circle") == sum(1 + (e.val_iou is not None) for e in best.values())
-    ElementTree.fromstring(page.split("</h2>")[3].strip().split("\n")[0])
+    curves = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(curves) == 2
+    for curve in curves:
+        ElementTree.fromstring(curve)
 
 
 def test_the_page_shows_what_each_stage_finds_misses_and_makes_up(data, finished):
@@ -70,16 +73,17 @@ def test_the_page_shows_what_each_stage_finds_misses_and_makes_up(data, finished
     model = load_model(run / "model.blunet")
     found = model.predict(grey) > model.info.threshold
     for right, colour in (
-        (truth & found, FOUND), (truth & ~found, MISSED), (~truth & found, MADE_UP), (~truth & ~found, NOTHING)
+        (truth & found, FOUND), (truth & ~found, MISSED),
+        (~truth & found, FALSE_POSITIVE), (~truth & ~found, BACKGROUND),
     ):  # fmt: skip
         np.testing.assert_array_equal((pictures[-1] == colour).all(axis=-1), right)
 
 
 def test_large_images_are_shown_small():
-    png = picture_of(np.ones((1200, 2000), bool), np.zeros((1200, 2000), bool))
+    png = draw_foreground(np.ones((1200, 2000), bool), np.zeros((1200, 2000), bool))
     picture = np.asarray(Image.open(io.BytesIO(png)))
-    assert picture.shape == (SIDE, SIDE, 3)
-    assert (picture == MADE_UP).all()
+    assert picture.shape == (PICTURE_SIDE, PICTURE_SIDE, 3)
+    assert (picture == FALSE_POSITIVE).all()
 
 
 class Counting:

@@ -19,8 +19,8 @@ from blunet.compression.checkpoint import read_progress
 from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.hints import hint_task
 from blunet.compression.report import Report, changes_between
-from blunet.compression.report_examples import examples
-from blunet.compression.report_page import report_page
+from blunet.compression.report_examples import choose_examples
+from blunet.compression.report_page import render_report
 from blunet.compression.run_data import Data, read_data
 from blunet.compression.run_directory import RunDirectory
 from blunet.compression.run_estimate import disk_bytes, duration
@@ -312,8 +312,9 @@ class _Run:
             seconds=sum({e.step: e.seconds for e in events if isinstance(e, StepDone)}.values()),
             stored_bits=census(settings.network("blunet")).bits,
         )
-        shown = examples([s for s in stages if s.figures.name != BEFORE], data.validation, self.info.normalisation)
-        self.run.write_report(report, report_page(report, events, shown))
+        shown = [stage for stage in stages if stage.figures.name != BEFORE]
+        examples = choose_examples(shown, data.validation, self.info.normalisation)
+        self.run.write_report(report, render_report(report, events, examples))
         yield RunDone(str(self.run.model), str(self.run.report), time.monotonic() - self.began)
 
     def _scored(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from blunet.architecture import census
 from blunet.compression.report import FileFigures, ImageFigures, StageFigures
-from blunet.compression.report_pictures import picture_of
+from blunet.compression.report_pictures import draw_foreground
 from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask
 from blunet.evaluation.metrics import iou
@@ -98,7 +98,7 @@ def score_stage(
             probability = np.load(file)
             truth = read_mask(pair.mask, probability.shape)
             rows.append((pair.name, score(probability, truth, threshold)))
-            pictures[pair.name] = picture_of(probability > threshold, truth > 0)
+            pictures[pair.name] = draw_foreground(probability > threshold, truth > 0)
     tested = [(pair.name, score(*predict(pair), threshold)) for pair in test]
     counted = census(model.settings)
     figures = StageFigures(

@@ -96,9 +96,8 @@ def _explain_no_pairs(folder: Path, images: list[str], masks: list[str]) -> str:
         return f"The folder '{folder}' holds masks without images ({_name_stems(masks)}); {LAYOUT}."
     if not masks:
         return f"The folder '{folder}' holds images without masks ({_name_stems(images)}); {LAYOUT}."
-    return (
-        f"No image in '{folder}' has a mask of its stem (images: {_name_stems(images)}; masks: {_name_stems(masks)}); {LAYOUT}."
-    )
+    found = f"images: {_name_stems(images)}; masks: {_name_stems(masks)}"
+    return f"No image in '{folder}' has a mask of its stem ({found}); {LAYOUT}."
 
 
 def _name_stems(stems: list[str], most: int = 5) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from blunet import __version__
 from blunet.cli.benchmark import benchmark
 from blunet.cli.compress import compress
 from blunet.cli.demo import demo
@@ -36,9 +37,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"blunet {version('napari-blunet')}")
+        typer.echo(f"blunet {__version__}")
         raise typer.Exit
 
 

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from blunet import __version__
 from blunet.architecture import census
 from blunet.compression.binarisation import binarise
 from blunet.compression.checkpoint import read_progress
@@ -119,7 +119,7 @@ class _Run:
             object_diameter=data.report.object_diameter,
             date=date.today().isoformat(),
             settings=self.settings.to_dict(),
-            versions={"napari-blunet": version("napari-blunet"), "keras": keras.__version__},
+            versions={"napari-blunet": __version__, "keras": keras.__version__},
         )
         self.info = ModelInfo(normalisation=normalisation, threshold=0.5, card=card)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from blunet import __version__
 from blunet.architecture import NetworkSettings
 from blunet.packed.model_card import ModelInfo
 from blunet.segmentation.segmentation_settings import SegmentationSettings
@@ -13,7 +13,7 @@ from blunet.segmentation.segmentation_settings import SegmentationSettings
 
 def describe_software() -> dict[str, Any]:
     """Return the name and version of this package."""
-    return {"software": f"napari-blunet {version('napari-blunet')}"}
+    return {"software": f"napari-blunet {__version__}"}
 
 
 def describe_segmentation(

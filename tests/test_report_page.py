@@ -55,7 +55,8 @@ def test_epochs_of_a_step_that_was_begun_again_are_drawn_once():
 
 def test_the_page_names_the_teacher_the_time_and_the_thresholds():
     page = " ".join(render_report(REPORT, [], []).split())
-    assert "2 training images, 1 validation image (c); teacher: &lt;mine&gt;.keras; 1 minute and 1 second of training." in page
+    assert "2 training images, 1 validation image (c); teacher: &lt;mine&gt;.keras;" in page
+    assert "keras; 1 minute and 1 second of training." in page
     assert "chosen on the validation images: 0.45 (BLU-Net)." in page
     assert "Means over 1 validation image." in page
     assert "AP50" in page

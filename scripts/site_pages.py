@@ -34,6 +34,8 @@ PACKAGES = {
     "jobs": "What the command line and the widgets run: generators of events that can be cancelled.",
 }
 COMMANDS = "<!-- the commands are put here when the site is built -->"
+#: What makes the theme's script count.
+COUNTED = ' data-md-component="source"'
 OPTION = re.compile(r"\* `(?P<name>[^`]+)`(?:: (?P<help>.*?))?(?:  \[(?P<note>[^\]]+)\])?")
 
 
@@ -69,6 +71,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         page_of_it = posixpath.relpath(name.lower(), folder)
         markdown = re.sub(rf"\]\((?:\.\./)+{re.escape(name)}", f"]({page_of_it}", markdown)
     return markdown.replace(COMMANDS, commands()) if COMMANDS in markdown else markdown
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Let the link to the repository be only a link: the theme's script would ask GitHub for stars and forks."""
+    return output.replace(COUNTED, "")
+
+
+def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> str:
+    """Do the same on the page for addresses that do not exist."""
+    return output.replace(COUNTED, "")
 
 
 def commands() -> str:

@@ -1,4 +1,4 @@
-"""Pairs of images and masks, made and written."""
+"""Pairs of images and masks for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Augmentation: what each operation may change, what it must not, and the weights of thin borders."""
+"""What each operation of augmentation changes, and what it must not change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from blunet.dataset.augmentation import augment, crop_at_random
 from blunet.dataset.augmentation_settings import AugmentationSettings
-from blunet.dataset.border_weights import compute_border_weights
 from blunet.errors import InputError
 
 NOTHING = AugmentationSettings.none()
@@ -34,7 +33,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 @pytest.mark.parametrize("settings", PRESETS)
-def test_one_seed_gives_one_crop_and_another_seed_another(settings: AugmentationSettings) -> None:
+def test_equal_seeds_give_equal_crops_and_other_seeds_others(settings: AugmentationSettings) -> None:
     image, labels = noise_image(), discs()
     first = augment(image, labels, settings, rng(1))
     again = augment(image, labels, settings, rng(1))
@@ -69,7 +68,7 @@ def test_a_constant_image_stays_finite(settings: AugmentationSettings, value: fl
         assert np.isfinite(augment(image, discs((40, 40)), settings, rng(seed))[0]).all()
 
 
-def test_nothing_changes_where_nothing_is_asked_for() -> None:
+def test_nothing_changes_where_everything_is_off() -> None:
     image, labels = noise_image(), discs()
     new_image, new_labels = augment(image, labels, NOTHING, rng())
     np.testing.assert_array_equal(new_image, image)
@@ -118,13 +117,13 @@ def test_the_histogram_warp_is_monotone_and_keeps_the_range(shape: tuple[int, in
     assert np.std(curves, axis=0).max() > 0.05
 
 
-def test_the_histogram_warp_survives_a_range_of_almost_nothing() -> None:
+def test_the_histogram_warp_of_an_almost_constant_image_is_finite() -> None:
     image = np.zeros((8, 8), np.float32)
     image[0, 0] = np.finfo(np.float32).smallest_subnormal
     assert np.isfinite(augment(image, discs((8, 8)), NOTHING.changed(histogram=1), rng())[0]).all()
 
 
-def test_the_histogram_warp_happens_as_often_as_asked() -> None:
+def test_the_histogram_warp_happens_with_its_probability() -> None:
     image, labels = noise_image((9, 9)), discs((9, 9))
     settings = NOTHING.changed(histogram=0.25)
     warped = sum(not np.array_equal(augment(image, labels, settings, rng(s))[0], image) for s in range(400))
@@ -176,7 +175,7 @@ def test_noise_has_the_published_deviation() -> None:
     assert np.mean(drawn) == pytest.approx(1.5, abs=0.4)
 
 
-def test_blur_takes_detail_from_half_of_the_images_only() -> None:
+def test_half_of_the_images_are_blurred() -> None:
     image, labels = noise_image(), discs()
     blurred = [augment(image, labels, NOTHING.changed(blur=1.5), rng(s))[0] for s in range(100)]
     sharp = sum(np.array_equal(b, image) for b in blurred)
@@ -200,7 +199,7 @@ def test_flips_and_quarter_turns_are_exactly_the_eight_poses() -> None:
     assert seen == set(range(8))
 
 
-def test_an_oblong_crop_is_turned_by_a_half_at_most() -> None:
+def test_an_oblong_crop_is_rotated_by_0_or_180_degrees() -> None:
     image, labels = noise_image((20, 33)), discs((20, 33))
     seen = set()
     for seed in range(40):
@@ -235,7 +234,7 @@ def test_a_shift_moves_everything_by_one_distance() -> None:
         assert np.abs(np.argwhere(moved > 0) - 40).max() <= 11
 
 
-def test_elastic_displacements_have_the_deviation_asked_for() -> None:
+def test_elastic_displacements_have_their_standard_deviation() -> None:
     y, x = np.indices((101, 101), dtype=np.float32) / 100
     corner = []
     for seed in range(200):
@@ -298,7 +297,7 @@ def test_the_study_is_the_published_list() -> None:
 
 
 @pytest.mark.parametrize("settings", [*PRESETS, NOTHING])
-def test_settings_travel_as_plain_values(settings: AugmentationSettings) -> None:
+def test_settings_are_read_back_from_plain_values(settings: AugmentationSettings) -> None:
     assert AugmentationSettings.from_dict(settings.to_dict()) == settings
 
 
@@ -319,64 +318,3 @@ def test_settings_travel_as_plain_values(settings: AugmentationSettings) -> None
 def test_bad_settings_are_named(data: dict[str, object], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         AugmentationSettings.from_dict(data)
-
-
-def gap_between(width: int) -> NDArray[np.int32]:
-    labels = np.zeros((60, 80), np.int32)
-    labels[10:50, 10:30] = 4
-    labels[10:50, 30 + width : 60] = 9
-    return labels
-
-
-def test_weights_follow_the_formula() -> None:
-    labels = gap_between(3)
-    weights = compute_border_weights(labels, border=10, sigma=5, largest_ratio=1)
-    assert weights.dtype == np.float32
-    # In a gap of 3 pixels d1 + d2 is 4 everywhere between the two straight sides.
-    np.testing.assert_allclose(weights[30, 30:33], 1 + 10 * np.exp(-(4**2) / 50), rtol=1e-5)
-    assert (weights[labels > 0] == 1).all()
-    assert weights[0, 0] == 1
-
-
-def test_weights_are_larger_in_thinner_gaps_and_only_between_instances() -> None:
-    middles = [compute_border_weights(gap_between(w), largest_ratio=1)[30, 30 + w // 2] for w in (1, 3, 6, 12)]
-    assert middles == sorted(middles, reverse=True)
-    assert middles[0] > 9
-    one = (gap_between(3) > 0).astype(np.int32)
-    np.testing.assert_array_equal(compute_border_weights(one, largest_ratio=1), 1)
-
-
-def test_weights_of_many_instances_equal_the_plain_computation() -> None:
-    from scipy.ndimage import distance_transform_edt
-
-    labels = discs((90, 90))
-    distances = np.sort([distance_transform_edt(labels != n) for n in (3, 7, 8, 1000)], axis=0)
-    plain = 1 + 10 * np.exp(-((distances[0] + distances[1]) ** 2) / (2 * 5.0**2)) * (labels == 0)
-    np.testing.assert_allclose(compute_border_weights(labels, largest_ratio=1), plain, atol=10 * np.exp(-8))
-
-
-def test_classes_weigh_the_same_in_total() -> None:
-    labels = gap_between(3)
-    weights = compute_border_weights(labels, border=0)
-    assert weights[labels > 0].sum() == pytest.approx(weights[labels == 0].sum(), rel=1e-4)
-    assert weights.mean() == pytest.approx(1, rel=1e-5)
-    speck = np.zeros((100, 100), np.int32)
-    speck[50, 50] = 1
-    limited = compute_border_weights(speck, largest_ratio=10)
-    assert limited.max() / limited.min() == pytest.approx(10, rel=1e-5)
-
-
-@pytest.mark.parametrize("value", [0, 3])
-def test_labels_of_one_class_weigh_one(value: int) -> None:
-    np.testing.assert_array_equal(compute_border_weights(np.full((9, 12), value, np.uint16)), 1)
-
-
-def test_bad_weights_are_refused() -> None:
-    labels = discs()
-    for keywords in ({"border": -1}, {"sigma": 0}, {"largest_ratio": 0.5}, {"sigma": float("nan")}):
-        with pytest.raises(InputError, match=next(iter(keywords))):
-            compute_border_weights(labels, **keywords)
-    with pytest.raises(InputError, match="integers of shape"):
-        compute_border_weights(labels.astype(float))
-    with pytest.raises(InputError, match="hold -1"):
-        compute_border_weights(labels - 1)

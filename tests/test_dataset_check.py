@@ -18,7 +18,7 @@ from blunet.errors import InputError
 
 
 def squares(*sides, shape=(SIZE, SIZE)):
-    """Labels 1, 2, ... on the diagonal, each a square with one of the sides, a pixel between them."""
+    """Return squares of these sides along the diagonal, labelled from 1, one pixel apart."""
     labels = np.zeros(shape, np.uint8)
     start = 0
     for number, side in enumerate(sides, 1):
@@ -29,7 +29,7 @@ def squares(*sides, shape=(SIZE, SIZE)):
 
 @pytest.fixture
 def data(tmp_path):
-    """Ten different pairs without any oddity."""
+    """Ten different pairs without anything to warn about."""
     folder = tmp_path / "data"
     for i in range(1, 11):
         put(folder, f"t{i}", grey(i), np.roll(squares(9, 10), i, axis=0))
@@ -99,7 +99,7 @@ def test_files_without_a_partner_are_named(data):
     assert report.describe()[-2:] == [f"Warning: {warning}" for warning in report.warnings]
 
 
-def test_single_odd_files_are_named(data):
+def test_peculiar_files_are_named(data):
     full = np.full((SIZE, SIZE), 255, np.uint8)
     crowded = full.copy()
     crowded[0] = 0
@@ -148,7 +148,7 @@ def test_files_that_differ_much_are_named(data):
     assert report.describe()[1] == "Images: 32 x 32 to 65 x 65 pixels (Y x X); uint16, uint8"
 
 
-def test_few_images_are_said_to_give_rough_scores(data):
+def test_few_images_give_a_warning_about_rough_scores(data):
     for i in range(1, 4):
         (data / "masks" / f"t{i}.png").unlink()
         (data / "images" / f"t{i}.tif").unlink()
@@ -167,7 +167,7 @@ def test_the_warning_about_few_images_counts_those_that_the_settings_choose(data
     assert f"scores on {count} validation images are rough" in about(report, "only 7 images")
 
 
-def test_copies_are_named_but_for_masks_without_a_border(data):
+def test_copies_are_named_unless_they_are_empty_or_full_masks(data):
     shutil.copy(data / "images" / "t1.tif", data / "images" / "t10.tif")
     shutil.copy(data / "masks" / "t4.png", data / "masks" / "t6.png")
     for name in ("t7", "t8"):
@@ -214,7 +214,7 @@ def test_a_mask_of_another_size(data):
     assert "32 x 32" in sentence
 
 
-def test_files_that_are_no_single_image(data):
+def test_files_that_are_not_a_single_image_are_refused(data):
     path = data / "images" / "t5.tif"
     whole = path.read_bytes()
     tifffile.imwrite(path, grey(5, (3, SIZE, SIZE)), photometric="minisblack")
@@ -232,7 +232,7 @@ def test_a_crop_of_no_pixels(data):
     assert "is 0;" in refusal(data, crop=0)
 
 
-def test_the_listing_survives_json_and_a_move_and_tells_what_changed(data):
+def test_the_record_survives_json_and_a_move_and_shows_what_changed(data):
     before = json.loads(json.dumps(record_dataset(check(data, SIZE))))
     assert before["pairs"][1]["name"] == "t2"
     assert before["pairs"][1]["shape"] == [SIZE, SIZE]

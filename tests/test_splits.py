@@ -12,7 +12,7 @@ from blunet.errors import InputError
 NAMES = [f"field{i}" for i in range(1, 31)]
 
 
-def test_a_split_hangs_on_names_and_seed_alone():
+def test_a_split_depends_on_names_and_seed_only():
     training, validation = split_by_share(NAMES, 0.2)
     assert sorted(training + validation) == sorted(NAMES)
     assert len(validation) == 6
@@ -21,7 +21,7 @@ def test_a_split_hangs_on_names_and_seed_alone():
     assert split_by_share(NAMES, 0.2, seed=1) != (training, validation)
     assert len({tuple(split_by_share(NAMES, 0.2, seed=seed)[1]) for seed in range(20)}) > 15
     assert training == [name for name in NAMES if name in training]  # natural order: field2 before field10
-    # Written down once: a run of today must find the same files after an update.
+    # A run must find the same files after an update.
     assert validation == ["field7", "field20", "field21", "field26", "field28", "field30"]
 
 
@@ -36,7 +36,7 @@ def test_a_new_file_moves_at_most_one_other():
     ("files", "share", "validating"),
     [(2, 0.2, 1), (2, 0.9, 1), (3, 0.01, 1), (3, 0.99, 2), (10, 0.25, 3), (12, 0.2, 2)],
 )
-def test_at_least_one_file_on_either_side(files, share, validating):
+def test_at_least_one_file_trains_and_one_validates(files, share, validating):
     training, validation = split_by_share(NAMES[:files], share)
     assert (len(training), len(validation)) == (files - validating, validating)
 

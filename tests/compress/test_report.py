@@ -1,4 +1,4 @@
-"""What a compression tells of itself: scores, thresholds, the report."""
+"""The report of a compression: scores, thresholds, pictures."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_page_shows_figures_curves_and_masks(finished):
         ElementTree.fromstring(curve)
 
 
-def test_the_page_shows_what_each_stage_finds_misses_and_makes_up(data, finished):
+def test_the_page_shows_true_positives_and_errors_of_each_stage(data, finished):
     run, events = finished
     (name,) = events[0].validation
     page = (run / "report.html").read_text()

@@ -1,4 +1,4 @@
-"""Which part of a validation image is looked at while training."""
+"""The crop of a validation image that is used during training."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def labelled(*pixels, shape=(60, 91)):
         (labelled((59, 3)), (40, 60), (0, 20)),
     ],
 )
-def test_the_part_that_is_looked_at(labels, rows, columns):
+def test_the_crop_is_the_middle_or_around_the_nearest_object(labels, rows, columns):
     assert find_validation_crop(labels, 20) == (slice(*rows), slice(*columns))
 
 
 @pytest.mark.parametrize(("size", "shape"), [(1, (1, 1)), (75, (60, 75)), (91, (60, 91)), (10**9, (60, 91))])
-def test_shorter_sides_are_taken_whole(size, shape):
+def test_shorter_sides_are_kept_whole(size, shape):
     labels = labelled((0, 0), (59, 90))
-    part = labels[find_validation_crop(labels, size)]
-    assert part.shape == shape
-    assert part.any()
+    crop = labels[find_validation_crop(labels, size)]
+    assert crop.shape == shape
+    assert crop.any()
 
 
-def test_image_and_labels_are_cut_alike():
+def test_image_and_labels_are_cropped_alike():
     labels = labelled((50, 80))
     found = crop_for_validation(Field("f", labels.astype(np.float32), labels), 16)
     assert found.labels.max() == 1
@@ -55,7 +55,7 @@ def test_image_and_labels_are_cut_alike():
 
 
 def test_epochs_are_judged_where_objects_are(data, tmp_path):
-    """A middle without objects would give every epoch an IoU of 0, and the preview shows the part that is taken."""
+    """A middle without objects would give every epoch an IoU of 0. The preview shows the same crop."""
     data = shutil.copytree(data, tmp_path / "data")
     for path in sorted(data.glob("*_mask.tif")):
         labels = tifffile.imread(path)
@@ -72,6 +72,6 @@ def test_epochs_are_judged_where_objects_are(data, tmp_path):
         assert shown.image.shape == (20, 20) == mask.size
     image = tifffile.imread(next(data.glob(f"{first.validation[0]}.tif")))
     truth = tifffile.imread(next(data.glob(f"{first.validation[0]}_mask.tif")))
-    part = find_validation_crop(truth.astype(np.int32), 20)
-    assert truth[part].any()
-    np.testing.assert_array_equal(shown.image, image[part])
+    region = find_validation_crop(truth.astype(np.int32), 20)
+    assert truth[region].any()
+    np.testing.assert_array_equal(shown.image, image[region])

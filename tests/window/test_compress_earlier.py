@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+from compressing import said
 from napari.utils.notifications import notification_manager
 from PIL import Image as Picture
 
 from blunet.compression.presets import preset
 from blunet.compression.run_directory import RunDirectory
 from blunet.compression.run_request import Request
+from blunet.compression.settings_file import write_settings
 from blunet.dataset.dataset_check import check_dataset
 from blunet.dataset.split_settings import SplitSettings
 from blunet.jobs.validation_preview import Preview, read_preview
@@ -52,10 +54,10 @@ def widget(make_napari_viewer):
 
 
 def test_a_run_is_resumed_from_its_folder_alone(widget, qtbot, begun):
-    assert not widget.start_button.isEnabled()
+    assert not widget.view.start_button.isEnabled()
     widget.form.run.set_text(begun.run)
-    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
-    assert widget.start_button.text() == "Resume"
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
+    assert widget.view.start_button.text() == "Resume"
     assert widget.form.folder.text == begun.data
     assert widget.form.teacher_name() == "scratch"
     assert widget.form.settings() == begun.settings
@@ -63,21 +65,35 @@ def test_a_run_is_resumed_from_its_folder_alone(widget, qtbot, begun):
 
 def test_a_run_of_other_settings_is_refused_in_a_sentence(widget, qtbot, begun):
     widget.form.run.set_text(begun.run)
-    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
-    widget.form.steps.item(1, 1).setText("7")
-    qtbot.waitUntil(lambda: widget.form.settings().transfer.epochs == 7 and widget.start_button.isEnabled())
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
+    widget.form.steps.control("transfer", "epochs").value = 7
+    qtbot.waitUntil(lambda: widget.form.settings().transfer.epochs == 7 and widget.view.start_button.isEnabled())
     notification_manager.records.clear()
     with qtbot.waitSignal(widget.finished, timeout=120_000):
         widget.start()
-    assert "begun with other settings" in widget.status.text()
-    assert [notice.message for notice in notification_manager.records] == [widget.status.text()]
+    assert "begun with other settings" in widget.view.status.text()
+    assert [notice.message for notice in notification_manager.records] == [widget.view.status.text()]
     assert "epochs = 7" not in RunDirectory(begun.run).settings.read_text()
 
 
-def test_a_damaged_run_is_told_in_a_sentence(widget, begun):
+def test_a_damaged_run_is_told_in_a_sentence(widget, qtbot, begun):
     RunDirectory(begun.run).facts.write_text("{")
     widget.form.run.set_text(begun.run)
-    assert "cannot be read" in widget.status.text()
+    qtbot.waitUntil(lambda: "cannot be read" in widget.view.warning.text(), timeout=10_000)
+    assert not widget.view.start_button.isEnabled()
+
+
+def test_a_run_of_an_exact_learning_rate_is_resumed(widget, qtbot, begun):
+    """A rate that a form can only show rounded: it has to be the very same, or the run is refused."""
+    rate = 3.1234567e-4
+    settings = begun.settings.changed(transfer=begun.settings.transfer.changed(learning_rate=rate))
+    write_settings(settings, RunDirectory(begun.run).settings)
+    widget.form.run.set_text(begun.run)
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
+    assert widget.form.steps.control("transfer", "learning_rate").value == "0.000312346"
+    widget.form.steps.control("binarise", "epochs").native.setFocus()
+    assert widget.form.settings() == settings
+    assert widget.form.settings().transfer.learning_rate == rate
 
 
 def test_last_values_are_remembered(widget, qtbot, data, tmp_path):
@@ -86,7 +102,7 @@ def test_last_values_are_remembered(widget, qtbot, data, tmp_path):
     widget.form.teacher.setCurrentText(SCRATCH)
     widget.form.preset.setCurrentIndex(1)
     widget.form.preview.setChecked(False)
-    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
     widget.start()
     widget.cancel()
     widget.cancel()
@@ -103,12 +119,12 @@ def test_more_folds_than_images_are_refused_before_the_start(widget, qtbot, data
     widget.form.run.set_text(str(tmp_path / "new"))
     widget.form.folder.set_text(str(data))
     widget.form.teacher.setCurrentText(SCRATCH)
-    widget.form.use_settings(preset("study"))
-    qtbot.waitUntil(lambda: "5 folds of 4 images are not possible" in widget.facts.text(), timeout=30_000)
-    assert "preset quick" in widget.facts.text()
-    assert not widget.start_button.isEnabled()
-    widget.form.use_settings(preset("quick"))
-    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
+    widget.form.state.replace(preset("study"))
+    qtbot.waitUntil(lambda: "5 folds of 4 images are not possible" in said(widget), timeout=30_000)
+    assert "preset quick" in said(widget)
+    assert not widget.view.start_button.isEnabled()
+    widget.form.state.replace(preset("quick"))
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
 
 
 def test_the_validation_layers_lie_beside_and_disturb_nothing(widget):
@@ -142,10 +158,10 @@ def test_a_preview_is_the_middle_of_its_image(data, tmp_path):
 
 def test_closing_the_dock_stops_the_run_and_saves_it(widget, qtbot, begun):
     widget.form.run.set_text(begun.run)
-    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
     widget.start()
     with qtbot.waitSignal(widget.finished, timeout=120_000):
         widget.viewer.window.remove_dock_widget(widget)
     assert widget.job.token.cancelled
     assert RunDirectory(begun.run).facts.is_file()
-    assert widget.model is None
+    assert widget.state.model is None

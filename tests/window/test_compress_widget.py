@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from compressing import said
 
 from blunet.compression.presets import preset
 from blunet.compression.run_events import EpochDone, StepDone, StepStarted
@@ -16,9 +17,9 @@ from blunet.jobs.model_files import inspect_model
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
 from blunet.widgets.compress_form import FOLDER, LAYERS, SCRATCH
+from blunet.widgets.compress_state import CHECKING, NO_DATA
 from blunet.widgets.compress_widget import CompressWidget
 from blunet.widgets.curves import Curves
-from blunet.widgets.data_check import FIRST
 from blunet.widgets.segment_widget import SegmentWidget
 
 LONG = 240_000
@@ -59,16 +60,16 @@ def tiny(epochs: int = 1):
 
 def choose(qtbot, widget, data, run, settings=None):
     widget.form.teacher.setCurrentText(SCRATCH)
-    widget.form.use_settings(settings or tiny())
+    widget.form.state.replace(settings or tiny())
     widget.form.run.set_text(str(run))
     widget.form.folder.set_text(str(data))
-    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
 
 
 def test_nothing_is_chosen(widget, qtbot):
-    qtbot.waitUntil(lambda: widget.facts.text() == FIRST, timeout=5000)
-    assert not widget.start_button.isEnabled()
-    assert not widget.cancel_button.isEnabled()
+    qtbot.waitUntil(lambda: said(widget) == NO_DATA, timeout=5000)
+    assert not widget.view.start_button.isEnabled()
+    assert not widget.view.cancel_button.isEnabled()
     widget.start()
     assert not widget.busy
 
@@ -76,54 +77,54 @@ def test_nothing_is_chosen(widget, qtbot):
 def test_a_run_from_start_to_use(widget, qtbot, data, tmp_path):
     run = tmp_path / "run"
     choose(qtbot, widget, data, run)
-    assert "3 images with masks" in widget.facts.text()
-    assert "A run takes about" in widget.facts.text()
+    assert "3 images with masks" in said(widget)
+    assert "A run takes about" in said(widget)
     widget.start()
     assert widget.busy
-    assert not widget.start_button.isEnabled()
-    assert widget.cancel_button.isEnabled()
+    assert not widget.view.start_button.isEnabled()
+    assert widget.view.cancel_button.isEnabled()
     qtbot.waitUntil(lambda: not widget.busy, timeout=LONG)
-    assert widget.model == run / "model.blunet", widget.status.text()
-    assert [step.name for step in widget.curves.steps] == [s for s in STEPS if s != "pretrain"]
-    assert all(step.epochs for step in widget.curves.steps)
+    assert widget.state.model == run / "model.blunet", widget.view.status.text()
+    assert [step.name for step in widget.view.curves.steps] == [s for s in STEPS if s != "pretrain"]
+    assert all(step.epochs for step in widget.view.curves.steps)
     best = {e.step: e.best_epoch for e in read_run(run).events if isinstance(e, StepDone)}
-    assert {step.name: step.best for step in widget.curves.steps} == best
+    assert {step.name: step.best for step in widget.view.curves.steps} == best
     report = json.loads((run / "report.json").read_text())
-    assert widget.table.rowCount() == len(report["models"])
-    last = widget.table.rowCount() - 1
-    assert widget.table.item(last, 0).text() == "BLU-Net"
-    assert widget.table.item(last, 1).text() == f"{report['models'][-1]['validation']['iou']:.3f}"
+    assert widget.view.table.rowCount() == len(report["models"])
+    last = widget.view.table.rowCount() - 1
+    assert widget.view.table.item(last, 0).text() == "BLU-Net"
+    assert widget.view.table.item(last, 1).text() == f"{report['models'][-1]['validation']['iou']:.3f}"
     qtbot.waitUntil(lambda: len(widget.viewer.layers) == 2, timeout=10_000)
     image, mask = widget.viewer.layers
     assert (image.name, mask.name) == ("Validation image", "Validation mask")
     names = {tuple(path.stem for path in data.glob("images/*") if np.array_equal(tifffile.imread(path), image.data))}
     assert names == {tuple(read_run(run).events[0].validation)}
-    widget.use_button.click()
+    widget.view.use_button.click()
     segment = widget.viewer.window._qt_window.findChildren(SegmentWidget)[0]
-    assert segment.form.picker.path == widget.model
-    assert inspect_model(widget.model).network.base_filters == 4
+    assert segment.form.picker.path == widget.state.model
+    assert inspect_model(widget.state.model).network.base_filters == 4
     # another widget finds the finished run
     other = CompressWidget(widget.viewer)
     qtbot.addWidget(other)
     other.form.run.set_text(str(run))
-    assert other.start_button.text() == "Train on"
-    assert [step.name for step in other.curves.steps] == [step.name for step in widget.curves.steps]
-    assert other.model == run / "model.blunet"
+    qtbot.waitUntil(lambda: other.view.start_button.text() == "Continue", timeout=10_000)
+    assert [step.name for step in other.view.curves.steps] == [step.name for step in widget.view.curves.steps]
+    assert other.state.model == run / "model.blunet"
 
 
 def test_cancelled_and_resumed(widget, qtbot, data, tmp_path):
     run = tmp_path / "run"
     choose(qtbot, widget, data, run, tiny(epochs=40))
     widget.start()
-    qtbot.waitUntil(lambda: bool(widget.curves.steps and widget.curves.steps[0].epochs), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(widget.view.curves.steps and widget.view.curves.steps[0].epochs), timeout=LONG)
     widget.cancel()
     qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
-    assert "Resume goes on" in widget.status.text()
-    assert widget.start_button.text() == "Resume"
-    assert widget.start_button.isEnabled()
-    before = sum(len(step.epochs) for step in widget.curves.steps)
+    assert "Resume continues" in widget.view.status.text()
+    assert widget.view.start_button.text() == "Resume"
+    assert widget.view.start_button.isEnabled()
+    before = sum(len(step.epochs) for step in widget.view.curves.steps)
     widget.start()
-    qtbot.waitUntil(lambda: sum(len(step.epochs) for step in widget.curves.steps) > before, timeout=LONG)
+    qtbot.waitUntil(lambda: sum(len(step.epochs) for step in widget.view.curves.steps) > before, timeout=LONG)
     widget.viewer.close()  # a run under way: it is stopped, and can go on
     qtbot.waitUntil(lambda: widget.job.wait(0), timeout=60_000)
     assert (run / "run.json").is_file()
@@ -138,22 +139,22 @@ def test_training_on_layers(widget, qtbot, fields, tmp_path):
     widget.viewer.add_labels(labels, name="Outlined")
     widget.form.source.setCurrentText(LAYERS)
     widget.form.teacher.setCurrentText(SCRATCH)
-    widget.form.use_settings(tiny())
+    widget.form.state.replace(tiny())
     widget.form.run.set_text(str(tmp_path / "run"))
-    qtbot.waitUntil(widget.start_button.isEnabled, timeout=30_000)
-    assert "4 of 6 frames have labels" in widget.facts.text()
-    assert "A run takes about" in widget.facts.text()
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
+    assert "4 of 6 frames have labels" in said(widget)
+    assert "A run takes about" in said(widget)
     widget.start()
     pairs = tmp_path / "run data" / "masks"
     qtbot.waitUntil(lambda: pairs.is_dir() and len(list(pairs.glob("*.tif"))) == 4, timeout=30_000)
-    qtbot.waitUntil(lambda: bool(widget.curves.steps), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(widget.view.curves.steps), timeout=LONG)
     widget.cancel()
     qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
     assert np.array_equal(tifffile.imread(pairs / "frame_0002.tif"), labels[1])
     widget.viewer.layers.clear()  # what was written is enough to go on
-    qtbot.waitUntil(lambda: "4 images with masks" in widget.facts.text(), timeout=30_000)
-    assert widget.start_button.text() == "Resume"
-    assert widget.start_button.isEnabled()
+    qtbot.waitUntil(lambda: "4 images with masks" in said(widget), timeout=30_000)
+    assert widget.view.start_button.text() == "Resume"
+    assert widget.view.start_button.isEnabled()
 
 
 def test_layers_with_too_few_labels_until_there_are_some(widget, qtbot, fields, tmp_path):
@@ -161,15 +162,15 @@ def test_layers_with_too_few_labels_until_there_are_some(widget, qtbot, fields, 
     widget.form.source.setCurrentText(LAYERS)
     widget.viewer.add_image(np.stack([field.image for field in fields]), name="Lapse")
     labels = widget.viewer.add_labels(np.zeros((3, 64, 64), np.uint8), name="Painted")
-    qtbot.waitUntil(lambda: "no frame has labels" in widget.facts.text(), timeout=10_000)
-    assert not widget.start_button.isEnabled()
+    qtbot.waitUntil(lambda: "no frame has labels" in said(widget), timeout=10_000)
+    assert not widget.view.start_button.isEnabled()
     labels.brush_size = 20
     labels.paint((0, 30, 30), 1)
-    qtbot.waitUntil(lambda: "only one frame has labels" in widget.facts.text(), timeout=10_000)
-    assert not widget.start_button.isEnabled()
+    qtbot.waitUntil(lambda: "only one frame has labels" in said(widget), timeout=10_000)
+    assert not widget.view.start_button.isEnabled()
     labels.paint((2, 30, 30), 1)
-    qtbot.waitUntil(widget.start_button.isEnabled, timeout=10_000)
-    assert "2 of 3 frames have labels" in widget.facts.text()
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=10_000)
+    assert "2 of 3 frames have labels" in said(widget)
 
 
 @pytest.mark.parametrize(
@@ -189,31 +190,37 @@ def test_data_that_cannot_be_trained_on(widget, qtbot, data, tmp_path, spoil, wo
     widget.form.run.set_text(str(tmp_path / "run"))
     widget.form.source.setCurrentText(FOLDER)
     widget.form.folder.set_text(str(data))
-    qtbot.waitUntil(lambda: widget.facts.text() not in (FIRST, "", "Looking at the data…"), timeout=30_000)
-    assert words in widget.facts.text()
-    assert not widget.start_button.isEnabled()
+    qtbot.waitUntil(lambda: said(widget) not in (NO_DATA, "", CHECKING), timeout=30_000)
+    assert words in said(widget)
+    assert not widget.view.start_button.isEnabled()
 
 
 def test_layers_that_do_not_fit(widget, qtbot):
     widget.form.source.setCurrentText(LAYERS)
-    qtbot.waitUntil(lambda: "Open an image" in widget.facts.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "Open an image" in said(widget), timeout=5000)
     widget.viewer.add_image(np.zeros((4, 32, 32), np.uint8), name="Lapse", contrast_limits=(0, 1))
     widget.viewer.add_labels(np.zeros((4, 32, 31), np.uint8), name="Others")
-    qtbot.waitUntil(lambda: "made on this image" in widget.facts.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "made on this image" in said(widget), timeout=5000)
     widget.viewer.layers.clear()
     widget.viewer.add_image(np.zeros((32, 32), np.uint8), name="One", contrast_limits=(0, 1))
     widget.viewer.add_labels(np.zeros((32, 32), np.uint8), name="Its labels")
-    qtbot.waitUntil(lambda: "too few" in widget.facts.text(), timeout=5000)
-    assert not widget.start_button.isEnabled()
+    qtbot.waitUntil(lambda: "too few" in said(widget), timeout=5000)
+    assert not widget.view.start_button.isEnabled()
 
 
 def test_settings_that_are_no_numbers(widget, qtbot, data, tmp_path):
     choose(qtbot, widget, data, tmp_path / "run")
-    widget.form.steps.item(1, 1).setText("many")
-    qtbot.waitUntil(lambda: "not all numbers" in widget.facts.text(), timeout=5000)
-    assert not widget.start_button.isEnabled()
-    widget.form.steps.item(1, 1).setText("0")
-    qtbot.waitUntil(lambda: "Transfer learning" in widget.facts.text() and "0" in widget.facts.text(), timeout=5000)
+    rate = widget.form.steps.control("transfer", "learning_rate")
+    for text, told in (("many", "'many'"), ("0", "0")):
+        rate.value = text
+        rate.native.editingFinished.emit()
+        sentence = f"Transfer learning: Learning rate is {told}"
+        qtbot.waitUntil(lambda sentence=sentence: sentence in said(widget), timeout=5000)
+        assert not widget.view.start_button.isEnabled()
+    rate.value = "0.002"
+    rate.native.editingFinished.emit()
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
+    assert widget.form.settings().transfer.learning_rate == 0.002
 
 
 def test_a_run_folder_that_cannot_be_made(widget, qtbot, data, tmp_path):
@@ -225,12 +232,12 @@ def test_a_run_folder_that_cannot_be_made(widget, qtbot, data, tmp_path):
         ("", "Choose a folder"),
     ):
         widget.form.run.set_text(str(folder))
-        assert words in widget.warning.text()
-        assert not widget.start_button.isEnabled()
+        qtbot.waitUntil(lambda words=words: words in widget.view.warning.text(), timeout=10_000)
+        assert not widget.view.start_button.isEnabled()
     widget.form.run.new_button.click()
-    assert widget.warning.text() == ""
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=10_000)
+    assert widget.view.warning.text() == ""
     assert not widget.run_folder.exists()
-    assert widget.start_button.isEnabled()
 
 
 def test_curves_have_the_epochs_that_were_told(qtbot):

@@ -26,7 +26,7 @@ class EarlierRun:
         As a request names it.
     settings : CompressionSettings
     events : tuple of Event
-        What it has told so far.
+        Those of the run so far.
     model, report : Path or None
         None before it is finished.
     """
@@ -39,24 +39,46 @@ class EarlierRun:
     report: Path | None
 
 
-def holds_run(folder: Path) -> bool:
-    """Tell whether a run was begun in a folder."""
-    return RunDirectory(folder).facts.is_file()
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that was chosen for a run.
+
+    Attributes
+    ----------
+    path : Path
+    problem : str
+        Why a run can neither begin nor go on there, in one sentence; empty if it can.
+    earlier : EarlierRun or None
+        The run that can go on there.
+    """
+
+    path: Path
+    problem: str = ""
+    earlier: EarlierRun | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run there has come to its end."""
+        return self.earlier is not None and self.earlier.model is not None
 
 
-def is_finished(folder: Path) -> bool:
-    """Tell whether a folder holds a run that has come to its end."""
-    run = RunDirectory(folder)
-    return run.facts.is_file() and run.model.is_file() and run.report.is_file()
+def inspect_folder(folder: Path) -> RunFolder:
+    """Find out whether a run can begin or go on in a folder, which need not exist."""
+    if not RunDirectory(folder).facts.is_file():
+        return RunFolder(folder, _obstacle(folder))
+    try:
+        return RunFolder(folder, earlier=read_run(folder))
+    except InputError as e:
+        return RunFolder(folder, str(e))
 
 
 def read_run(folder: Path) -> EarlierRun:
-    """Read what a run says about itself.
+    """Read the facts, the settings and the events of a run.
 
     Raises
     ------
     InputError
-        If it is damaged.
+        If a file of the run is damaged.
     """
     run = RunDirectory(folder)
     try:
@@ -65,20 +87,21 @@ def read_run(folder: Path) -> EarlierRun:
         events = tuple(read_events(run.events)) if run.events.is_file() else ()
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise InputError(f"The run in '{folder}' cannot be read ({e}); choose another folder.") from e
-    ended = is_finished(folder)
-    made = (run.model, run.report) if ended else (None, None)
+    finished = run.model.is_file() and run.report.is_file()
+    made = (run.model, run.report) if finished else (None, None)
     return EarlierRun(data, teacher, read_settings(run.settings), events, *made)
 
 
-def why_no_run(folder: Path) -> str:
-    """Say in a sentence why a run can be neither begun nor resumed in a folder; an empty one if it can."""
-    if holds_run(folder):
-        return ""
-    if folder.is_dir():
-        others = sorted(path.name for path in folder.iterdir() if path.name not in ("log.txt", "lock"))
-        if others:
-            return f"The run folder '{folder}' holds other files ('{others[0]}'): choose an empty or a new one."
-    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+def _obstacle(folder: Path) -> str:
+    """Say what stands in the way of a new run in a folder; empty if nothing does."""
+    try:
+        if folder.is_dir():
+            others = sorted(path.name for path in folder.iterdir() if path.name not in ("log.txt", "lock"))
+            if others:
+                return f"The run folder '{folder}' holds other files ('{others[0]}'): choose an empty or a new one."
+        there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    except OSError as e:
+        return f"The run folder '{folder}' cannot be used: {e.strerror}. Choose another."
     if not there.is_dir():
         return f"The run folder '{folder}' cannot be made: '{there}' is a file. Choose another."
     if not os.access(there, os.W_OK):

@@ -1,4 +1,4 @@
-"""The form of the Compress widget: controls and what they say, without what they do."""
+"""The form of the Compress widget: its controls and their values, without what a run does with them."""
 
 from __future__ import annotations
 
@@ -7,79 +7,80 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFormLayout,
-    QHBoxLayout,
-    QTableWidget,
-    QTableWidgetItem,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
-from superqt import QCollapsible
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.presets import preset
-from blunet.compression.settings_file import read_settings
-from blunet.compression.steps import STEPS
 from blunet.errors import InputError
 from blunet.jobs.earlier_run import EarlierRun
+from blunet.widgets.compress_details import details_form
+from blunet.widgets.compress_steps import StepsEditor
 from blunet.widgets.layer_facts import frames_of
-from blunet.widgets.layer_list import LayerList
+from blunet.widgets.layer_list import LayerList, keep_narrow
 from blunet.widgets.path_box import PathBox
 from blunet.widgets.preferences import new_run_folder
+from blunet.widgets.section import Section
+from blunet.widgets.settings_state import SettingsState
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 FOLDER, LAYERS = "A folder of images and masks", "Layers of this viewer"
-SIMULATED, SCRATCH, FILE = "Learn from simulated images first", "From scratch", "A U-Net from a file"
+SIMULATED, SCRATCH, FILE = "Learn from simulated images first", "Start from scratch", "Use a U-Net from a file"
+#: The teachers that are no file, as a request names them.
+TEACHERS = {SIMULATED: "simulated", SCRATCH: "scratch"}
 
 
 class CompressForm(QWidget):
-    """Where the data are, who teaches, and how long it takes."""
+    """The training data, the teacher, the settings and the folder of a run."""
 
     data_changed = Signal()
-    """Data, teacher or settings were changed."""
+    """Emitted when the data, the teacher or the settings were changed."""
     run_changed = Signal()
-    """Another run folder was chosen."""
+    """Emitted when another run folder was entered."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
+        self.state = SettingsState(preset("quick"))
+        """The settings of the run."""
         self.source = QComboBox()
         self.source.addItems([FOLDER, LAYERS])
-        self.source.setToolTip("Images with outlined cells: thirty fields are good, two are the least.")
+        self.source.setToolTip("Images whose cells are outlined: at least two, better thirty.")
         self.folder = PathBox("Folder with 'images' and 'masks'")
-        self.folder.setToolTip("It holds 'images' and 'masks' with files of equal names, or x.tif beside x_mask.tif.")
+        self.folder.setToolTip(
+            "The folder holds 'images' and 'masks' with files of equal names, or files x.tif beside files x_mask.tif."
+        )
         self.image, self.labels = LayerList(viewer, Image), LayerList(viewer, Labels, own=True)
-        self.image.setToolTip("A time-lapse (T, Y, X), or single images opened as one.")
-        self.labels.setToolTip("Labels of the same shape; frames without any are left out.")
+        self.image.setToolTip("A time-lapse (T, Y, X), or single images that were opened as one.")
+        self.labels.setToolTip("Labels of the same shape. Frames without labels are not used.")
         self.teacher = QComboBox()
         self.teacher.addItems([SIMULATED, SCRATCH, FILE])
-        self.teacher.setToolTip("The U-Net that teaches the small network: one that knows cells already learns faster.")
-        self.teacher_file = PathBox("A .keras or published .h5 file", file="U-Nets (*.keras *.h5)")
+        self.teacher.setToolTip("The U-Net that the small network learns from. It learns faster if it has seen cells.")
+        self.teacher_file = PathBox("A .keras or published .h5 file", files="U-Nets (*.keras *.h5)")
         self.preset = QComboBox()
         self.preset.addItem("Quick: minutes to an hour", "quick")
-        self.preset.addItem("As in the study: days", "study")
-        self.preset.setToolTip("How large the networks are and how long they train.")
+        self.preset.addItem("As published: days", "study")
+        self.preset.setToolTip("How large the networks are and how long they are trained.")
         self.run = PathBox("Folder of the run", new=new_run_folder)
         self.run.setToolTip(
-            "Checkpoints, the report and the model go there. A run that was stopped goes on from there."
+            "The folder for the checkpoints, the report and the model. Choose the folder of a stopped run to resume it."
         )
         self.preview = QCheckBox("Show a validation image and its mask")
+        self.preview.setToolTip(
+            "Two layers that show, after every epoch, what the network finds in a validation image."
+        )
         self.preview.setChecked(True)
-        self.steps = _steps_table()
-        self.base = preset("quick")
-        """What the table changes."""
-        self._filling = False
+        self.steps, self.details = StepsEditor(self.state), details_form(self.state)
+        self.load_button, self.save_button = QToolButton(), QToolButton()
+        self.load_button.setText("Load settings…")
+        self.load_button.setToolTip("Read settings from a TOML file, as the command 'blunet compress' does.")
+        self.save_button.setText("Save settings…")
+        self.save_button.setToolTip("Write the settings to a TOML file, for 'blunet compress --settings'.")
         self._lay_out()
-        self._fill_steps()
         self.source.currentIndexChanged.connect(self._on_choice)
         self.teacher.currentIndexChanged.connect(self._on_choice)
         self.preset.currentIndexChanged.connect(self._on_preset)
-        self.steps.cellChanged.connect(lambda *_: None if self._filling else self.data_changed.emit())
+        self.state.changed.connect(self.data_changed.emit)
         for box in (self.folder, self.image, self.labels, self.teacher_file):
             box.changed.connect(self.data_changed)
         self.run.changed.connect(self.run_changed)
@@ -120,58 +121,34 @@ class CompressForm(QWidget):
         InputError
             If a file is wanted and none is chosen.
         """
-        if self.teacher.currentText() == FILE:
-            if not Path(self.teacher_file.text).is_file():
-                raise InputError("Choose the file of the U-Net that is to teach.")
-            return self.teacher_file.text
-        return "simulated" if self.teacher.currentText() == SIMULATED else "scratch"
+        if self.teacher.currentText() in TEACHERS:
+            return TEACHERS[self.teacher.currentText()]
+        if not Path(self.teacher_file.text).expanduser().is_file():
+            raise InputError("Choose the file of the U-Net that is to be the teacher.")
+        return str(Path(self.teacher_file.text).expanduser())
 
     def settings(self) -> CompressionSettings:
-        """Return the settings: the preset's, or the file's, with what the table says.
+        """Return the settings of the run.
 
         Raises
         ------
         InputError
-            If a number of the table is none, or out of range.
+            If a change cannot be used.
         """
-        settings = self.base
-        steps: dict[str, Any] = {}
-        for row, name in enumerate(STEPS):
-            texts = [self.steps.item(row, column).text().strip() for column in (1, 2, 3)]  # type: ignore[union-attr]
-            box = self.steps.cellWidget(row, 0)
-            assert isinstance(box, QCheckBox)
-            try:
-                epochs, batches, rate = int(texts[0]), int(texts[1]), float(texts[2])
-            except ValueError as e:
-                raise InputError(f"{STEPS[name].title}: '{' / '.join(texts)}' are not all numbers.") from e
-            step = settings.step(name)
-            try:
-                step = step.changed(epochs=epochs, batches=batches, learning_rate=rate, run=box.isChecked(),
-                    ignored_epochs=min(step.ignored_epochs, max(0, epochs - 1)),
-                )  # fmt: skip
-            except InputError as e:
-                raise InputError(f"{STEPS[name].title}: {e}") from e
-            steps[name] = step
-        return settings.changed(**steps)
-
-    def use_settings(self, settings: CompressionSettings) -> None:
-        """Show other settings."""
-        self.base = settings
-        self._fill_steps()
-        self.data_changed.emit()
+        return self.state.checked()
 
     def show_run(self, run: EarlierRun) -> None:
         """Show what an earlier run was begun with."""
         self.source.setCurrentText(FOLDER)
         self.folder.set_text(str(run.data))
-        known = {"simulated": SIMULATED, "scratch": SCRATCH}
-        self.teacher.setCurrentText(known.get(run.teacher, FILE))
-        if run.teacher not in known:
+        titles = {name: title for title, name in TEACHERS.items()}
+        self.teacher.setCurrentText(titles.get(run.teacher, FILE))
+        if run.teacher not in titles:
             self.teacher_file.set_text(run.teacher)
-        self.use_settings(run.settings)
+        self.state.replace(run.settings)
 
     def values(self) -> dict[str, Any]:
-        """Return what is worth remembering."""
+        """Return what is remembered for the next session."""
         return {
             "source": self.source.currentText(),
             "folder": self.folder.text,
@@ -182,7 +159,7 @@ class CompressForm(QWidget):
         }
 
     def set_values(self, values: dict[str, Any]) -> None:
-        """Set what was remembered, as far as it is there."""
+        """Set what was remembered."""
         self.source.setCurrentText(str(values.get("source", FOLDER)))
         self.folder.set_text(str(values.get("folder", "")))
         self.teacher.setCurrentText(str(values.get("teacher", SIMULATED)))
@@ -190,55 +167,32 @@ class CompressForm(QWidget):
         self.preset.setCurrentIndex(max(0, self.preset.findData(values.get("preset"))))
         self.preview.setChecked(bool(values.get("preview", True)))
 
-    def set_busy(self, busy: bool) -> None:
-        """Disable what a running run cannot take."""
+    def set_editable(self, editable: bool) -> None:
+        """Enable or disable what cannot be changed while a run goes on."""
         for widget in (
             self.source, self.folder, self.image, self.labels, self.teacher, self.teacher_file, self.preset, self.run,
-            self.steps,
+            self.steps, self.details, self.load_button,
         ):  # fmt: skip
-            widget.setEnabled(not busy)
-
-    def load(self, path: str) -> None:
-        """Take the settings of a TOML file.
-
-        Raises
-        ------
-        InputError
-            If it is none.
-        """
-        self.use_settings(read_settings(path, self.base))
+            widget.setEnabled(editable)
 
     def _on_choice(self) -> None:
         layers = self.from_layers
-        for field, wanted in (
+        for field, shown in (
             (self.folder, not layers),
             (self.image, layers),
             (self.labels, layers),
             (self.teacher_file, self.teacher.currentText() == FILE),
         ):
-            field.setVisible(wanted)
-            label = self._form.labelForField(field)
-            if label is not None:
-                label.setVisible(wanted)
+            self._rows.setRowVisible(field, shown)
+        self.steps.set_pretraining(self.teacher.currentText() == SIMULATED)
         self.data_changed.emit()
 
     def _on_preset(self) -> None:
-        self.use_settings(preset(self.preset.currentData()))
-
-    def _fill_steps(self) -> None:
-        self._filling = True
-        for row, name in enumerate(STEPS):
-            step = self.base.step(name)
-            box = self.steps.cellWidget(row, 0)
-            assert isinstance(box, QCheckBox)
-            box.setChecked(step.run)
-            for column, text in ((1, step.epochs), (2, step.batches), (3, f"{step.learning_rate:g}")):
-                self.steps.setItem(row, column, QTableWidgetItem(str(text)))
-        self._filling = False
+        self.state.replace(preset(self.preset.currentData()))
 
     def _lay_out(self) -> None:
-        self._form = QFormLayout()
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._rows = QFormLayout()
+        self._rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for title, field in (
             ("Training data", self.source),
             ("Folder", self.folder),
@@ -250,48 +204,16 @@ class CompressForm(QWidget):
             ("Run folder", self.run),
             ("", self.preview),
         ):
-            self._form.addRow(title, field)
-        for row in range(len(STEPS)):
-            box = self.steps.cellWidget(row, 0)
-            assert isinstance(box, QCheckBox)
-            box.toggled.connect(lambda *_: None if self._filling else self.data_changed.emit())
-        details = QCollapsible("Steps in detail")
-        frame = details.layout()
-        assert frame is not None
-        frame.setContentsMargins(0, 0, 0, 0)
-        inner = QWidget()
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.steps)
-        self.load_button, self.save_button = QToolButton(), QToolButton()
-        self.load_button.setText("Load settings…")
-        self.save_button.setText("Save settings…")
-        row_ = QHBoxLayout()
-        row_.addStretch(1)
-        row_.addWidget(self.load_button)
-        row_.addWidget(self.save_button)
-        column.addLayout(row_)
-        details.setContent(inner)
-        details.collapse(animate=False)
+            self._rows.addRow(title, field)
+        for box in (self.source, self.teacher, self.preset):
+            keep_narrow(box)
+        files = QHBoxLayout()
+        files.addStretch(1)
+        files.addWidget(self.load_button)
+        files.addWidget(self.save_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(self._form)
-        layout.addWidget(details)
-
-
-def _steps_table() -> QTableWidget:
-    table = QTableWidget(len(STEPS), 4)
-    table.setHorizontalHeaderLabels(["Step", "Epochs", "Batches", "Rate"])
-    side, top = table.verticalHeader(), table.horizontalHeader()
-    assert side is not None
-    assert top is not None
-    side.hide()
-    for row, name in enumerate(STEPS):
-        box = QCheckBox(STEPS[name].title)
-        box.setToolTip("Whether this step is run; a step that is not hands on what it was given.")
-        table.setCellWidget(row, 0, box)
-    top.setSectionResizeMode(0, top.ResizeMode.Stretch)
-    for column in (1, 2, 3):
-        table.setColumnWidth(column, 64)
-    table.setFixedHeight(top.sizeHint().height() + len(STEPS) * table.rowHeight(0) + 4)
-    return table
+        layout.addLayout(self._rows)
+        layout.addWidget(Section("Steps in detail", self.steps))
+        layout.addWidget(Section("Network and data in detail", self.details))
+        layout.addLayout(files)

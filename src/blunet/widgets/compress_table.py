@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from blunet.compression.report import read_report
+from blunet.errors import InputError
 from blunet.quantities import describe_size
 
 ALIGN = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -43,8 +44,12 @@ class ReportTable(QTableWidget):
         top.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
 
     def show_report(self, path: Path) -> str:
-        """Fill the table from a `report.json`; return on which images the scores were taken."""
-        report = read_report(path)
+        """Fill the table from a `report.json`; return a sentence on the images that were scored, or why it is empty."""
+        try:
+            report = read_report(path)
+        except InputError as e:
+            self.setRowCount(0)
+            return str(e)
         which = "test" if report.test else "validation"
         self.setRowCount(len(report.models))
         for row, model in enumerate(report.models):

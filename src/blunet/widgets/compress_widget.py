@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QUrl, Signal
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog
 
-from blunet.compression.run_events import (
-    BatchDone,
-    EpochDone,
-    Event,
-    Note,
-    RunDone,
-    RunFailed,
-    RunStarted,
-    RunStopped,
-    StepStarted,
-)
+from blunet.compression.run_directory import RunDirectory
+from blunet.compression.run_events import EpochDone, Event, RunFailed, RunStarted
 from blunet.compression.run_request import Request
-from blunet.compression.settings_file import write_settings
-from blunet.compression.steps import STEPS
+from blunet.compression.settings_file import read_settings, write_settings
 from blunet.errors import InputError
 from blunet.jobs.compression_run import ChildError, compress
-from blunet.jobs.earlier_run import holds_run, is_finished, read_run, why_no_run
+from blunet.jobs.earlier_run import RunFolder
 from blunet.jobs.events import CancelToken
-from blunet.jobs.training_data import DATA_FOLDER_SUFFIX, Written, write_pairs
+from blunet.jobs.training_data import DATA_FOLDER_SUFFIX, write_pairs
 from blunet.jobs.validation_preview import read_preview
-from blunet.quantities import describe_duration
-from blunet.widgets.compress_bars import RunBars
-from blunet.widgets.compress_form import CompressForm
-from blunet.widgets.compress_table import ReportTable
-from blunet.widgets.curves import Curves, theme_colours
+from blunet.widgets.compress_state import CompressState
+from blunet.widgets.compress_view import CompressView
 from blunet.widgets.data_check import DataCheck
 from blunet.widgets.docks import segment_dock
-from blunet.widgets.layer_facts import bare
+from blunet.widgets.folder_check import FolderCheck
+from blunet.widgets.layer_facts import unwrap_viewer
 from blunet.widgets.preferences import new_run_folder, recall, remember
 from blunet.widgets.scroll import DockContent, fill
-from blunet.widgets.text import WarningLabel, sentence
 from blunet.widgets.validation_layers import ValidationLayers
 from blunet.widgets.worker import Job
 
@@ -51,8 +38,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: A cancelled run is given so many seconds to save its last batches.
+#: How long a cancelled run may take to save its last batches, in seconds; then it is killed.
 GRACE = 10.0
+SETTINGS_FILES = "Settings (*.toml)"
 
 
 class CompressWidget(DockContent):
@@ -64,109 +52,95 @@ class CompressWidget(DockContent):
     """
 
     finished = Signal()
-    """A run has ended, however it did."""
+    """Emitted when a run has ended, whichever way, and its folder has been inspected."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:  # napari knows the parameter by this very annotation
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:  # napari finds the parameter by this annotation
         super().__init__()
-        self.viewer = viewer = bare(viewer)
+        self.viewer = viewer = unwrap_viewer(viewer)
         self.job: Job | None = None
+        self.state = CompressState()
+        self.view = CompressView(viewer, self.state)
+        self.form = self.view.form
+        fill(self, self.view)
         self._kill = CancelToken()
-        self.model: Path | None = None
-        """What the latest run has made."""
-        self.form = CompressForm(viewer)
-        self.check = DataCheck(self.form, self._written, self)
         self._validation = ValidationLayers(viewer)
         self._preview: Job | None = None
-        self._shown = Path(), ""
+        self._validated = Path(), ""
         """Folder of the data of the run, and the name of the validation image that is shown."""
-        self.curves, self.table = Curves(), ReportTable()
-        self.facts, self.warning, self.status = sentence(), WarningLabel(viewer), sentence()
-        self.start_button, self.cancel_button = QPushButton("Start"), QPushButton("Cancel")
-        self.start_button.setToolTip("Train in the background; napari stays yours meanwhile.")
-        self.cancel_button.setToolTip("Stop at the next batch and save; the run can go on later. Twice: stop at once.")
-        self.bars = RunBars()
-        self.use_button, self.report_button = QPushButton("Use this model"), QPushButton("Open report")
-        self.use_button.setToolTip("Segment with the new model.")
-        self.report_button.setToolTip("Scores and example masks of every stage, in your browser.")
-        self._lay_out()
-        self._connect()
-        self._restore()
+        self._data_check = DataCheck(self.state, self.form, self._pairs_written, self)
+        self._folder_check = FolderCheck(self.state, self)
+        self.form.run_changed.connect(self._on_folder_changed)
+        self.form.load_button.clicked.connect(self._load_settings)
+        self.form.save_button.clicked.connect(self._save_settings)
+        self.view.start_button.clicked.connect(self.start)
+        self.view.cancel_button.clicked.connect(self.cancel)
+        self.view.use_button.clicked.connect(self._use_model)
+        self.view.report_button.clicked.connect(self._open_report)
+        self.closed.connect(self._on_dock_closed)
+        self.form.set_values(recall("compress", {}))
+        self.form.run.set_text(new_run_folder())
 
     @property
     def busy(self) -> bool:
-        """Whether a run goes on."""
-        return self.job is not None and self.job.running
+        """Whether a run goes on, or its folder is inspected after it."""
+        return self.state.busy or (self.state.has_ended and self.state.folder is None)
 
     @property
     def run_folder(self) -> Path:
-        """The chosen run's folder."""
+        """The chosen run folder."""
         return Path(self.form.run.text).expanduser()
-
-    @property
-    def resuming(self) -> bool:
-        """Whether the chosen folder holds a run."""
-        return bool(self.form.run.text) and holds_run(self.run_folder)
-
-    # A run -----------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start a run, or go on with the one in the chosen folder."""
-        if self.busy or not self.start_button.isEnabled():
+        if not self.state.can_start:
             return
         try:
-            make = self._prepared()
+            make = self._capture()
         except InputError as e:
-            self._tell(str(e))
+            self.state.refuse_data(str(e))
             return
-        self._remember()
-        if not self.resuming:
-            self.curves.clear()
-        self.table.hide()
-        self.model = None
+        remember("compress", self.form.values())
+        if not self.state.resuming:
+            self.view.curves.clear()
         self.job = Job(make, self, "Compressing")
         self.job.event.connect(self._on_event)
-        self.job.failed.connect(self._tell)
-        self.job.stopped.connect(
-            lambda: self._tell("Stopped at once; what was saved before stays. Resume goes on there.")
-        )
+        self.job.failed.connect(self.state.fail)
+        self.job.stopped.connect(self.state.kill)
         self.job.ended.connect(self._on_ended)
-        self._tell("Starting a process of its own: some seconds…")
+        self.state.start()
         self.job.start()
-        self._set_busy(True)
 
     def cancel(self) -> None:
-        """Stop at the next batch, saved; a second time: at once."""
+        """Stop at the next batch, and save; a second time: at once."""
         if self.job is None or not self.job.running:
             return
         if self.job.token.cancelled:
             self._kill.cancel()
-            return
         self.job.cancel()
-        self._tell("Stopping at the next batch and saving… Cancel again stops at once.")
+        self.state.cancel()
 
-    def _prepared(self) -> Any:
-        """Capture what the job needs, on the GUI thread.
+    # A run -----------------------------------------------------------------------------------------------------------
+
+    def _capture(self) -> Callable[[CancelToken], Iterable[Any]]:
+        """Read from the form what the job needs.
 
         Raises
         ------
         InputError
-            If something is missing.
+            If something is missing or does not fit.
         """
-        settings, run, resume = self.form.settings(), self.run_folder, self.resuming
-        teacher, data, truth = self.form.teacher_name(), None, None
-        folder = Path(self.form.folder.text).expanduser()
+        settings, teacher = self.form.settings(), self.form.teacher_name()
+        folder, layers = Path(self.form.folder.text).expanduser(), None
         if self.form.from_layers:
-            folder = self._beside
-            if self._written() is None:
-                data, truth = self.form.layers()
-        self._shown = folder, ""
-        request = Request(str(folder), str(run), settings, teacher, None, resume)
-
+            folder = self._pairs_folder
+            layers = None if self._pairs_written() else self.form.layers()
+        self._validated = folder, ""
+        request = Request(str(folder), str(self.run_folder), settings, teacher, None, self.state.resuming)
         kill = self._kill = CancelToken()
 
         def make(token: CancelToken) -> Iterable[Any]:
-            if data is not None:
-                yield from write_pairs(data, truth, folder, token)
+            if layers is not None:
+                yield from write_pairs(*layers, folder, token)
             try:
                 yield from compress(request, token, grace=GRACE, kill=kill)
             except ChildError as e:
@@ -176,188 +150,78 @@ class CompressWidget(DockContent):
         return make
 
     @property
-    def _beside(self) -> Path:
-        """Where layers are written as pairs: beside the run's folder, which has to be empty."""
+    def _pairs_folder(self) -> Path:
+        """Where layers are written as pairs: beside the run folder, which has to be empty."""
         return self.run_folder.with_name(self.run_folder.name + DATA_FOLDER_SUFFIX)
 
-    def _written(self) -> Path | None:
-        """Return the pairs that the run to be resumed was begun with, if it was begun with layers."""
-        return self._beside if self.resuming and self._beside.is_dir() else None
+    def _pairs_written(self) -> Path | None:
+        """Return the pairs of the run that is to be resumed, if it was begun with layers."""
+        return self._pairs_folder if self.state.resuming and self._pairs_folder.is_dir() else None
 
     def _on_event(self, event: Any) -> None:
         if isinstance(event, Event):
-            self.curves.add(event)
-        match event:
-            case Written():
-                self._tell(f"Writing the training data: frame {event.done} of {event.frames}.")
-            case RunStarted():
-                self.bars.steps = event.steps
-                self._shown = self._shown[0], event.validation[0]
-            case Note(text, warning):
-                if not warning:  # the check of the data has told these
-                    self._tell(text)
-            case StepStarted():
-                self._move(event, event.epoch - 1, 0, None)
-            case BatchDone():
-                self._move(event, event.epoch - 1, event.batch, event.seconds_left)
-            case EpochDone():
-                self._show_preview(event.preview)
-            case RunDone():
-                self._on_done(event)
-            case RunStopped():
-                self._tell("Stopped and saved. Resume goes on where it stood.")
-            case RunFailed(sentence):
-                self._tell(sentence)
-                show_error(sentence)
+            self.view.curves.add(event)
+        self.state.handle(event)
+        if isinstance(event, RunStarted):
+            self._validated = self._validated[0], event.validation[0]
+        elif isinstance(event, EpochDone) and event.preview is not None:
+            self._show_preview(Path(event.preview))
+        elif isinstance(event, RunFailed):
+            show_error(event.sentence)
+        if self.job is not None and (progress := self.state.progress) is not None:
+            self.job.show_progress(round(100 * progress.share), 100, progress.line)
 
-    def _move(self, event: Any, epochs: int, batch: int, left: float | None) -> None:
-        self.bars.show_progress(event, epochs, batch)
-        if self.job is None or self.job.token.cancelled:
-            return  # it was told that the run is being stopped
-        time_left = "" if left is None else f"about {describe_duration(left)} left"
-        self._tell(f"{time_left.capitalize()}." if time_left else f"{STEPS[event.step].title}…")
-        where = ", ".join(
-            filter(None, (STEPS[event.step].short_title, f"epoch {epochs + 1} of {event.epochs}", time_left))
-        )
-        self.job.show_progress(round(100 * self.bars.share), 100, where)
-
-    def _show_preview(self, path: str | None) -> None:
-        if path is None or not self.form.preview.isChecked() or (self._preview and self._preview.running):
+    def _show_preview(self, picture: Path) -> None:
+        """Show a mask of the validation image, unless the mask before it is still being read."""
+        if not self.form.preview.isChecked() or (self._preview is not None and self._preview.running):
             return
-        (data, name), like = self._shown, self.form.image.layer
-        self._preview = Job(lambda _: read_preview(Path(path), data, name), self)
+        (data, name), like = self._validated, self.form.image.layer
+        self._preview = Job(lambda _: read_preview(picture, data, name), self)
         self._preview.event.connect(lambda preview: self._validation.show(preview, like))
         self._preview.start()
 
-    def _on_done(self, event: RunDone) -> None:
-        self.model = Path(event.model)
-        which = self.table.show_report(Path(event.report))
-        self.table.show()
-        self._tell(f"Done in {describe_duration(event.seconds)}. {which}")
-
     def _on_ended(self) -> None:
-        self._set_busy(False)
-        self.finished.emit()
+        self.state.end()
+        self._folder_check.inspect(self.run_folder, lambda _: self.finished.emit())
 
-    # State -----------------------------------------------------------------------------------------------------------
+    # The folder and the model ----------------------------------------------------------------------------------------
 
-    def _on_run_folder(self) -> None:
-        """Show what is in a folder that holds a run."""
-        self.table.hide()
-        self.model = None
-        if self.resuming:
-            self._show_earlier()
-        self._show_state()
-
-    def _show_earlier(self) -> None:
-        try:
-            run = read_run(self.run_folder)
-        except InputError as e:
-            self._tell(str(e))
-            return
-        self.form.show_run(run)
-        self.curves.clear()
-        self.curves.add(*run.events)
-        self.model = run.model
-        if run.report is not None:
-            which = self.table.show_report(run.report)
-            self.table.show()
-            self._tell(f"A finished run. {which}")
+    def _on_folder_changed(self) -> None:
+        self.state.choose_folder()
+        if self.form.run.text:
+            self._folder_check.inspect(self.run_folder, self._show_earlier)
         else:
-            self._tell("A run that was stopped: Resume goes on where it stood.")
+            self._folder_check.forget()
 
-    def _show_state(self) -> None:
-        wrong = why_no_run(self.run_folder) if self.form.run.text else "Choose a folder for the run."
-        self.facts.setText(self.check.text)
-        self.warning.setText(wrong)
-        self.warning.setVisible(bool(wrong) and not self.busy)
-        finished = bool(self.form.run.text) and is_finished(self.run_folder)
-        self.start_button.setText("Train on" if finished else "Resume" if self.resuming else "Start")
-        self.start_button.setToolTip(
-            "This run is finished. With more epochs of Residual binarisation (Steps in detail) it goes on."
-            if finished
-            else "Train in the background; napari stays yours meanwhile."
-        )
-        self.start_button.setEnabled(not self.check.refused and not wrong and not self.busy)
-        self.cancel_button.setEnabled(self.busy)
-        self.use_button.setVisible(self.model is not None)
-        self.report_button.setVisible(self.model is not None)
+    def _show_earlier(self, folder: RunFolder) -> None:
+        if folder.earlier is not None:
+            self.form.show_run(folder.earlier)
+            self.view.curves.clear()
+            self.view.curves.add(*folder.earlier.events)
 
-    def _set_busy(self, busy: bool) -> None:
-        self.form.set_busy(busy)
-        self.facts.setVisible(not busy)
-        self.bars.setVisible(busy)
-        self.bars.reset()
-        self._show_state()
-
-    def _tell(self, text: str) -> None:
-        self.status.setText(text)
-
-    def _use(self) -> None:
-        if self.model is None:
-            return
-        if segment_dock(self.viewer).use_model(self.model):
-            self._tell("Segment uses the new model now.")
+    def _use_model(self) -> None:
+        if self.state.model is not None and segment_dock(self.viewer).use_model(self.state.model):
+            self.state.note("Segment uses the new model now.")
 
     def _open_report(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.run_folder / "report.html")))
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(RunDirectory(self.run_folder).page)))
 
     def _load_settings(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Settings", "", "Settings (*.toml)")
+        name, _ = QFileDialog.getOpenFileName(self, "Load settings", "", SETTINGS_FILES)
         if name:
             try:
-                self.form.load(name)
+                self.form.state.replace(read_settings(name, self.form.state.settings))
             except InputError as e:
-                self._tell(str(e))
+                self.state.note(str(e))
 
     def _save_settings(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Settings", "settings.toml", "Settings (*.toml)")
+        name, _ = QFileDialog.getSaveFileName(self, "Save settings", "settings.toml", SETTINGS_FILES)
         if name:
             try:
                 write_settings(self.form.settings(), name)
             except (InputError, OSError) as e:
-                self._tell(str(e))
+                self.state.note(str(e))
 
-    def _on_theme(self, _: object = None) -> None:
-        self.curves.set_colours(*theme_colours(str(self.viewer.theme)))
-
-    def _remember(self) -> None:
-        remember("compress", self.form.values())
-
-    def _restore(self) -> None:
-        self.form.set_values(recall("compress", {}))
-        self.form.run.set_text(new_run_folder())
-
-    def _connect(self) -> None:
-        self.check.changed.connect(self._show_state)
-        self.form.run_changed.connect(self._on_run_folder)
-        self.form.load_button.clicked.connect(self._load_settings)
-        self.form.save_button.clicked.connect(self._save_settings)
-        self.start_button.clicked.connect(self.start)
-        self.cancel_button.clicked.connect(self.cancel)
-        self.closed.connect(lambda: None if self.job is None else self.job.cancel())  # saved, not at once
-        self.use_button.clicked.connect(self._use)
-        self.report_button.clicked.connect(self._open_report)
-        self.viewer.events.theme.connect(self._on_theme)
-        self._on_theme()
-
-    def _lay_out(self) -> None:
-        inner = QWidget()
-        layout = QVBoxLayout(inner)
-        buttons, after = QHBoxLayout(), QHBoxLayout()
-        buttons.addWidget(self.start_button, 2)
-        buttons.addWidget(self.cancel_button, 1)
-        after.addWidget(self.use_button, 1)
-        after.addWidget(self.report_button, 1)
-        layout.addWidget(self.form)
-        layout.addWidget(self.facts)
-        layout.addWidget(self.warning)
-        layout.addLayout(buttons)
-        layout.addWidget(self.bars)
-        layout.addWidget(self.status)
-        layout.addWidget(self.curves)
-        self.table.hide()
-        layout.addWidget(self.table)
-        layout.addLayout(after)
-        layout.addStretch(1)
-        fill(self, inner)
+    def _on_dock_closed(self) -> None:
+        if self.job is not None:
+            self.job.cancel()  # not at once: what was trained is saved

@@ -1,4 +1,4 @@
-"""Looking at the training data as soon as there are some, and saying what they are worth."""
+"""Checking the training data in a thread whenever the form changes."""
 
 from __future__ import annotations
 
@@ -6,78 +6,76 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer
 
 from blunet.compression.compression_settings import CompressionSettings
 from blunet.errors import InputError
 from blunet.jobs.events import CancelToken
 from blunet.jobs.run_cost import RunCost, estimate_cost
 from blunet.jobs.training_data import Checked, check_data, check_layers
-from blunet.quantities import describe_duration, describe_size
 from blunet.widgets.compress_form import CompressForm
+from blunet.widgets.compress_state import CompressState
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-#: A change of the form waits so long (milliseconds) for the next before the data are looked at.
-PATIENCE = 400
-FIRST = "Choose a folder with images and masks, or layers with labels: then this says what they are worth."
-LOOKING = "Looking at the data…"
+#: A change of the form waits for the next one before the data are checked, in milliseconds.
+DELAY = 400
 
 
 class DataCheck(QObject):
-    """Looks at what a form names, in a thread, whenever that changes.
+    """Checks the data that a form names, and tells `state` what was found.
 
     Parameters
     ----------
+    state : CompressState
     form : CompressForm
-    written : callable
-        Returns the folder of pairs that a run to be resumed has been given, None if there is none.
+    pairs_written : callable
+        Returns the folder with the pairs of the run that is to be resumed, if it was begun with layers; else None.
     parent : QObject
     """
 
-    changed = Signal()
-    """`text` or `refused` may have changed."""
-
-    def __init__(self, form: CompressForm, written: Callable[[], Path | None], parent: QObject) -> None:
+    def __init__(
+        self, state: CompressState, form: CompressForm, pairs_written: Callable[[], Path | None], parent: QObject
+    ) -> None:
         super().__init__(parent)
-        self.text = FIRST
-        """What is known of the data, or what is wrong with them."""
-        self.refused = True
-        """Whether they cannot be trained on."""
-        self._form, self._written = form, written
+        self._state, self._form, self._pairs_written = state, form, pairs_written
         self._job: Job | None = None
         self._labels: Layer | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(PATIENCE)
+        self._timer.setInterval(DELAY)
         self._timer.timeout.connect(self._check)
-        form.data_changed.connect(self.later)
-        form.labels.changed.connect(self._watch)
-        self._watch()
+        form.data_changed.connect(self.check_soon)
+        form.labels.changed.connect(self._watch_labels)
+        self._watch_labels()
 
-    def later(self) -> None:
-        """Look in a moment, when nothing changes any more."""
+    def check_soon(self) -> None:
+        """Check the data after a moment without changes."""
+        self._state.check_data()
         self._timer.start()
 
     def _check(self) -> None:
         if self._job is not None and self._job.running:
             self._job.cancel()
-            self.later()
+            self._timer.start()
             return
         try:
-            make = self._captured()
+            make = self._capture()
         except InputError as e:
-            self._say(str(e), refused=True)
+            self._state.refuse_data(str(e))
             return
-        self._say(LOOKING, refused=True)
-        self._job = Job(lambda token: _gently(make(token)), self)
+        if make is None:
+            self._state.miss_data()
+            return
+        self._job = Job(lambda token: _without_errors(make(token)), self)
         self._job.event.connect(self._on_checked)
+        self._job.failed.connect(self._state.refuse_data)
         self._job.start()
 
-    def _captured(self) -> Callable[[CancelToken], Iterable[tuple[Checked, RunCost]]]:
-        """Take what the job needs off the form.
+    def _capture(self) -> Callable[[CancelToken], Iterable[tuple[Checked, RunCost]]] | None:
+        """Read from the form what the job needs; None if no folder is chosen.
 
         Raises
         ------
@@ -85,33 +83,26 @@ class DataCheck(QObject):
             If something is missing or does not fit.
         """
         form = self._form
+        if not form.from_layers and not form.folder.text:
+            return None
         settings, teacher = form.settings(), form.teacher_name()
         crop, split = settings.largest_crop(teacher), settings.split
-        folder: str | Path | None = form.folder.text
-        if form.from_layers:
-            folder = self._written()
-            if folder is None:
-                image, labels = form.layers()
-                return lambda token: _with_cost(check_layers(image, labels, crop, split, token), settings, teacher)
-        if not folder:
-            raise InputError(FIRST)
-        path = Path(folder).expanduser()
-        return lambda _: _with_cost(check_data(path, crop, split), settings, teacher)
+        folder = self._pairs_written() if form.from_layers else Path(form.folder.text).expanduser()
+        if folder is None:
+            image, labels = form.layers()
+            return lambda token: _with_cost(check_layers(image, labels, crop, split, token), settings, teacher)
+        return lambda _: _with_cost(check_data(folder, crop, split), settings, teacher)
 
     def _on_checked(self, found: tuple[Checked, RunCost] | InputError) -> None:
+        if self._timer.isActive():
+            return  # something was changed while this was checked
         if isinstance(found, InputError):
-            self._say(str(found), refused=True)
-            return
-        checked, cost = found
-        needed = f"A run takes about {describe_duration(cost.seconds)} and {describe_size(cost.bytes)}."
-        self._say("\n".join([*checked.lines, needed]), refused=False)
+            self._state.refuse_data(str(found))
+        else:
+            self._state.accept_data(*found)
 
-    def _say(self, text: str, *, refused: bool) -> None:
-        self.text, self.refused = text, refused
-        self.changed.emit()
-
-    def _watch(self) -> None:
-        """Hear of what is painted on the chosen labels."""
+    def _watch_labels(self) -> None:
+        """Check again when labels are painted that were too few."""
         if self._labels is not None:
             self._labels.events.paint.disconnect(self._on_painted)
         self._labels = self._form.labels.layer
@@ -119,8 +110,8 @@ class DataCheck(QObject):
             self._labels.events.paint.connect(self._on_painted)
 
     def _on_painted(self, _: object = None) -> None:
-        if self.refused:
-            self.later()  # perhaps the frame that was missing
+        if not self._state.can_start and not self._state.busy:
+            self.check_soon()
 
 
 def _with_cost(
@@ -131,8 +122,8 @@ def _with_cost(
         yield checked, estimate_cost(settings, teacher, checked.validation_sizes)
 
 
-def _gently(found: Iterable[Any]) -> Iterable[Any]:
-    """Yield what was found, or why it cannot be used: no notification for what is being chosen."""
+def _without_errors(found: Iterable[Any]) -> Iterable[Any]:
+    """Yield what was found, or the error: napari is to show no notification while something is being chosen."""
     try:
         yield from found
     except InputError as e:

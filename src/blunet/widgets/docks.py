@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QApplication
 
-from blunet.widgets.layer_facts import bare
+from blunet.widgets.layer_facts import unwrap_viewer
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -21,7 +21,7 @@ def segment_dock(viewer: Viewer) -> SegmentWidget:
     """Return the Segment widget of a viewer's window, and show it; it is made where there is none."""
     from blunet.widgets.segment_widget import SegmentWidget
 
-    viewer = bare(viewer)
+    viewer = unwrap_viewer(viewer)
     for widget in QApplication.allWidgets():
         if isinstance(widget, SegmentWidget) and widget.viewer is viewer and widget.parent() is not None:
             dock = widget.parentWidget()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FILE = "file"
 
 
-def bare(viewer: Viewer) -> Viewer:
+def unwrap_viewer(viewer: Viewer) -> Viewer:
     """Return the viewer behind napari's proxy for plugins.
 
     The proxy wraps every layer anew whenever it is asked for, so that one layer is never the same object twice.

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from blunet.jobs.layer_opening import LayerOpened, LeftOut, OpenSettings, open_layers
 from blunet.jobs.layer_plan import Plan, Refused, look
-from blunet.widgets.layer_facts import FILE, bare
+from blunet.widgets.layer_facts import FILE, unwrap_viewer
 from blunet.widgets.load_form import LoadForm
 from blunet.widgets.load_prepare import PrepareBox
 from blunet.widgets.preferences import recall, remember
@@ -40,7 +40,7 @@ class LoadWidget(DockContent):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:  # napari knows the parameter by this very annotation
         super().__init__()
-        self.viewer = viewer = bare(viewer)
+        self.viewer = viewer = unwrap_viewer(viewer)
         self.plan: Plan | None = None
         """What *Open* would open."""
         self.job: Job | None = None

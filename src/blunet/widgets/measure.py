@@ -13,7 +13,7 @@ from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import CancelToken
 from blunet.jobs.layer_measurement import measure_frames
-from blunet.widgets.layer_facts import bare, pixel_size
+from blunet.widgets.layer_facts import pixel_size, unwrap_viewer
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def measure_selected(viewer: Viewer) -> Job:
         If no Labels layer is selected, it is neither (Y, X) nor (T, Y, X), or the image selected with it has another
         shape.
     """
-    viewer = bare(viewer)
+    viewer = unwrap_viewer(viewer)
     labels = _labels(viewer)
     image = _image(viewer, labels)
     frames, values = FrameSource.from_array(labels.data), None if image is None else FrameSource.from_array(image.data)

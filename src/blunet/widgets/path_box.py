@@ -1,61 +1,79 @@
-"""A path in a form: typed, or chosen in a dialog."""
+"""A path in a form: typed, chosen in a dialog, or dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from magicgui.types import FileDialogMode
+from magicgui.widgets import FileEdit
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 
 class PathBox(QWidget):
-    """A path, typed or chosen.
+    """magicgui's `FileEdit`, which also takes a file or folder that is dropped on it.
 
     Parameters
     ----------
     hint : str
-        Shown while nothing is written.
-    file : str
-        Which files are offered; empty: a folder is wanted.
+        Shown while the box is empty.
+    files : str, optional
+        A filter of Qt's file dialog, such as "Images (*.tif *.png)". None: a folder is wanted.
     new : callable, optional
-        Returns a path that is not there yet, for a button that writes it.
+        Returns the path of a folder that does not exist yet, for a button *New*.
     """
 
     changed = Signal()
+    """Emitted when a path was entered, not at every key."""
 
-    def __init__(self, hint: str, *, file: str = "", new: Callable[[], str] | None = None) -> None:
+    def __init__(self, hint: str, *, files: str | None = None, new: Callable[[], str] | None = None) -> None:
         super().__init__()
-        self._file = file
-        self.edit = QLineEdit()
-        self.edit.setMinimumWidth(80)
-        self.edit.setPlaceholderText(hint)
-        self.edit.editingFinished.connect(self.changed)
-        button = QPushButton("Choose…")
-        button.clicked.connect(self._choose)
+        mode = FileDialogMode.EXISTING_FILE if files else FileDialogMode.EXISTING_DIRECTORY
+        self._edit = FileEdit(mode=mode, filter=files, nullable=True)
+        self._edit.choose_btn.text = "Choose…"
+        line = self._edit.line_edit.native
+        line.setMinimumWidth(80)
+        line.setPlaceholderText(hint)
+        line.setAcceptDrops(False)  # it would insert the address as text
+        self.setAcceptDrops(True)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.edit, 1)
-        layout.addWidget(button)
+        layout.addWidget(self._edit.native, 1)
         if new is not None:
             self.new_button = QPushButton("New")
-            self.new_button.setToolTip("Write the name of a folder that is not there yet.")
+            self.new_button.setToolTip("Enter the name of a folder that does not exist yet.")
             self.new_button.clicked.connect(lambda: self.set_text(new()))
             layout.addWidget(self.new_button)
+        line.editingFinished.connect(self.changed)
+        self._edit.choose_btn.changed.connect(self._on_chosen)  # after the dialog, which FileEdit opens first
 
     @property
     def text(self) -> str:
-        """What is written, without spaces around it."""
-        return self.edit.text().strip()
+        """The path as it was entered, without spaces around it; empty if there is none."""
+        return str(self._edit.line_edit.value).strip()
 
     def set_text(self, text: str) -> None:
-        """Write a path."""
-        self.edit.setText(text)
+        """Enter a path."""
+        self._edit.line_edit.value = text
         self.changed.emit()
 
-    def _choose(self) -> None:
-        if self._file:
-            name, _ = QFileDialog.getOpenFileName(self, self.edit.placeholderText(), self.text, self._file)
-        else:
-            name = QFileDialog.getExistingDirectory(self, self.edit.placeholderText(), self.text)
-        if name:
-            self.set_text(name)
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Accept a file or folder."""
+        if event is not None and _dropped(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Enter the path of what was dropped."""
+        if event is not None and (path := _dropped(event)):
+            event.acceptProposedAction()
+            self.set_text(path)
+
+    def _on_chosen(self) -> None:
+        self.changed.emit()
+
+
+def _dropped(event: QDropEvent) -> str:
+    mime = event.mimeData()
+    paths = [url.toLocalFile() for url in mime.urls() if url.isLocalFile()] if mime is not None else []
+    return paths[0] if len(paths) == 1 else ""

@@ -57,3 +57,21 @@ def fill(dock: QWidget, inner: QWidget) -> None:
     outer = QVBoxLayout(dock)
     outer.setContentsMargins(0, 0, 0, 0)
     outer.addWidget(UprightScroll(inner))
+
+
+class WheelGuard(QObject):
+    """Lets the wheel scroll the dock, not change the control that happens to be under it, unless that was clicked."""
+
+    def protect(self, control: QWidget) -> None:
+        """Protect a control and what it consists of."""
+        for widget in (control, *control.findChildren(QWidget)):
+            if widget.focusPolicy() == Qt.FocusPolicy.WheelFocus:
+                widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Pass the wheel on from a control without the focus."""
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return bool(super().eventFilter(watched, event))

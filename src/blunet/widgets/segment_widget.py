@@ -19,7 +19,7 @@ from blunet.segmentation.frames import FrameLabelled, FramePredicted
 from blunet.segmentation.provenance import describe_segmentation
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.widgets.compiling import Compiling
-from blunet.widgets.layer_facts import bare, command_line, frames_of
+from blunet.widgets.layer_facts import command_line, frames_of, unwrap_viewer
 from blunet.widgets.preferences import preference, recall, remember
 from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.segment_form import SegmentForm
@@ -51,7 +51,7 @@ class SegmentWidget(DockContent):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:  # napari knows the parameter by this very annotation
         super().__init__()
-        self.viewer = viewer = bare(viewer)
+        self.viewer = viewer = unwrap_viewer(viewer)
         self.result: Result | None = None
         """The latest run's."""
         self.job: Job | None = None

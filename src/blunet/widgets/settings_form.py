@@ -8,6 +8,7 @@ from typing import Any
 from magicgui.widgets.bases import ValueWidget
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
+from blunet.widgets.scroll import WheelGuard
 from blunet.widgets.setting_control import SettingControl
 from blunet.widgets.settings_state import SettingsState
 from blunet.widgets.text import tooltip
@@ -21,6 +22,8 @@ class SettingsForm(QWidget):
     state : SettingsState
     names : iterable of str
         The settings that are shown, in this order; those of nested tables have dotted names.
+    headings : mapping of str to str, optional
+        A heading that stands above a setting, by the setting's name.
     choices : mapping of str to mapping of str to str, optional
         Titles of the choices of a setting of words. Without them, the words themselves are shown.
     unset : mapping of str to str, optional
@@ -32,19 +35,25 @@ class SettingsForm(QWidget):
         state: SettingsState[Any],
         names: Iterable[str],
         *,
+        headings: Mapping[str, str] | None = None,
         choices: Mapping[str, Mapping[str, str]] | None = None,
         unset: Mapping[str, str] | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.state = state
+        self.names = tuple(names)
+        """The settings that are shown."""
         self.rows = QFormLayout(self)
         self.rows.setContentsMargins(0, 0, 0, 0)
         self.rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._controls: dict[str, SettingControl] = {}
-        for name in names:
+        self._wheel_guard = WheelGuard(self)
+        for name in self.names:
             control = SettingControl(state.facts(name), (choices or {}).get(name, {}), (unset or {}).get(name, ""))
             self._controls[name] = control
+            if headings is not None and name in headings:
+                self._add_heading(headings[name])
             self._add_row(control)
             control.edited.connect(lambda value, name=name: self.state.change(name, value))
         state.changed.connect(self._show_values)
@@ -58,6 +67,11 @@ class SettingsForm(QWidget):
         """Show or hide a setting."""
         self.rows.setRowVisible(self._controls[name].native, visible)
 
+    def _add_heading(self, title: str) -> None:
+        heading = QLabel(f"<b>{title}</b>")
+        heading.setContentsMargins(0, 6 * (self.rows.rowCount() > 0), 0, 0)
+        self.rows.addRow(heading)
+
     def _add_row(self, control: SettingControl) -> None:
         help_text = tooltip(control.facts.help)
         control.native.setToolTip(help_text)
@@ -66,6 +80,7 @@ class SettingsForm(QWidget):
         label.setToolTip(help_text)
         label.setBuddy(control.native)
         self.rows.addRow(label, control.native)
+        self._wheel_guard.protect(control.native)
 
     def _show_values(self) -> None:
         for name, control in self._controls.items():

@@ -100,14 +100,14 @@ def compress(out: Path) -> None:
     viewer, widget = window(CompressWidget, "Compress a U-Net")
     viewer.add_image(simulate_dic(DicSettings(shape=(192, 192), object_diameter=40), seed=0).image, name="field00")
     widget.form.teacher.setCurrentText(SCRATCH)
-    widget.form.use_settings(settings.changed(**steps))
+    widget.form.state.replace(settings.changed(**steps))
     widget.form.run.set_text("run")
     widget.form.folder.set_text("fields")
-    wait(30, widget.start_button.isEnabled)
+    wait(30, widget.view.start_button.isEnabled)
     save(viewer, out / "compress-data.png")
     widget.start()
-    names = lambda: [step.name for step in widget.curves.steps]  # noqa: E731
-    wait(600, lambda: "binarise" in names() and len(widget.curves.steps[-1].epochs) >= 9)
+    names = lambda: [step.name for step in widget.view.curves.steps]  # noqa: E731
+    wait(600, lambda: "binarise" in names() and len(widget.view.curves.steps[-1].epochs) >= 9)
     viewer.reset_view()  # the validation image lies beside the field
     save(viewer, out / "compress.png")
     wait(600, lambda: not widget.busy)
@@ -115,7 +115,7 @@ def compress(out: Path) -> None:
     area = widget.findChild(UprightScroll)
     area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
     save(viewer, out / "report.png")
-    print(widget.status.text())
+    print(widget.view.status.text())
     viewer.close()
 
 

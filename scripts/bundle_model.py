@@ -17,7 +17,7 @@ from pathlib import Path
 
 from blunet.architecture import census
 from blunet.dataset.pairs import find_pairs
-from blunet.evaluation.scores import check_pairs, evaluate, mean_scores
+from blunet.evaluation.scores import average_scores, check_pairs, evaluate
 from blunet.networks.keras_file import load_keras
 from blunet.packed.packed_model import BUNDLED, load_model
 from blunet.segmentation.predictor import Predictor
@@ -64,7 +64,7 @@ def row(title: str, stage: str, network: Predictor, folder: str, threshold: floa
     """Score a network and print a row."""
     pairs = check_pairs(find_pairs(folder).pairs)
     settings = SegmentationSettings(threshold=threshold, diameter=diameter)
-    found = mean_scores([scored.scores for scored in evaluate(pairs, network, settings)])
+    found = average_scores([scored.scores for scored in evaluate(pairs, network, settings)])
     print(f"| {title} | {stage} | {threshold:g} | {found.iou:.3f} | {found.f1:.3f} | {found.ap50:.3f} |", flush=True)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from blunet.cli.console import ends_well
+from blunet.cli.console import report_errors
 from blunet.packed.kernels import compile_notice
 from blunet.packed.kernels.compile_notice import COMPILE_MESSAGE, announce_compilation, on_compile
 
@@ -63,7 +63,7 @@ def test_who_has_unsubscribed_is_not_called() -> None:
 
 
 def test_commands_print_it_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    ends_well(announce_compilation)()
+    report_errors(announce_compilation)()
     assert capsys.readouterr() == ("", COMPILE_MESSAGE + "\n")
     compile_notice._announced = False
     announce_compilation()  # no command runs

@@ -8,7 +8,7 @@ from scipy.ndimage import shift
 
 from blunet.errors import InputError
 from blunet.evaluation.metrics import average_precision, f1, iou
-from blunet.evaluation.scores import Scores, mean_scores, score
+from blunet.evaluation.scores import Scores, average_scores, score
 from blunet.simulation.dic_fields import simulate_dic
 
 TRUTH = np.array([[1, 1, 1, 0], [1, 1, 1, 0]], bool)
@@ -87,6 +87,6 @@ def test_foreground_is_scored_with_specks_and_objects_without():
 
 
 def test_averages_count_every_image_alike():
-    assert mean_scores([Scores(1, 1, 0), Scores(0.5, 0, 0.5)]) == Scores(0.75, 0.5, 0.25)
+    assert average_scores([Scores(1, 1, 0), Scores(0.5, 0, 0.5)]) == Scores(0.75, 0.5, 0.25)
     with pytest.raises(InputError, match="no scores"):
-        mean_scores([])
+        average_scores([])

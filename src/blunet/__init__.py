@@ -1,6 +1,6 @@
 """BLU-Net for napari: segment cells in DIC microscopy with a binary lightweight U-Net.
 
-The names below are imported when they are first used, so that `import blunet` costs nothing.
+The public names are imported when they are first used, so that `import blunet` takes no time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 __all__ = ["PackedModel", "__version__", "load_model", "segment"]
 
-_ROOMS = {
+_MODULES = {
     "PackedModel": "blunet.packed.packed_model",
     "load_model": "blunet.packed.packed_model",
     "segment": "blunet.segmentation.array_segmentation",
@@ -25,8 +25,8 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> object:
-    if name in _ROOMS:
-        value = getattr(import_module(_ROOMS[name]), name)
+    if name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
     else:
         raise AttributeError(f"module 'blunet' has no attribute {name!r}")
     globals()[name] = value

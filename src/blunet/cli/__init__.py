@@ -17,12 +17,12 @@ from blunet.cli.evaluate import evaluate
 from blunet.cli.import_weights import import_weights
 from blunet.cli.info import info
 from blunet.cli.segment import segment
-from blunet.cli.setting_help import command_with_settings
+from blunet.cli.setting_help import make_settings_command
 
 __all__ = ["app", "main"]
 
 #: Commands that take settings of a segmentation.
-SEGMENTATION = command_with_settings("blunet.segmentation.segmentation_settings", "SegmentationSettings")
+SEGMENTATION = make_settings_command("blunet.segmentation.segmentation_settings", "SegmentationSettings")
 
 app = typer.Typer(
     name="blunet",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blunet.cli.console import ends_well, print_json, say
+from blunet.cli.console import print_json, report_errors, say
 from blunet.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ TITLES = {
 LOOPS = {"float32_loop": "float32 multiply-adds", "popcount_loop": "XNOR and popcount"}
 
 
-@ends_well
+@report_errors
 def benchmark(
     size: Annotated[int, typer.Option(metavar="PX", help="Side of the square image in pixels.")] = 512,
     threads: Annotated[int | None, typer.Option(metavar="N", help="Processor threads; without it, all.")] = None,

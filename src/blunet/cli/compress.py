@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from blunet.cli.console import BAD_INPUT, INTERRUPTED, ends_well, fail, given_path, note, say
+from blunet.cli.console import BAD_INPUT, INTERRUPTED, fail, given_path, note, report_errors, say
 
 if TYPE_CHECKING:
     from blunet.compression.compression_settings import CompressionSettings
@@ -32,7 +32,7 @@ COLUMNS = (
 )
 
 
-@ends_well
+@report_errors
 def compress(
     data: Annotated[
         Path,

@@ -1,4 +1,4 @@
-"""What the commands print, and how they end: results on stdout, everything else on stderr."""
+"""How the commands print and end: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from blunet.packed.kernels.compile_notice import on_compile
 
 P = ParamSpec("P")
 
-#: Exit codes: all is well; some inputs were skipped; bad input, nothing was written; stopped by Ctrl-C.
+#: Exit codes: success; some inputs were skipped; bad input and nothing written; stopped by Ctrl-C.
 DONE, SOME_SKIPPED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-#: What tells the libraries under NumPy and numba how many threads to use, read when they are imported.
+#: The number of threads that the numerical libraries use; they read these variables when they are imported.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -57,12 +57,12 @@ def print_json(content: Mapping[str, Any]) -> None:
     say(json.dumps(content, indent=2, ensure_ascii=True))
 
 
-def ends_well(command: Callable[P, None]) -> Callable[P, None]:
-    """Make a command end bad input in one sentence (exit code 2) and Ctrl-C in silence (130)."""
+def report_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Make a command end with one sentence and exit code 2 after bad input, and with exit code 130 after Ctrl-C."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        # Our own sentence says what is wrong; libraries would say it too, at more length.
+        # tifffile would log errors that our own sentence reports.
         logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         unsubscribe = on_compile(note)
@@ -83,7 +83,7 @@ def ends_well(command: Callable[P, None]) -> Callable[P, None]:
 
 @contextmanager
 def _warnings_as_notes() -> Iterator[None]:
-    """Show this package's warnings as one line each, and no library's."""
+    """Show each warning of this package in one line, and hide those of libraries."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=UserWarning, module="blunet")
@@ -92,14 +92,14 @@ def _warnings_as_notes() -> Iterator[None]:
 
 
 def given_path(text: str | Path) -> Path:
-    """Take a path from the command line; an empty one, which Python takes for the current folder, is refused."""
+    """Return a path of the command line; refuse an empty one, which would mean the current folder."""
     if not str(text).strip():
         raise typer.BadParameter("the name is empty; give one.")
     return Path(text)
 
 
 def use_threads(count: int | None) -> None:
-    """Have the numerical libraries use `count` threads; call it before they are imported.
+    """Make the numerical libraries use `count` threads. Call this before they are imported.
 
     Raises
     ------

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from blunet.cli.console import ends_well, given_path, say
+from blunet.cli.console import given_path, report_errors, say
 from blunet.cli.progress import Bar
 
 
-@ends_well
+@report_errors
 def demo(
     out: Annotated[
-        Path, typer.Option(parser=given_path, metavar="DIR", help="Folder for the results; made if needed.")
+        Path,
+        typer.Option(parser=given_path, metavar="DIR", help="Folder for the results; it is made if missing."),
     ] = Path("demo"),
 ) -> None:
     """Segment the bundled sample image and draw the outlines."""
@@ -22,7 +23,7 @@ def demo(
     from blunet.jobs.model_files import open_model
 
     with Bar("Segmenting the sample"):
-        shown = job.demo(out, open_model())
+        shown = job.demonstrate(out, open_model())
     labels, probability, overlay = shown.files
     say(f"{shown.objects} objects in the sample image")
     say(f"  labels       {labels}")

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blunet.cli.console import ends_well, given_path, print_json, say, warn
+from blunet.cli.console import given_path, print_json, report_errors, say, warn
 from blunet.cli.progress import Bar
-from blunet.cli.setting_help import given
+from blunet.cli.setting_help import select_given
 
 if TYPE_CHECKING:
     from blunet.evaluation.scores import Scores
 
 
-@ends_well
+@report_errors
 def evaluate(
     model: Annotated[Path, typer.Argument(parser=given_path, metavar="MODEL", help="A .blunet or .keras file.")],
     data: Annotated[
@@ -34,7 +34,7 @@ def evaluate(
     from blunet.jobs.model_files import open_model
     from blunet.segmentation.segmentation_settings import SegmentationSettings
 
-    settings = SegmentationSettings(**given(threshold=threshold, diameter=diameter))
+    settings = SegmentationSettings(**select_given(threshold=threshold, diameter=diameter))
     images: list[dict[str, Any]] = []
     content: dict[str, Any] = {}
     wide = total = 0

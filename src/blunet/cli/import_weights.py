@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from blunet.cli.console import ends_well, given_path, say
+from blunet.cli.console import given_path, report_errors, say
 
 
-@ends_well
+@report_errors
 def import_weights(
     file: Annotated[Path, typer.Argument(parser=given_path, metavar="FILE.h5", help="A published checkpoint (HDF5).")],
     network: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blunet.cli.console import ends_well, given_path, print_json, say
+from blunet.cli.console import given_path, print_json, report_errors, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NAMES = {"unet": "U-Net", "lightweight": "Lightweight U-Net", "blunet": "BLU-Net"}
 
 
-@ends_well
+@report_errors
 def info(
     model: Annotated[Path, typer.Argument(parser=given_path, metavar="MODEL", help="A .blunet or .keras file.")],
     program: Annotated[

@@ -1,4 +1,4 @@
-"""A progress bar on stderr that leaves stdout to the results."""
+"""A progress bar on stderr, so that stdout is for results only."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-#: The bar appears after so many seconds.
+#: Seconds after which the bar appears.
 PATIENCE = 1.0
 
 
 class Bar:
-    """A progress bar that appears after a second, only in a terminal, and vanishes at the end.
+    """A progress bar that appears after a second, in a terminal only, and is removed at the end.
 
     Use it in a `with` statement.
 
     Parameters
     ----------
     title : str
-        What is going on.
+        Shown before the bar.
     """
 
     def __init__(self, title: str) -> None:
@@ -50,7 +50,7 @@ class Bar:
                 self._progress = None
 
     def update(self, done: float, total: float | None = None, title: str | None = None) -> None:
-        """Tell how many steps are done, and if they have changed, how many there are and of what."""
+        """Show how many steps are done; `total` and `title` are given if they have changed."""
         with self._lock:
             self._done = done
             self._total = self._total if total is None else total
@@ -63,7 +63,7 @@ class Bar:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Take the bar away while lines are printed."""
+        """Hide the bar while lines are printed."""
         with self._lock:
             if self._progress is not None:
                 self._progress.stop()

@@ -11,17 +11,17 @@ from blunet.cli.console import (
     BAD_INPUT,
     INTERRUPTED,
     SOME_SKIPPED,
-    ends_well,
     fail,
     given_path,
     note,
     print_json,
+    report_errors,
     say,
     use_threads,
     warn,
 )  # fmt: skip
 from blunet.cli.progress import Bar
-from blunet.cli.setting_help import given
+from blunet.cli.setting_help import select_given
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,18 +30,19 @@ if TYPE_CHECKING:
     from blunet.jobs.file_segmentation import Event
 
 
-@ends_well
+@report_errors
 def segment(
     images: Annotated[
         list[str],
         typer.Argument(metavar="IMAGE", help="Files, folders (their images) or patterns such as 'plate/*.tif'."),
     ],
     out: Annotated[
-        Path, typer.Option(parser=given_path, metavar="DIR", help="Folder for the results; made if needed.")
+        Path,
+        typer.Option(parser=given_path, metavar="DIR", help="Folder for the results; it is made if missing."),
     ],
     model: Annotated[
         Path | None,
-        typer.Option(parser=given_path, metavar="FILE", help="A model file; without it, the bundled model."),
+        typer.Option(parser=given_path, metavar="FILE", help="A model file. Not given: the bundled model."),
     ] = None,
     threshold: Annotated[float | None, typer.Option(metavar="T")] = None,
     min_size: Annotated[int | None, typer.Option(metavar="PX")] = None,
@@ -57,7 +58,9 @@ def segment(
     ] = False,
     probability: Annotated[bool, typer.Option("--probability", help="Also write x_probability.tif.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="Also write x_objects.csv.")] = False,
-    threads: Annotated[int | None, typer.Option(metavar="N", help="Processor threads; without it, all.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Number of threads. Not given: all processors.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Find the cells in images and write them as label images."""
@@ -66,7 +69,9 @@ def segment(
     from blunet.jobs.model_files import model_path, open_model
     from blunet.segmentation.segmentation_settings import SegmentationSettings
 
-    settings = SegmentationSettings(**given(threshold=threshold, min_size=min_size, objects=objects, diameter=diameter))
+    settings = SegmentationSettings(
+        **select_given(threshold=threshold, min_size=min_size, objects=objects, diameter=diameter)
+    )
     report = _Report(str(model_path(model)), out, quiet=as_json)
     try:
         report.follow(
@@ -87,7 +92,7 @@ def segment(
 
 
 class _Report:
-    """Prints events as they come, and keeps what `--json` tells.
+    """Prints events as they come, and collects the content for `--json`.
 
     Parameters
     ----------
@@ -96,7 +101,7 @@ class _Report:
     out : Path
         The folder of results.
     quiet : bool
-        Whether stdout is for JSON only.
+        Whether to print JSON only.
     """
 
     def __init__(self, model: str, out: Path, *, quiet: bool) -> None:
@@ -108,7 +113,7 @@ class _Report:
 
     @property
     def seen(self) -> int:
-        """Number of inputs that are segmented or skipped."""
+        """Number of inputs that were segmented or skipped."""
         return self.written + len(self.content["skipped"])
 
     @property
@@ -143,7 +148,7 @@ class _Report:
                 bar.update(self.seen, self.total)
 
     def finish(self) -> None:
-        """Print the summary and leave with the exit code that tells how it went."""
+        """Print the summary, and exit with the code that says how it went."""
         skipped = len(self.content["skipped"])
         if self.quiet:
             print_json(self.content)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from blunet.settings_model import SettingFacts, SettingsModel
 
 
-def command_with_settings(module: str, name: str) -> type[TyperCommand]:
+def make_settings_command(module: str, name: str) -> type[TyperCommand]:
     """Return a class of commands whose options without help are settings of a model.
 
     Parameters
@@ -41,6 +41,6 @@ def _help(settings: type[SettingsModel], name: str) -> str:
     return facts.help if facts.default is None else f"{facts.help}  [default: {facts.default}]"
 
 
-def given(**options: Any) -> dict[str, Any]:
+def select_given(**options: Any) -> dict[str, Any]:
     """Return the options that were given; the settings have their own defaults for the others."""
     return {name: value for name, value in options.items() if value is not None}

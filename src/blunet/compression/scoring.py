@@ -18,7 +18,7 @@ from blunet.compression.report_pictures import draw_foreground
 from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask
 from blunet.evaluation.metrics import iou
-from blunet.evaluation.scores import Scores, mean_scores, score
+from blunet.evaluation.scores import Scores, average_scores, score
 from blunet.images.frame_source import read_image
 from blunet.segmentation.predictor import Predictor
 from blunet.simulation.dic_fields import DicField
@@ -104,7 +104,7 @@ def score_stage(
     figures = StageFigures(
         name=name,
         network=model.settings.network,
-        **asdict(mean_scores([s for _, s in tested or rows])),
+        **asdict(average_scores([s for _, s in tested or rows])),
         threshold=threshold,
         parameters=counted.binary_parameters + counted.float_parameters,
         size_mib=counted.size_mib,
@@ -145,5 +145,5 @@ def _ious(probability: NDArray[np.float32], truth: NDArray[np.int32]) -> list[fl
 
 
 def _file_figures(rows: Sequence[tuple[str, Scores]]) -> FileFigures:
-    means = mean_scores([scores for _, scores in rows])
+    means = average_scores([scores for _, scores in rows])
     return FileFigures(**asdict(means), images=[ImageFigures(image=name, **asdict(scores)) for name, scores in rows])

@@ -1,4 +1,4 @@
-"""How well a segmentation agrees with the truth."""
+"""Measures of how well a segmentation agrees with the truth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from blunet.errors import InputError
 
 
 def iou(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
-    """Intersection over union of two foregrounds, 0 to 1; 1 if both are empty.
+    """Return the intersection over union of two foregrounds, 0 to 1; 1 if both are empty.
 
     Parameters
     ----------
@@ -32,7 +32,9 @@ def iou(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
 
 
 def f1(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
-    """F1 score (Dice coefficient) of two foregrounds, 2 TP / (2 TP + FP + FN), 0 to 1; 1 if both are empty.
+    """Return the F1 score (Dice coefficient) of two foregrounds, 0 to 1; 1 if both are empty.
+
+    The F1 score is 2 TP / (2 TP + FP + FN), where TP, FP and FN are numbers of pixels.
 
     Parameters
     ----------
@@ -53,20 +55,20 @@ def f1(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
 
 
 def average_precision(truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], iou: float = 0.5) -> float:
-    """Average precision of objects as in the Data Science Bowl 2018 and Cellpose: TP / (TP + FP + FN).
+    """Return the average precision of objects, TP / (TP + FP + FN), as in the Data Science Bowl 2018 and Cellpose.
 
     Parameters
     ----------
     truth, predicted : ndarray of shape (Y, X), int
         Labels; 0 is background.
     iou : float
-        A predicted and a true object match where their intersection over union is at least this. Matches are
-        one to one, as many as possible; above 0.5 they are unique by themselves.
+        A predicted and a true object match if their intersection over union is at least this. Matches are one to one,
+        and as many as possible; for an `iou` above 0.5, there is only one way to match.
 
     Returns
     -------
     float
-        0 to 1; 1 if neither has an object.
+        0 to 1; 1 if there are neither true nor predicted objects.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def _check_shapes(truth: NDArray[Any], predicted: NDArray[Any]) -> None:
 
 
 def _overlaps(truth: NDArray[Any], predicted: NDArray[Any]) -> tuple[Any, NDArray[Any], NDArray[Any]]:
-    """Return the sparse table (true, predicted) of shared pixels of objects, and the sizes of both."""
+    """Return the sparse table (true, predicted) of the numbers of shared pixels, and the sizes of both."""
     from scipy.sparse import coo_array
 
     true_values, true_index, true_sizes = _numbered(truth)
@@ -126,13 +128,13 @@ def _overlaps(truth: NDArray[Any], predicted: NDArray[Any]) -> tuple[Any, NDArra
 
 
 def _numbered(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return the sorted values of an image, each pixel's place among them (flat), and their sizes."""
+    """Return the sorted values of an image, the index of each pixel's value (flat), and the size of each value."""
     values, index, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     return values, index.ravel(), sizes
 
 
 def _matches(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) -> int:
-    """Size of the largest one-to-one matching among the pairs (row, column)."""
+    """Return the size of the largest one-to-one matching among the pairs (row, column)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 

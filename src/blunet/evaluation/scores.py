@@ -22,14 +22,14 @@ from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSett
 
 @dataclass(frozen=True)
 class Scores:
-    """Agreement with the truth, each 0 to 1.
+    """Agreement of a segmentation with the truth, each from 0 to 1.
 
     Attributes
     ----------
     iou, f1 : float
-        Of the foreground, p > threshold, nothing removed.
+        Of the foreground, p > threshold, from which no small objects are removed.
     ap50 : float
-        Average precision at IoU 0.5 of the objects that `segment` finds by default.
+        Average precision at IoU 0.5 of the objects, found with the default settings.
     """
 
     iou: float
@@ -49,8 +49,8 @@ def score_labels(
     return Scores(iou=iou(truth > 0, foreground), f1=f1(truth > 0, foreground), ap50=average_precision(truth, labels))
 
 
-def mean_scores(scores: Sequence[Scores]) -> Scores:
-    """Average the scores of several images, each counting the same.
+def average_scores(scores: Sequence[Scores]) -> Scores:
+    """Return the mean of the scores of several images.
 
     Raises
     ------
@@ -71,9 +71,9 @@ class CheckedPair:
 
 
 def check_pairs(pairs: Iterable[Pair]) -> list[CheckedPair]:
-    """Open pairs, and check every image and mask.
+    """Open pairs, and check all images and masks.
 
-    None is ever skipped, because an average over the others would be another figure.
+    No pair is ever skipped: the mean of the others would be a different figure.
 
     Raises
     ------

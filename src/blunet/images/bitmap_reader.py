@@ -12,18 +12,18 @@ from PIL import Image
 from blunet.images.tiff_reader import Layout
 
 PNG = b"\x89PNG\r\n\x1a\n"
-#: Pillow's modes that hold more than one grey value of 8 bits.
+#: Types of the values in Pillow's modes; in all other modes a sample is a uint8.
 DTYPES = {"1": np.bool_, "I;16": np.uint16, "I;16B": np.uint16, "I": np.uint16, "F": np.float32}
 
 
-def bitmap_layout(path: Path) -> Layout:
+def read_bitmap_layout(path: Path) -> Layout:
     """Read the layout of a PNG or JPEG from its header."""
     with Image.open(path) as image:
         dtype = np.uint16 if _has_deep_samples(path) else DTYPES.get(image.mode, np.uint8)
         return Layout(frames=1, shape=(image.height, image.width), stack=False, dtype=np.dtype(dtype))
 
 
-def bitmap_values(path: Path) -> NDArray[Any]:
+def read_bitmap(path: Path) -> NDArray[Any]:
     """Decode a PNG or JPEG to (Y, X), or (Y, X, S) with 2 to 4 samples S; a palette becomes colours."""
     if _has_deep_samples(path):
         import imagecodecs
@@ -36,10 +36,10 @@ def bitmap_values(path: Path) -> NDArray[Any]:
         return np.asarray(image).astype(DTYPES.get(image.mode, np.uint8), copy=False)
 
 
-def palette_values(path: Path) -> NDArray[np.uint16] | None:
-    """Return a palette image's indices plus one, 0 where its colour is black; None without a palette.
+def read_palette(path: Path) -> NDArray[np.uint16] | None:
+    """Return the palette indices of an image plus one, and 0 where the colour is black; None without a palette.
 
-    Two indices of one colour stay apart, which they would not in `bitmap_values`.
+    Unlike in `read_bitmap`, two indices of the same colour stay different.
     """
     with Image.open(path) as image:
         if image.mode != "P":
@@ -54,7 +54,7 @@ def palette_values(path: Path) -> NDArray[np.uint16] | None:
 
 
 def _has_deep_samples(path: Path) -> bool:
-    """Tell whether a PNG holds several samples of 16 bits, which Pillow would cut to 8."""
+    """Return whether a PNG has several samples of 16 bits per pixel, which Pillow would reduce to 8 bits."""
     with path.open("rb") as file:
         header = file.read(26)
     # The first chunk holds the size, bit depth and colour type (2: RGB, 4: grey + alpha, 6: RGB + alpha).

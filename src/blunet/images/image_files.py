@@ -11,9 +11,9 @@ from blunet.errors import InputError
 
 PathOrName = TypeVar("PathOrName", str, Path)
 
-#: Endings (in any case) of the files that a folder's images are taken from.
+#: Endings of image files, in lower case. In a folder, other files are ignored.
 ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-#: Ends of the stems of files that are made from images, or belong to them.
+#: Ends of the stems of result files and masks, which are no images to segment.
 MADE = ("_labels", "_probability", "_mask")
 
 
@@ -28,13 +28,13 @@ def sort_naturally(paths: Iterable[PathOrName]) -> list[PathOrName]:
     chosen = sorted(paths, key=str)
     if len(chosen) < 2:
         return chosen
-    from natsort import natsorted, ns  # a tenth of a second, which a single file need not wait
+    from natsort import natsorted, ns  # here, as it takes a tenth of a second to import
 
     return natsorted(chosen, key=str, alg=ns.IGNORECASE | ns.PATH)
 
 
 def images_in(folder: Path, *, made: bool = False) -> list[Path]:
-    """Return the image files directly in `folder`, naturally sorted; hidden ones never.
+    """Return the image files directly in `folder`, in natural order and without hidden files.
 
     Parameters
     ----------
@@ -59,18 +59,18 @@ def _chosen(paths: Iterable[Path], *, made: bool = False) -> list[Path]:
 
 
 def images_of(source: str | Path) -> list[Path]:
-    """Return the image files that one argument of a command means.
+    """Return the image files that one argument of a command stands for.
 
     Parameters
     ----------
     source : str or Path
-        A file (whatever its name), a folder (its images, naturally sorted, without those whose stem ends in
-        `_labels`, `_probability` or `_mask`), or a pattern such as `plate/*.tif` (chosen as in a folder).
+        A file of any name; a folder, which stands for its images in natural order, without those whose stem ends in
+        `_labels`, `_probability` or `_mask`; or a pattern such as `plate/*.tif`, with the same choice as in a folder.
 
     Raises
     ------
     InputError
-        If there is no such file, or no image in the folder or under the pattern.
+        If there is no such file, the folder holds no images, or no image matches the pattern.
     """
     path = Path(source).expanduser()
     if not str(source).strip():
@@ -93,7 +93,7 @@ def images_of(source: str | Path) -> list[Path]:
 
 
 def find_images(sources: Iterable[str | Path]) -> list[Path]:
-    """Return the image files that several arguments mean, in their order, each file once.
+    """Return the image files that several arguments stand for, in their order, each file once.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def find_images(sources: Iterable[str | Path]) -> list[Path]:
 
 
 def without_repeats(paths: Iterable[Path]) -> list[Path]:
-    """Drop paths that name a file that came before."""
+    """Return the paths without those that name a file named before."""
     first: dict[Path, Path] = {}
     for path in paths:
         first.setdefault(path.resolve(), path)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
-from blunet.images.bitmap_reader import PNG, bitmap_layout, bitmap_values, palette_values
-from blunet.images.tiff_reader import Layout, tiff_frames, tiff_layout
+from blunet.images.bitmap_reader import PNG, read_bitmap, read_bitmap_layout, read_palette
+from blunet.images.tiff_reader import Layout, read_tiff_frames, read_tiff_layout
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 JPEG = b"\xff\xd8\xff"
@@ -60,7 +60,7 @@ def read_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any]]:
 
 
 def read_values(path: str | Path) -> NDArray[Any]:
-    """Read a mask's values (Y, X): as they are, or a number for each colour with 0 for black.
+    """Read the values of a mask (Y, X): unchanged if they are grey, else one number per colour and 0 for black.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def read_values(path: str | Path) -> NDArray[Any]:
         raise InputError(f"'{path}' is a stack of {layout.frames} frames; give a single image.")
     with reading(path):
         if _begins(path).startswith(PNG):
-            indices = palette_values(path)
+            indices = read_palette(path)
             if indices is not None:
                 return indices
         values = next(_frames(path, [0]))
@@ -92,7 +92,7 @@ def to_grey(values: NDArray[Any]) -> NDArray[Any]:
     Parameters
     ----------
     values : ndarray of shape (Y, X) or (Y, X, S)
-        S = 1 or 2: grey (and alpha); S = 3 or 4: red, green, blue (and alpha). Alpha is left out.
+        S = 1 or 2: grey (and alpha); S = 3 or 4: red, green, blue (and alpha). Alpha is ignored.
 
     Returns
     -------
@@ -116,9 +116,9 @@ def _begins(path: Path) -> bytes:
 def _layout(path: Path) -> Layout:
     begins = _begins(path)
     if begins.startswith(TIFF):
-        return tiff_layout(path)
+        return read_tiff_layout(path)
     if begins.startswith((PNG, JPEG)):
-        return bitmap_layout(path)
+        return read_bitmap_layout(path)
     raise InputError(
         f"'{path}' is no TIFF, PNG or JPEG image: it "
         + (f"begins with {begins!r}; export it as one of these." if begins else "is empty.")
@@ -127,13 +127,13 @@ def _layout(path: Path) -> Layout:
 
 def _frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any]]:
     if _begins(path).startswith(TIFF):
-        return tiff_frames(path, indices)
-    return iter([bitmap_values(path)])
+        return read_tiff_frames(path, indices)
+    return iter([read_bitmap(path)])
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong in reading `path` into one sentence."""
+    """Turn any error while `path` is read into an InputError of one sentence."""
     try:
         yield
     except InputError:
@@ -144,7 +144,7 @@ def reading(path: Path) -> Iterator[None]:
         raise InputError(f"'{path}' is a folder; give an image file.") from e
     except OSError as e:
         raise InputError(f"'{path}' cannot be read: {e.strerror or _reason(e)}.") from e
-    except Exception as e:  # decoders raise errors of many kinds on damaged files
+    except Exception as e:  # on damaged files, decoders raise many kinds of errors
         raise InputError(f"'{path}' is damaged or of an unknown kind: {_reason(e)}.") from e
 
 

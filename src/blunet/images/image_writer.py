@@ -1,4 +1,4 @@
-"""Writing what was found in an image: label and probability files that other programs open."""
+"""Files of labels and probabilities that other programs can open."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from blunet.files import replacing
 from blunet.images.image_reader import reading
 from blunet.images.pixel_size import PixelSize
 
-#: The line of ImageJ's description, and the JSON key of OME's, that holds ours.
+#: Our key in ImageJ's description, and in the JSON of OME's.
 KEY = "blunet"
-#: ImageJ's files end at 4 GiB; past this many bytes of pixels OME's BigTIFF is written.
+#: From this many bytes of pixels on, a BigTIFF for OME is written, as ImageJ's files end at 4 GiB.
 IMAGEJ_BYTES = 2**32 - 2**25
 
 
@@ -31,18 +31,18 @@ def write_labels(
     pixel_size: PixelSize | None = None,
     description: Mapping[str, Any],
 ) -> None:
-    """Write objects as a deflated TIFF for ImageJ, or for OME where ImageJ's format cannot hold them.
+    """Write labels as a compressed TIFF for ImageJ, or for OME if ImageJ's format cannot hold them.
 
     Parameters
     ----------
     path : str or Path
-        The final name; it appears when the file is complete.
+        The final name, which the file gets when it is complete.
     labels : ndarray of shape (Y, X) or (T, Y, X), or an iterable of frames (Y, X)
-        0 is background. Frames of an iterable are kept compressed until the last, as only then the type is
-        known: uint16, or uint32 (OME-TIFF: ImageJ's own format has no such type) past label 65,535.
+        0 is background. The type is uint16, or uint32 for labels above 65,535, which only OME's format can hold. The
+        frames of an iterable are kept compressed in memory until the largest label is known.
     pixel_size : PixelSize, optional
     description : mapping
-        The model and settings, as JSON can hold them; `read_description` gives them back.
+        The model and settings, in values that JSON can hold; `read_description` returns them.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def write_probability(
     pixel_size: PixelSize | None = None,
     description: Mapping[str, Any],
 ) -> None:
-    """Write a probability map as a deflated float32 TIFF for ImageJ (past 4 GiB: OME).
+    """Write probabilities as a compressed float32 TIFF for ImageJ, or for OME if there are more than 4 GiB.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def write_probability(
     probability : ndarray of shape (Y, X) or (T, Y, X), or an iterable of frames (Y, X)
         In [0, 1]. An iterable is written frame by frame.
     frames : int, optional
-        How many frames an iterable gives; it is needed, and only then.
+        Number of frames of an iterable, for which it has to be given.
 
     Raises
     ------
@@ -112,12 +112,12 @@ def write_probability(
 
 
 def read_description(path: str | Path) -> dict[str, Any]:
-    """Return the description that `write_labels` or `write_probability` put into a file.
+    """Return the description of a file that `write_labels` or `write_probability` wrote.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or was not written by them.
+        If the file cannot be read, or has no such description.
     """
     path = Path(path)
     with reading(path), tifffile.TiffFile(path) as tif:
@@ -139,7 +139,7 @@ def _write(
     pixel_size: PixelSize | None,
     description: Mapping[str, Any],
 ) -> None:
-    """Write frames under a temporary name, then rename."""
+    """Write frames to a temporary file, then rename it."""
     imagej = dtype != np.uint32 and dtype.itemsize * int(np.prod(shape)) < IMAGEJ_BYTES
     text = json.dumps({KEY: description})  # ASCII on one line, as ImageJ's description needs it
     metadata: dict[str, Any] = {"axes": "TYX"[-len(shape) :]}

@@ -1,4 +1,4 @@
-"""From a microscope's grey values to [0, 1]: the one place that normalises images."""
+"""Normalising images: from a microscope's grey values to [0, 1]."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from blunet.images.grey_image import GreyImage, check_image
 from blunet.images.normalisation_settings import Normalisation
 from blunet.images.slow_background import SlowBackground
 
-#: At most about this many pixels of one frame are looked at for its percentiles (a regular grid of them).
+#: The percentiles of a frame are those of about this many of its pixels, on a regular grid.
 PIXELS_PER_FRAME = 2**18
-#: Images are looked at in bands of whole rows, of about so many pixels.
+#: Images are processed in bands of whole rows with about this many pixels.
 PIXELS_PER_BAND = 2**21
 
 
 class Limits(NamedTuple):
-    """The values that become 0 and 1: grey values, or differences to the background if shading is removed."""
+    """The values that become 0 and 1: grey values, or differences from the background if shading is removed."""
 
     low: float
     high: float
@@ -34,16 +34,16 @@ def estimate_limits(frames: Iterable[NDArray[Any] | GreyImage], settings: Normal
     Parameters
     ----------
     frames : iterable of ndarray of shape (Y, X), or of GreyImage
-        All frames, or some spread evenly over a long stack (see `FrameSource.sample`): about
-        `PIXELS_PER_FRAME` values of each are kept until the end. All of one dtype.
+        All frames of a stack, or some that are spread evenly over it (see `FrameSource.sample`). About
+        `PIXELS_PER_FRAME` values of each are kept in memory. All have one type.
     settings : Normalisation
         With `range`, only the type of the first frame matters.
 
     Returns
     -------
     Limits
-        Percentiles of all frames' pixels together. Where these coincide (a few bright pixels on an even
-        ground), the smallest and largest value. `low` equals `high` only if all pixels are equal.
+        Percentiles of the pixels of all frames together. If both percentiles are the same value, as with a few bright
+        pixels on an even background, the smallest and largest value. `low` equals `high` only if all pixels are equal.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def estimate_limits(frames: Iterable[NDArray[Any] | GreyImage], settings: Normal
         if settings.method == "range":
             return type_limits(frame.dtype)
         step = math.ceil(math.sqrt(frame.values.size / PIXELS_PER_FRAME))
-        for rows, values in _Lifted(frame, settings.shading).bands():
+        for rows, values in _Corrected(frame, settings.shading).bands():
             lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
             samples.append(values[-rows.start % step :: step, ::step].ravel())
     if not samples:
@@ -82,17 +82,17 @@ def normalise(
     Returns
     -------
     ndarray of shape (Y, X), float32
-        In [0, 1], clipped. An image of one value becomes zeros with `percentile`.
+        In [0, 1], clipped. With `percentile`, a constant image becomes zeros.
 
     Raises
     ------
     InputError
-        If the image is not two-dimensional, is empty, not grey numbers, or holds NaN or infinite values.
+        If the image is not a finite grey image (see `check_image`).
 
     Warns
     -----
     UserWarning
-        If all pixels of an array have one value. About a `GreyImage` whoever has checked it warns.
+        If an array is constant. Not about a `GreyImage`: its `warning` says so.
 
     Examples
     --------
@@ -104,12 +104,12 @@ def normalise(
 
 
 class Normaliser:
-    """Brings any part of one raw image to [0, 1], as `normalise` does with the whole, in the memory of that part.
+    """Normalises parts of an image, in memory for the part only; each part is as `normalise` would make it.
 
     Parameters
     ----------
     image, settings, limits
-        As in `normalise`, which says what is raised and warned of.
+        As in `normalise`, and with the same errors and warnings.
     """
 
     def __init__(self, image: NDArray[Any] | GreyImage, settings: Normalisation, limits: Limits | None = None) -> None:
@@ -119,11 +119,11 @@ class Normaliser:
                 warnings.warn(image.warning, UserWarning, stacklevel=3)
         self.shape = image.shape
         self._limits = limits if limits is not None else estimate_limits([image], settings)
-        self._lifted = _Lifted(image, settings.shading)
+        self._corrected = _Corrected(image, settings.shading)
 
     def part(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Return the part of the image between these rows and columns as float32 in [0, 1]."""
-        values = self._lifted.part(rows, columns)
+        values = self._corrected.part(rows, columns)
         low, high = self._limits
         if not low < high:
             return np.zeros(values.shape, np.float32)
@@ -137,22 +137,22 @@ def type_limits(dtype: np.dtype[Any]) -> Limits:
     return Limits(0.0, float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0)
 
 
-class _Lifted:
-    """An image as floats, less its slow background where one is to be removed; made part by part."""
+class _Corrected:
+    """An image as floats, minus its slow background if `sigma` is given; made part by part."""
 
     def __init__(self, image: GreyImage, sigma: float | None) -> None:
         self._image = image.values
         # float32 holds integers of 16 bits exactly; wider types may carry a large offset.
         self._wide = image.dtype.itemsize > (4 if image.dtype.kind == "f" else 2)
-        self._ground: SlowBackground | None = None
+        self._background: SlowBackground | None = None
         self._lowest = None
         if sigma is not None:
             self._lowest = image.darkest
-            if not np.isfinite(self._raised(image.brightest[np.newaxis])).all():
+            if not np.isfinite(self._as_floats(image.brightest[np.newaxis])).all():
                 raise InputError(
                     f"The image's values reach {float(image.brightest):.3g}, beyond 32-bit floats; rescale them."
                 )
-            self._ground = SlowBackground(image.shape, sigma, self.bands())
+            self._background = SlowBackground(image.shape, sigma, self.bands())
 
     def bands(self) -> Iterator[tuple[slice, NDArray[np.floating[Any]]]]:
         """Yield the image's rows in bands of about `PIXELS_PER_BAND`."""
@@ -163,13 +163,13 @@ class _Lifted:
             yield rows, self.part(rows, slice(0, width))
 
     def part(self, rows: slice, columns: slice) -> NDArray[np.floating[Any]]:
-        """Return a part as an array of its own; exactly 0 where the image is constant and its shading removed."""
-        values = self._raised(self._image[rows, columns])
-        if self._ground is not None:
-            values -= self._ground.part(rows, columns)
+        """Return a copy of a part; exactly 0 if the image is constant and its shading is removed."""
+        values = self._as_floats(self._image[rows, columns])
+        if self._background is not None:
+            values -= self._background.part(rows, columns)
         return values
 
-    def _raised(self, part: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    def _as_floats(self, part: NDArray[Any]) -> NDArray[np.floating[Any]]:
         values: NDArray[np.floating[Any]] = part.astype(np.float64 if self._wide else np.float32)
         if self._lowest is None:
             return values

@@ -1,4 +1,4 @@
-"""The slow change of brightness across an image, as DIC's shading is."""
+"""The slow change of brightness across an image, such as the shading of DIC."""
 
 from __future__ import annotations
 
@@ -12,31 +12,14 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-#: The background is blurred on means of blocks, so many to a sigma: no visible difference, far less work.
+#: The image is averaged over this many blocks per sigma before it is blurred: far less work, no visible difference.
 BLOCKS_PER_SIGMA = 4
 
 
-def slow_background(image: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.float32]:
-    """Estimate an image's slow background: a Gaussian blur, computed on block means.
-
-    Parameters
-    ----------
-    image : ndarray of shape (Y, X), float
-        The borders are continued by reflection.
-    sigma : float
-        Standard deviation of the Gaussian in pixels.
-
-    Returns
-    -------
-    ndarray of shape (Y, X), float32
-        The blurred block means, interpolated linearly between the blocks' centres.
-    """
-    everything = slice(None)
-    return SlowBackground(image.shape, sigma, [(slice(0, len(image)), image)]).part(everything, everything)
-
-
 class SlowBackground:
-    """A slow background: blurred means of blocks, from which any part is interpolated.
+    """The slow background of an image: a Gaussian blur of block means, from which parts are interpolated linearly.
+
+    The borders are continued by reflection.
 
     Parameters
     ----------
@@ -44,7 +27,7 @@ class SlowBackground:
     sigma : float
         Standard deviation of the Gaussian in pixels.
     bands : iterable of (slice, ndarray)
-        The image, some rows after the other.
+        Rows of the image and their values, from top to bottom.
     """
 
     def __init__(
@@ -63,6 +46,7 @@ class SlowBackground:
         self._down, self._across = _interpolation(height, rows), _interpolation(width, columns)
 
     def part(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Return the background between these rows and columns."""
         halfway = np.ascontiguousarray((self._down[rows] @ self._blurred).T)
         return np.ascontiguousarray((self._across[columns] @ halfway).T, np.float32)
 

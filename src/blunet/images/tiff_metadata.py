@@ -10,9 +10,9 @@ import tifffile
 
 from blunet.images.pixel_size import MICROMETRES, PixelSize, spell_unit
 
-#: A plain TIFF's coarser pixels (micrometres) are a printer's 72 or 300 dots an inch, not a microscope's.
+#: Larger pixels (micrometres) of a plain TIFF are not a microscope's but a printer's 72 or 300 dots per inch.
 COARSEST = 50.0
-#: The units of a plain TIFF's resolution.
+#: Units of the tag ResolutionUnit.
 RESOLUTION_UNITS = {2: "inch", 3: "cm"}
 #: Seconds in the units of time that ImageJ or OME may name, in lower case.
 SECONDS = {
@@ -43,7 +43,7 @@ def read_metadata(tif: tifffile.TiffFile) -> tuple[PixelSize | None, float | Non
 
 
 def _of_ome(xml: str) -> tuple[PixelSize | None, float | None]:
-    """Return what OME's metadata say; None where they are damaged, as the image may be sound all the same."""
+    """Return what OME's metadata say; None if they are damaged, as the image may still be sound."""
     try:
         pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
     except ElementTree.ParseError:

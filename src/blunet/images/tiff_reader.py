@@ -16,12 +16,12 @@ from blunet.errors import InputError
 from blunet.images.pixel_size import PixelSize
 from blunet.images.tiff_metadata import read_metadata
 
-#: More "channels" than this are frames saved for ImageJ without naming their axis.
+#: More "channels" than this are frames that were saved for ImageJ without an axis.
 MOST_CHANNELS = 8
 
 
 class Layout(NamedTuple):
-    """What a file's header says about its frames: their number, shape (Y, X), and the seconds between them."""
+    """What a file's header says about its frames: number, shape (Y, X), type, pixel size, seconds between frames."""
 
     frames: int
     shape: tuple[int, int]
@@ -31,13 +31,13 @@ class Layout(NamedTuple):
     interval: float | None = None
 
 
-def tiff_layout(path: Path) -> Layout:
+def read_tiff_layout(path: Path) -> Layout:
     """Read the layout of a TIFF from its tags.
 
     Raises
     ------
     InputError
-        If it is cut off, or holds more than frames of one grey or colour image each.
+        If the file is cut off, or has more axes than frames of one grey or colour image each.
     """
     with tifffile.TiffFile(path) as tif:
         _check_chain(tif, path)
@@ -54,20 +54,20 @@ def tiff_layout(path: Path) -> Layout:
         )
 
 
-def tiff_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any]]:
-    """Yield frames of a TIFF, (Y, X) or (Y, X, S) with S samples, holding one at a time.
+def read_tiff_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any]]:
+    """Yield frames of a TIFF, (Y, X) or (Y, X, S) with S samples, one in memory at a time.
 
     Raises
     ------
     InputError
-        If a frame's data are missing or cut off.
+        If the data of a frame are missing or cut off.
     """
     with tifffile.TiffFile(path) as tif:
         series = _only_series(tif, path)
         stack, letters, sizes = _arrangement(series)
         shape = tuple(sizes[letter] for letter in letters)
         by_page = len(series.pages) == (stack[0] if stack else 1)
-        # Frames that share a page are mapped from disk where they lie in one piece, else decoded to disk.
+        # Frames that share a page are mapped from the file if they are stored in one piece, else decoded to disk.
         whole = None if by_page else tif.asarray(series=0, out="memmap").reshape(-1, *shape)
         for index in indices:
             frame = _page(series, index, path).reshape(shape) if whole is None else whole[index]
@@ -79,7 +79,7 @@ def tiff_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any]]:
 
 
 def _arrangement(series: tifffile.TiffPageSeries) -> tuple[list[int], str, dict[str, int]]:
-    """Return the lengths of the axes over frames (those past 1), a frame's axes, and all axes' lengths."""
+    """Return the lengths above 1 of the axes over frames, the axes of a frame, and the lengths of all axes."""
     sizes = dict(zip(series.axes, series.shape, strict=True))
     frame = "".join(letter for letter in series.axes if letter in "YXS")
     return (
@@ -90,7 +90,7 @@ def _arrangement(series: tifffile.TiffPageSeries) -> tuple[list[int], str, dict[
 
 
 def _page(series: tifffile.TiffPageSeries, index: int, path: Path) -> NDArray[Any]:
-    """Decode one page; raise InputError if the file lacks it or ends within it."""
+    """Decode one page; raise InputError if the file does not hold it, or ends within it."""
     page = series.pages[index]
     if page is None:
         raise InputError(f"'{path}' lacks the data of its frame {index + 1}; export it again.")
@@ -108,7 +108,7 @@ def _page(series: tifffile.TiffPageSeries, index: int, path: Path) -> NDArray[An
 def _check_chain(tif: tifffile.TiffFile, path: Path) -> None:
     """Raise InputError if the chain of pages leads out of the file, as in a file that was cut off.
 
-    What is left of such a stack would look like a shorter one.
+    Without this check, such a file would be read as a shorter stack.
     """
     following = -1
     if len(tif.pages):
@@ -123,7 +123,7 @@ def _check_chain(tif: tifffile.TiffFile, path: Path) -> None:
 
 
 def _only_series(tif: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
-    """Return the file's first series of frames; others of another size are thumbnails or overviews."""
+    """Return the first series of frames; series of another size are thumbnails or overviews."""
     series = tif.series[0]
     alike = sum(other.shape == series.shape for other in tif.series)
     if alike > 1:
@@ -141,7 +141,7 @@ def _only_series(tif: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
 
 
 def _check_samples(series: tifffile.TiffPageSeries, path: Path) -> None:
-    """Raise InputError unless the samples of a pixel are grey or a colour, with or without alpha."""
+    """Raise InputError unless a pixel is grey or a colour, with or without alpha."""
     page = series.keyframe
     samples = dict(zip(series.axes, series.shape, strict=True)).get("S", 1)
     colours = 3 if page.photometric in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR) else 1

@@ -1,4 +1,4 @@
-"""The bundled model on the bundled image: what a newcomer runs first."""
+"""A first try for newcomers: the bundled model on the bundled image."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Demonstrated:
     Attributes
     ----------
     scores : Scores
-        Against the sample's truth.
+        Compared with the truth of the sample.
     objects : int
         Number of objects found.
     files : tuple of Path
-        What was written: labels, probability, overlay.
+        The labels, the probability and the overlay.
     """
 
     scores: Scores
@@ -39,13 +39,13 @@ class Demonstrated:
     files: tuple[Path, Path, Path]
 
 
-def demo(out: str | Path, model: Predictor) -> Demonstrated:
+def demonstrate(out: str | Path, model: Predictor) -> Demonstrated:
     """Segment the sample image and write ``labels.tif``, ``probability.tif`` and ``overlay.png``.
 
     Parameters
     ----------
     out : str or Path
-        A folder; made if needed.
+        A folder. It is made if there is none.
     model : Predictor
 
     Raises

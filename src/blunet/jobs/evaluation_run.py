@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from blunet.dataset.pairs import find_pairs
-from blunet.evaluation.scores import check_pairs, evaluate, mean_scores
+from blunet.evaluation.scores import average_scores, check_pairs, evaluate
 from blunet.jobs.events import CancelToken, Evaluated, Scored, Skipped, Started, Warned
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSettings
@@ -24,7 +24,7 @@ def evaluate_folder(
     Parameters
     ----------
     folder : str or Path
-        It holds images and masks as `blunet.dataset.pairs.find_pairs` says.
+        With images and masks in the arrangement of `blunet.dataset.pairs.find_pairs`.
     model : Predictor
     settings : SegmentationSettings
     cancel : CancelToken, optional
@@ -37,9 +37,9 @@ def evaluate_folder(
     Raises
     ------
     InputError
-        Before any work: if a setting is out of range, nothing pairs, or a pair cannot be used.
+        Before any work: if a setting is out of range, there are no pairs, or a pair cannot be used.
     Cancelled
-        If asked to stop.
+        If the job was asked to stop.
     """
     cancel = cancel or CancelToken()
     settings = settings.for_model(model.info)
@@ -47,9 +47,9 @@ def evaluate_folder(
     found = find_pairs(folder)
     pairs = check_pairs(found.pairs)
     for path in found.unpaired_images:
-        yield Skipped(path, f"'{path}' has no mask of its stem.")
+        yield Skipped(path, f"'{path}' has no mask with the same stem.")
     for path in found.unpaired_masks:
-        yield Skipped(path, f"'{path}' has no image of its stem.")
+        yield Skipped(path, f"'{path}' has no image with the same stem.")
     yield Started(tuple(pair.image for pair in found.pairs))
     scores = []
     for scored in evaluate(pairs, model, settings):
@@ -58,4 +58,4 @@ def evaluate_folder(
         scores.append(scored.scores)
         yield Scored(scored.pair.image, scored.scores)
         cancel.check()
-    yield Evaluated(mean_scores(scores), settings.threshold)
+    yield Evaluated(average_scores(scores), settings.threshold)

@@ -1,4 +1,4 @@
-"""What jobs tell whoever runs them, and how they are told to stop."""
+"""The events that jobs yield, and the token by which a job is stopped."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from blunet.evaluation.scores import Scores
 
 
 class Cancelled(Exception):
-    """The job was told to stop; every file that it has announced is complete."""
+    """The job was stopped; all files that it has announced are complete."""
 
 
 class CancelToken:
-    """Tells a job, from any thread, to stop at its next step."""
+    """Stops a job from any thread: the job checks the token often."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -36,7 +36,7 @@ class CancelToken:
 
 @dataclass(frozen=True)
 class Started:
-    """Everything was checked; work begins on these images."""
+    """The settings and inputs were checked; the work on these images begins."""
 
     images: tuple[Path, ...]
 
@@ -52,7 +52,7 @@ class FrameDone:
 
 @dataclass(frozen=True)
 class Warned:
-    """Something about an image that its owner should know."""
+    """A warning about an image, which the message names."""
 
     image: Path
     message: str
@@ -60,7 +60,7 @@ class Warned:
 
 @dataclass(frozen=True)
 class Skipped:
-    """An input could not be used, for this reason."""
+    """An input could not be used; the reason is a sentence."""
 
     image: Path
     reason: str
@@ -75,11 +75,11 @@ class Segmented:
     image, labels : Path
         Input and output.
     objects : int
-        Number of objects; of a stack the sum over its frames.
+        Number of objects in all frames.
     foreground : float
-        Part of the pixels whose probability is above the threshold, 0 to 1.
+        Fraction of the pixels whose probability is above the threshold.
     seconds : float
-        From reading to the last file written.
+        Duration from reading to the last file written.
     """
 
     image: Path
@@ -99,7 +99,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """All images were scored: their averages and the threshold used."""
+    """All images were scored: the mean scores, and the threshold that was used."""
 
     scores: Scores
     threshold: float

@@ -1,4 +1,4 @@
-"""Saving labels as a viewer holds them: a TIFF with the size of its pixels, and the table beside it."""
+"""Saving a layer of labels: a TIFF with the pixel size, and the table of measurements beside it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from blunet.segmentation.provenance import describe_software
 
 
 def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Path]:
-    """Write labels, and the features of their objects if there are any.
+    """Write labels, and the table of features if the layer has one.
 
     Parameters
     ----------
     path : Path
-        Of the TIFF. The table goes beside it: `x_objects.csv` for `x.tif` and for `x_labels.tif`.
+        Of the TIFF. The table is written beside it: `x_objects.csv` for `x.tif` and for `x_labels.tif`.
     data : array of int, shape (Y, X) or (T, Y, X)
-        Or the levels of a pyramid, of which the finest is written.
+        Or the levels of a multiscale layer, of which the finest is written.
     attributes : mapping
-        Of the layer: `scale`, `units`, `features` (a data frame) and `metadata`, as far as they are known.
+        Of the layer; `scale`, `units`, `features` (a data frame) and `metadata` are used where they are given.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Pa
 
 
 def _description(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the model and settings that the labels were made with, as far as they tell."""
+    """Return the model and settings that the labels were made with, or the software if the layer does not say."""
     made = (attributes.get("metadata") or {}).get("blunet")
     try:
         return dict(json.loads(json.dumps(made)))

@@ -1,4 +1,4 @@
-"""Opening images for a viewer: planned layers, and labels from the masks beside them."""
+"""Opening images as layers of a viewer, with labels from the masks beside them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from blunet.jobs.layer_plan import Plan, PlannedLayer
 
 @dataclass(frozen=True)
 class OpenSettings:
-    """What the files do not say.
+    """What the user adds to the images' files.
 
     Parameters
     ----------
     pixel_size : float, optional
-        Side of a pixel in µm, in place of what the files say.
+        Side of a pixel in µm. None: as the files say.
     interval : float, optional
-        Seconds between frames, in place of what the files say.
+        Seconds between frames. None: as the files say.
     low, high : float
         Percentiles of the first frame that are shown black and white.
     """
@@ -43,13 +43,13 @@ class OpenSettings:
 
 @dataclass(frozen=True)
 class LayerOpened:
-    """A layer is there.
+    """A layer was opened.
 
     Attributes
     ----------
     kind : {"image", "labels"}
     data : array
-        (Y, X), or (T, Y, X): a dask array of images, an array of labels.
+        (Y, X) or (T, Y, X). The images of a time-lapse are a dask array, whose frames are read when they are shown.
     name : str
     source : Path or None
         As in `PlannedLayer`.
@@ -58,7 +58,7 @@ class LayerOpened:
     interval : float or None
         Seconds between frames.
     limits : Limits or None
-        Values to be shown black and white.
+        Grey values to be shown black and white.
     files : tuple of str
         Names of the files, in the order of the frames.
     """
@@ -73,7 +73,7 @@ class LayerOpened:
     files: tuple[str, ...] = ()
 
     def to_layer(self) -> tuple[Any, dict[str, Any], str]:
-        """Return values, keyword arguments and type of the layer, as napari wants them of a plugin."""
+        """Return the values, keyword arguments and type of the layer, in the form that napari expects of a plugin."""
         stack = len(self.data.shape) == 3
         size = self.pixel_size or PixelSize(1.0, 1.0, "pixel")
         scale, units = [size.y, size.x], [size.unit] * 2
@@ -92,20 +92,20 @@ class LayerOpened:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something could not be opened; the rest goes on."""
+    """Something could not be opened; the rest is opened all the same."""
 
     sentence: str
 
 
 def open_layers(plan: Plan, settings: OpenSettings, token: CancelToken) -> Iterator[LayerOpened | LeftOut]:
-    """Open planned layers: images first, each with its labels behind.
+    """Open planned layers, each image followed by its labels.
 
-    Stacks are opened lazily: only the first frame is read, for the contrast.
+    Of a stack only the first frame is read, for the contrast.
 
     Raises
     ------
     Cancelled
-        If asked to stop.
+        If the job was asked to stop.
     """
     yield from map(LeftOut, plan.left_out)
     for layer in plan.layers:
@@ -123,7 +123,7 @@ def _opened(layer: PlannedLayer, settings: OpenSettings) -> LayerOpened:
     first = layer.frames.frame()
     try:
         limits = estimate_limits([first], Normalisation(method="percentile", low=settings.low, high=settings.high))
-    except InputError:  # values that are not finite: they are shown as they are, and refused when segmented
+    except InputError:  # an image that is not finite can be shown all the same
         limits = None
     pixel_size = layer.pixel_size
     if settings.pixel_size:
@@ -142,7 +142,7 @@ def _opened(layer: PlannedLayer, settings: OpenSettings) -> LayerOpened:
 
 
 def _labels(layer: PlannedLayer, image: LayerOpened, token: CancelToken) -> Iterator[LayerOpened | LeftOut]:
-    """Read the masks into one layer of labels; a frame without one is empty."""
+    """Read the masks into one layer of labels; frames without a mask stay empty."""
     frames = layer.frames
     labels = allocate(frames.array_shape, np.uint16)
     used = []

@@ -1,4 +1,4 @@
-"""What opening files, folders and patterns in a viewer would make, from their headers alone."""
+"""The layers that files, folders and patterns make, found from the headers of the files alone."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from blunet.dataset.masks_beside import find_masks
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
-from blunet.images.image_files import images_in, images_of, stem_of, without_repeats
+from blunet.images.image_files import find_images, images_in, stem_of
 from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import CancelToken
 
-#: More images than this do not become layers of their own: napari's list of layers is not made for that.
+#: Most layers that are opened at once: napari's list of layers is not made for more.
 MOST_LAYERS = 40
-#: Headers are read by so many threads, mostly to wait for a server together.
+#: Number of threads that read headers, as on a file server each takes a while.
 READERS = 8
 
 
@@ -32,9 +32,9 @@ class PlannedLayer:
     frames : FrameSource
         One file, or several as the frames of a time-lapse.
     source : Path or None
-        The file or folder that has all of it and nothing else, as an argument of `blunet segment`.
+        The file or folder that holds all frames and nothing else. None: there is none.
     masks : mapping of Path to Path
-        By image, of those that have one.
+        The masks, by the paths of their images.
     """
 
     name: str
@@ -56,7 +56,7 @@ class PlannedLayer:
 
 @dataclass(frozen=True)
 class Plan:
-    """What opening would make; `left_out` are sentences on what cannot be opened."""
+    """The layers to open, and sentences about what cannot be opened."""
 
     layers: tuple[PlannedLayer, ...]
     left_out: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Refused:
-    """The sources cannot be opened, for this reason."""
+    """The sources cannot be opened; the sentence says why."""
 
     sentence: str
 
@@ -72,8 +72,8 @@ class Refused:
 def look(
     sources: Iterable[str], *, together: bool, masks: bool, token: CancelToken
 ) -> Iterator[Plan | Refused]:  # fmt: skip
-    """Yield what opening the sources would make, or why that cannot be; see `plan_layers`."""
-    import dask.array  # noqa: F401 - takes half a second, which need not pass when the user has pressed Open
+    """Yield the plan of the sources (see `plan_layers`), or why they cannot be opened."""
+    import dask.array  # noqa: F401 - takes half a second, better now than when the user has pressed Open
 
     try:
         yield plan_layers(sources, together=together, masks=masks, token=token)
@@ -84,31 +84,31 @@ def look(
 def plan_layers(
     sources: Iterable[str | Path], *, together: bool = True, masks: bool = True, token: CancelToken | None = None
 ) -> Plan:
-    """Find out, from the files' headers alone, which layers they make.
+    """Find the layers that sources make, from the headers of the files alone.
 
     Parameters
     ----------
     sources : iterable of str or Path
-        Files, folders (with images in them, or in their folder `images`) and patterns.
+        Files, folders (with images in them or in their subfolder `images`) and patterns.
     together : bool
-        Whether several single images are the frames of one time-lapse. Those of another size or type than most are
-        left out, and named. A file that holds a stack always is a layer of its own.
+        Whether single images are the frames of one time-lapse. Images of another size or type than most of them are
+        left out. A file that holds a stack always becomes a layer of its own.
     masks : bool
-        Whether masks beside the images are to be opened with them.
+        Whether to open the masks beside the images too.
     token : CancelToken, optional
-        Looked at between files.
+        Checked between files.
 
     Raises
     ------
     InputError
-        If there is nothing to open, or it makes more than `MOST_LAYERS` layers.
+        If there is nothing to open, or there would be more than `MOST_LAYERS` layers.
     Cancelled
-        If asked to stop.
+        If the job was asked to stop.
     """
     given = [_images_folder(source) for source in sources]
     if not given:
         raise InputError("Nothing was chosen; give image files, a folder or a pattern.")
-    paths = without_repeats(path for source in given for path in images_of(source))
+    paths = find_images(given)
     files, problems = _headers(paths, token)
     if not files:
         raise InputError(problems[0] if len(problems) == 1 else f"None of {len(paths)} files opens: {problems[0]}")
@@ -129,7 +129,7 @@ def plan_layers(
 
 
 def _images_folder(source: str | Path) -> str | Path:
-    """Return the folder `images` of a folder of pairs, else what was given."""
+    """Return the subfolder `images` of a folder of pairs, and any other source unchanged."""
     folder = Path(source).expanduser()
     return folder / "images" if (folder / "images").is_dir() and not images_in(folder) else source
 
@@ -151,7 +151,7 @@ def _headers(paths: Sequence[Path], token: CancelToken | None) -> tuple[list[Fra
 
 
 def _alike(files: Sequence[FrameSource]) -> tuple[list[FrameSource], list[FrameSource]]:
-    """Part the images of the most common size and type (of two, the first) from the others."""
+    """Separate the images of the most common size and type (of two as common, the first) from the others."""
     (most, _), *_ = Counter((file.shape, file.dtype) for file in files).most_common(1)
     frames = [file for file in files if (file.shape, file.dtype) == most]
     return frames, [file for file in files if (file.shape, file.dtype) != most]

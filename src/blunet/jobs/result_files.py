@@ -1,4 +1,4 @@
-"""The results of one image, collected frame by frame until its files are written."""
+"""The results of one image, collected frame by frame and then written to files."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Results:
 
 
 class _Spool:
-    """Frames of one shape and type, one behind the other; a single one stays as it is."""
+    """Keeps frames of one shape and type one after the other; a single frame is kept as it is."""
 
     def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         self.dtype, self.shape = dtype, shape

@@ -1,4 +1,4 @@
-"""Contrast of frames, and their slow shading taken away: for the eye, or as an image of its own."""
+"""The contrast of frames, and frames without their slow shading, for display or as a new image."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AllFlattened:
     Attributes
     ----------
     data : array of shape (Y, X) or (T, Y, X)
-        Of a stack a dask array: a frame is flattened when it is looked at.
+        A dask array for a stack: the shading of a frame is removed when the frame is shown.
     """
 
     data: Any
@@ -60,7 +60,7 @@ def find_contrast(source: FrameSource, t: int, low: float, high: float, token: C
 
 
 def flatten_frame(source: FrameSource, t: int, settings: Normalisation, token: CancelToken) -> Iterator[FrameFlattened]:
-    """Take the slow shading off one frame, by its own limits.
+    """Remove the slow shading from one frame, normalised by its own limits.
 
     Raises
     ------
@@ -73,14 +73,14 @@ def flatten_frame(source: FrameSource, t: int, settings: Normalisation, token: C
 
 
 def flatten_all(source: FrameSource, settings: Normalisation, token: CancelToken) -> Iterator[AllFlattened]:
-    """Take the slow shading off an image, or off all frames of a stack by limits that they share.
+    """Remove the slow shading from an image, or from all frames of a stack, which are normalised by shared limits.
 
     Raises
     ------
     InputError
         If a frame is not finite.
     Cancelled
-        If asked to stop.
+        If the job was asked to stop.
     """
     if not source.stack:
         for image in source.each_checked():

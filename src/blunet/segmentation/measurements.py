@@ -1,4 +1,4 @@
-"""What the objects are like: size, place, shape and brightness, in physical units where they are known."""
+"""Measurements of objects: size, position, shape and brightness, in physical units if they are known."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ def measure(
     labels : ndarray of shape (Y, X)
         0 is background.
     image : ndarray of shape (Y, X), optional
-        Raw grey values; adds the columns of intensity.
+        Raw grey values, for the columns of intensity.
     pixel_size : PixelSize, optional
         None: lengths are in pixels. The unit "µm" is written "um" in the names of columns.
     frame : int, optional
-        Adds a column `frame` with this number.
+        Index of the frame, for the column `frame`.
 
     Returns
     -------
     dict of str to ndarray of shape (N,)
-        One row an object, ordered by label. `U` stands for the unit, "px" if it is not known.
+        One row per object, ordered by label. `U` stands for the unit, "px" if it is not known.
 
         label, (frame)
         area_U2, equivalent_diameter_U
-            The latter of a circle of the same area.
+            The equivalent diameter is that of a circle of the same area.
         centroid_y_U, centroid_x_U
-            From the centre of the first pixel.
+            Distance from the centre of the first pixel.
         major_axis_U, minor_axis_U, eccentricity, orientation_deg
-            Of the ellipse with the same second moments; the angle of its major axis from the x axis, counter-
-            clockwise as seen, above -90 to 90.
+            Of the ellipse with the same second moments. The orientation is the angle from the x axis to the major
+            axis, counter-clockwise on the screen, above -90 and up to 90 degrees.
         (mean_intensity, min_intensity, max_intensity)
         bbox_top_px, bbox_left_px, bbox_bottom_px, bbox_right_px
-            The pixels ``labels[top:bottom, left:right]``.
+            The object is within ``labels[top:bottom, left:right]``.
 
     Raises
     ------
@@ -60,8 +60,8 @@ def measure(
 
     Notes
     -----
-    Sums over all pixels at once, so that 70,000 objects take less than a second; the definitions are those of
-    `skimage.measure.regionprops`, for which a pixel is a point: what is one pixel thin has a minor axis of 0.
+    The definitions are those of `skimage.measure.regionprops`, for which a pixel is a point: an object of one row of
+    pixels has a minor axis of 0. All objects are measured at once: 70,000 take less than a second.
 
     Examples
     --------
@@ -136,14 +136,14 @@ def _boxes(y: NDArray[Any], x: NDArray[Any], index: NDArray[Any], count: int) ->
 
 
 def write_measurements(path: str | Path, tables: Iterable[Mapping[str, NDArray[Any]]]) -> None:
-    """Write tables of `measure` with equal columns below each other as one CSV file.
+    """Write tables of `measure` with the same columns one after the other to a CSV file.
 
     Parameters
     ----------
     path : str or Path
-        The final name; it appears when the file is complete.
+        The final name, which the file gets when it is complete.
     tables : iterable of mapping
-        At least one; of a stack one for each frame. Numbers have up to 7 significant digits.
+        At least one; of a stack, one per frame. Numbers are written with up to 7 significant digits.
 
     Raises
     ------

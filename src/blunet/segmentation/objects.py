@@ -1,4 +1,4 @@
-"""From a probability map to objects: foreground, connected parts, touching objects split."""
+"""From a probability map to labelled objects."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.segmentation.segmentation_settings import DEFAULTS, Objects, SegmentationSettings
 
-#: Masks are looked at in bands of whole rows, of about so many pixels.
+#: Masks are processed in bands of whole rows with about this many pixels.
 PIXELS_PER_BAND = 2**21
-#: Two bulges are one object unless the neck between them is narrower than this part of the smaller one.
+#: Two bulges are one object unless the neck between them is narrower than this fraction of the smaller bulge.
 NECK = 0.4
 #: Standard deviation (pixels) of the Gaussian that smooths the distance map.
 SMOOTHING = 1.0
@@ -33,10 +33,10 @@ def label_objects(
     threshold : float
         Foreground is where the probability is greater, 0 to 1.
     objects : {"mask", "components", "watershed"}
-        `mask`: 0 and 1. `components`: the 4-connected parts of the foreground. `watershed`: these, split
-        where they are narrow (see `split_touching`).
+        `mask`: 0 and 1. `components`: the 4-connected components of the foreground. `watershed`: components that are
+        split where they are narrow (see `split_touching`).
     min_size : int
-        Objects of at least this many pixels stay, judged after splitting; of a mask its 4-connected parts.
+        Area of the smallest object that is kept, in pixels, after splitting. Of a mask, of its smallest component.
 
     Returns
     -------
@@ -62,15 +62,15 @@ def label_objects(
 
 
 def label_foreground(foreground: NDArray[np.bool_], objects: Objects, min_size: int) -> NDArray[Any]:
-    """Turn foreground (Y, X) into labelled objects, int32, or into a mask without small parts, bool."""
+    """Turn foreground (Y, X) into labelled objects, int32, or into a mask without small components, bool."""
     if objects == "mask":
-        return without_small_parts(foreground, min_size)
-    labels = split_touching(foreground) if objects == "watershed" else connected_parts(foreground)
-    return without_small(labels, min_size)
+        return remove_small_components(foreground, min_size)
+    labels = split_touching(foreground) if objects == "watershed" else label_components(foreground)
+    return remove_small_objects(labels, min_size)
 
 
-def connected_parts(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Label the 4-connected parts of the foreground (Y, X) from 1."""
+def label_components(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Label the 4-connected components of the foreground (Y, X) from 1."""
     from scipy.ndimage import label
 
     labels, _ = label(foreground)
@@ -78,8 +78,8 @@ def connected_parts(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
     return parts
 
 
-def without_small(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:
-    """Drop the objects of fewer than `min_size` pixels and number the others from 1 without gaps.
+def remove_small_objects(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:
+    """Remove small objects, and number the others from 1 without gaps.
 
     Parameters
     ----------
@@ -97,8 +97,8 @@ def without_small(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
 
 
-def without_small_parts(foreground: NDArray[np.bool_], min_size: int) -> NDArray[np.bool_]:
-    """Drop the 4-connected parts of fewer than `min_size` pixels, in bands of rows: labels of one band in memory.
+def remove_small_components(foreground: NDArray[np.bool_], min_size: int) -> NDArray[np.bool_]:
+    """Remove small 4-connected components, with the labels of only one band of rows in memory at a time.
 
     Parameters
     ----------
@@ -116,8 +116,8 @@ def without_small_parts(foreground: NDArray[np.bool_], min_size: int) -> NDArray
     step = max(1, PIXELS_PER_BAND // max(width, 1))
     bands = [slice(start, min(start + step, height)) for start in range(0, height, step)]
     sizes, pairs, above, first = [np.zeros(1, np.int64)], [], None, 1
-    for rows in bands:  # parts of a band are numbered from `first` on
-        parts = connected_parts(foreground[rows])
+    for rows in bands:  # the components of a band are numbered from `first` on
+        parts = label_components(foreground[rows])
         counts = np.bincount(parts.ravel())[1:]
         if above is not None:
             touching = (above > 0) & (parts[0] > 0)
@@ -130,14 +130,14 @@ def without_small_parts(foreground: NDArray[np.bool_], min_size: int) -> NDArray
     result = np.empty_like(foreground)
     first = 1
     for rows, counts in zip(bands, sizes[1:], strict=True):
-        parts = connected_parts(foreground[rows])
+        parts = label_components(foreground[rows])
         result[rows] = np.concatenate([[False], keep[first : first + len(counts)]])[parts]
         first += len(counts)
     return result
 
 
 def _joined_sizes(sizes: NDArray[np.int64], pairs: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Return for every part the size of all parts that it hangs together with."""
+    """Return for each component of a band the size of the whole component that it belongs to."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -151,12 +151,12 @@ def _joined_sizes(sizes: NDArray[np.int64], pairs: list[NDArray[np.int64]]) -> N
 
 
 def split_touching(foreground: NDArray[np.bool_], neck: float = NECK) -> NDArray[np.int32]:
-    """Label the connected parts of the foreground, each split where it is narrow.
+    """Label the connected components of the foreground, split where they are narrow.
 
-    The distance to the background has a summit in every bulge and a saddle in the neck between two bulges.
-    Its watershed gives every summit a basin; basins are joined, beginning with the highest saddle, as long as
-    the saddle is at least `neck` times the lower of the two summits. That ratio of two widths does not depend
-    on the objects' size, and an elongated object of even width stays whole.
+    The distance to the background has a maximum in each bulge, and a saddle in the neck between two bulges. A
+    watershed of the distance gives each maximum a basin. Two basins are joined, starting from the highest saddle, if
+    the saddle is at least `neck` times the lower of the two maxima. This ratio of widths does not depend on the size
+    of the objects, and an elongated object of even width is not split.
 
     Parameters
     ----------
@@ -167,14 +167,14 @@ def split_touching(foreground: NDArray[np.bool_], neck: float = NECK) -> NDArray
     Returns
     -------
     ndarray of shape (Y, X), int32
-        0 is background; every object is one 4-connected piece.
+        0 is background; each object is 4-connected.
 
     References
     ----------
-    Priority-flood watershed on the distance transform (S. Beucher and F. Meyer, 1993), basins joined by the
-    persistence of their summits.
+    Priority-flood watershed of the distance transform (S. Beucher and F. Meyer, 1993); basins are joined by the
+    persistence of their maxima.
     """
-    if foreground.all():  # no background to be distant from; also an array without pixels
+    if foreground.all():  # there is no background, or no pixel
         return foreground.astype(np.int32)
     from scipy.ndimage import distance_transform_edt, gaussian_filter
     from skimage.segmentation import watershed
@@ -186,12 +186,12 @@ def split_touching(foreground: NDArray[np.bool_], neck: float = NECK) -> NDArray
 
 
 def _join_basins(basins: NDArray[Any], distance: NDArray[np.float32], neck: float) -> NDArray[np.int32]:
-    """Return for every basin (and 0) the number of the object that it belongs to."""
-    summits = np.zeros(int(basins.max()) + 1, np.float32)
-    np.maximum.at(summits, basins.ravel(), distance.ravel())
+    """Return for each basin, and for the background 0, the number of its object."""
+    maxima = np.zeros(int(basins.max()) + 1, np.float32)
+    np.maximum.at(maxima, basins.ravel(), distance.ravel())
     pairs, saddles = _saddles(basins, distance)
-    parent = list(range(summits.size))
-    height = summits.tolist()
+    parent = list(range(maxima.size))
+    height = maxima.tolist()
 
     def root(basin: int) -> int:
         while parent[basin] != basin:
@@ -209,11 +209,11 @@ def _join_basins(basins: NDArray[Any], distance: NDArray[np.float32], neck: floa
 
 
 def _saddles(basins: NDArray[Any], distance: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Return the pairs (N, 2) of basins that touch and the height (N,) of the highest passage of each."""
+    """Return the pairs (N, 2) of basins that touch, and the heights (N,) of the highest saddles between them."""
     firsts, seconds, heights = [], [], []
     for axis in (0, 1):
-        turned, high = np.moveaxis(basins, axis, 0), np.moveaxis(distance, axis, 0)
-        here, there = turned[:-1], turned[1:]
+        first_axis, high = np.moveaxis(basins, axis, 0), np.moveaxis(distance, axis, 0)
+        here, there = first_axis[:-1], first_axis[1:]
         border = (here != there) & (here > 0) & (there > 0)
         firsts.append(np.minimum(here[border], there[border]))
         seconds.append(np.maximum(here[border], there[border]))

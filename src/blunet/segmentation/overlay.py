@@ -1,4 +1,4 @@
-"""A picture of what was found: outlines on the image."""
+"""A picture of the objects: their outlines on the image."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from PIL import Image, ImageDraw
 from blunet.errors import InputError
 from blunet.files import replacing
 
-#: Percentiles of the image that become black and white.
+#: Percentiles of the image that are shown black and white.
 CONTRAST = (0.2, 99.8)
-#: Outlines are drawn so many times larger and averaged, which smooths their steps.
+#: Outlines are drawn enlarged by this factor and then averaged, which smooths their steps.
 SUPERSAMPLING = 4
 #: Width of an outline in pixels of the picture.
 WIDTH = 2.0
 #: Opacity of the tint inside an object.
 TINT = 0.13
-#: Hues (turns) of the objects, from yellow over green to blue: light on grey, and none of them red, which
-#: colour-blind readers confuse with green.
+#: Range of the hues, from yellow (0.13) over green to blue (0.57): bright on grey, and without red, which colour-blind
+#: people confuse with green.
 HUES = (0.13, 0.57)
-#: Standard deviation (pixels) of the Gaussian that takes the pixels' steps off an outline.
+#: Standard deviation (pixels) of the Gaussian that smooths an outline.
 ROUNDING = 0.8
 
 
 def draw_overlay(image: NDArray[Any], labels: NDArray[np.integer[Any]], *, scale: int = 1) -> NDArray[np.uint8]:
-    """Draw the outlines of the objects, each in a colour of its own, on the image in grey.
+    """Draw the outlines of the objects, in different colours, on the grey image.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def draw_overlay(image: NDArray[Any], labels: NDArray[np.integer[Any]], *, scale
     labels : ndarray of shape (Y, X)
         0 is background.
     scale : int
-        Pixels of the picture for one of the image, at least 1.
+        Enlargement of the picture, at least 1.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def _grey(image: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _outlines(labels: NDArray[Any], scale: int) -> Image.Image:
-    """Draw tints and outlines on a transparent picture of `scale` times the size of the labels."""
+    """Draw tints and outlines on a transparent picture, `scale` times as large as the labels."""
     from scipy.ndimage import find_objects
 
     fine = scale * SUPERSAMPLING
@@ -100,14 +100,14 @@ def _outlines(labels: NDArray[Any], scale: int) -> Image.Image:
             draw.polygon(contour, fill=(*_colour(number), round(255 * TINT)))
     for number, contours in shapes:
         for contour in contours:
-            line = [*contour, contour[1]]  # past the first point, which rounds the corner there as well
+            line = [*contour, contour[1]]  # beyond the first point, so that its corner is round too
             draw.line(line, fill=(*_colour(number), 255), width=round(WIDTH * SUPERSAMPLING), joint="curve")
-    # Averages colours weighted by their opacity, so that the lines' edges do not darken.
+    # The average of colours is weighted by opacity, so that the edges of lines do not darken.
     return canvas.resize((width * scale, height * scale), Image.Resampling.BOX)
 
 
 def _contours(inside: NDArray[np.bool_], top: int, left: int, fine: int) -> list[list[tuple[float, float]]]:
-    """Return the smooth closed contours of an object as points (x, y) of the fine canvas."""
+    """Return the smooth closed contours of an object, as points (x, y) of the enlarged canvas."""
     from scipy.ndimage import gaussian_filter
     from skimage.measure import find_contours
 
@@ -122,7 +122,7 @@ def _contours(inside: NDArray[np.bool_], top: int, left: int, fine: int) -> list
 
 
 def _colour(number: int) -> tuple[int, int, int]:
-    """Return a bright colour; those of successive numbers lie far apart (golden ratio)."""
+    """Return a bright colour; the colours of successive numbers differ much (golden ratio)."""
     low, high = HUES
     hue = low + (high - low) * ((number * 0.618033988749895) % 1)
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 1.0)

@@ -1,4 +1,4 @@
-"""What segmentation needs of a model: the same for a packed model and for one that Keras runs."""
+"""What segmentation needs of a model, whether packed or run by Keras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bringing an image to the scale that a model was trained at."""
+"""Resampling an image to the scale that a model was trained at."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from PIL import Image
 from blunet.errors import InputError
 from blunet.packed.model_card import ModelInfo
 
-#: An image is enlarged or shrunk at most so many times.
+#: An image is enlarged or shrunk by at most this factor.
 LARGEST_FACTOR = 16.0
-#: An image is enlarged to at most so many pixels (16384 x 16384).
+#: An image is enlarged to at most this many pixels (16384 x 16384).
 MOST_PIXELS = 2**28
 
 
 def scale_factor(info: ModelInfo, diameter: float | None) -> float:
-    """Return by how much an image is resampled so that its objects have the size the model knows.
+    """Return the factor by which an image is resampled to the scale that the model was trained at.
 
     Parameters
     ----------
     info : ModelInfo
-        Its card states the diameter of the objects that the model was trained with.
+        Its card states the diameter of the objects in the training images.
     diameter : float or None
-        Typical diameter of the objects in the image, in pixels. None: the image is taken as it is.
+        Typical diameter of the objects in the image, in pixels. None: no resampling.
 
     Returns
     -------
     float
-        Model's diameter / `diameter`; above 1 the image is enlarged.
+        The model's diameter divided by `diameter`. Above 1, the image is enlarged.
 
     Raises
     ------
     InputError
-        If `diameter` is not positive or absurd, or the model does not state its own.
+        If `diameter` is not positive, the factor is too large or too small, or the model does not state a diameter.
     """
     if diameter is None:
         return 1.0
@@ -58,21 +58,21 @@ def scale_factor(info: ModelInfo, diameter: float | None) -> float:
 
 
 def rescale(image: NDArray[Any], factor: float) -> NDArray[Any]:
-    """Resample a raw image; shrinking averages, so that nothing is aliased.
+    """Resample a raw image. Shrinking averages pixels, which avoids aliasing.
 
     Parameters
     ----------
     image : ndarray of shape (Y, X)
         Any numeric type.
     factor : float
-        Above 1 enlarges. 1 gives the image itself.
+        Above 1, the image is enlarged. 1 returns the image itself.
 
     Returns
     -------
     ndarray
-        Of shape (factor Y, factor X), rounded, at least one pixel; of the same type (booleans become float32)
-        and within the image's own range. Cubic interpolation, its kernel widened by 1 / factor where that is
-        above 1.
+        Of shape (factor * Y, factor * X), rounded to at least one pixel, of the same type (booleans become float32),
+        and within the range of the image. The interpolation is cubic, with a kernel that is widened by 1 / factor if
+        the image is shrunk.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def rescale(image: NDArray[Any], factor: float) -> NDArray[Any]:
             "for this diameter; crop it, or give a larger diameter."
         )
     low, high = image.min(), image.max()
-    # float32 holds differences to the smallest value well, whatever the type and its offset.
+    # float32 is precise enough for differences from the smallest value, whatever the type and offset.
     differences = (image.astype(np.float64) - float(low)).astype(np.float32)
     values = resize(differences, (height, width)).astype(np.float64) + float(low)
     if image.dtype.kind in "ui":
@@ -98,14 +98,14 @@ def rescale(image: NDArray[Any], factor: float) -> NDArray[Any]:
 
 
 def resize(values: NDArray[np.float32], shape: tuple[int, int], *, cubic: bool = True) -> NDArray[np.float32]:
-    """Resample (Y, X) float32 to exactly `shape`; shrinking averages.
+    """Resample an image to exactly `shape`. Shrinking averages pixels.
 
     Parameters
     ----------
     values : ndarray of shape (Y, X), float32
     shape : (Y, X)
     cubic : bool
-        Sharper, but may overshoot by some percent of a step; else linear, which never does.
+        Cubic interpolation is sharper, but overshoots by some percent at a step. False: linear, without overshoot.
     """
     method = Image.Resampling.BICUBIC if cubic else Image.Resampling.BILINEAR
     resized: NDArray[np.float32] = np.asarray(Image.fromarray(values).resize((shape[1], shape[0]), method))

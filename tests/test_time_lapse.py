@@ -74,7 +74,7 @@ def test_a_run_and_the_check_before_it_split_a_time_lapse_alike(tmp_path):
         cut = mask if i < 8 else mask[:64]
         put(tmp_path, f"f{i}", grey(i, cut.shape), cut.astype(np.uint8))
     settings = preset("quick")
-    request = Request(str(tmp_path), str(tmp_path / "run"), settings, "scratch")
+    request = Request(data=str(tmp_path), run=str(tmp_path / "run"), settings=settings, teacher="scratch")
     data = read_data(request)
     assert data.report.time_lapse
     assert [pair.name for pair in data.validation] == ["f8", "f9"]

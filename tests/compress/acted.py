@@ -26,9 +26,9 @@ COMMAND = f"from blunet.jobs import compression_run as job\njob.COMMAND = {ACTIN
 #: Compresses with the command line's job and prints what comes.
 PARENT = f"""
 import sys
-from blunet.compression.run_request import request_from_json
+from blunet.compression.run_request import Request
 from blunet.jobs.compression_run import compress
-for event in compress(request_from_json(sys.argv[1]), command={ACTING!r}):
+for event in compress(Request.from_json(sys.argv[1]), command={ACTING!r}):
     print(type(event).__name__, flush=True)
 """
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

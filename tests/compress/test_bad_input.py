@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,7 +118,7 @@ def test_a_test_image_that_is_not_finite_is_refused_and_one_that_is_trained_on_i
     image[3, 3] = np.nan
     tifffile.imwrite(test / "f1.tif", image)
     with pytest.raises(InputError, match=r"f1\.tif': The image holds 1 NaN"):
-        next(compress(replace(asked, run=str(tmp_path / "other"))))
+        next(compress(asked.changed(run=str(tmp_path / "other"))))
     assert not (tmp_path / "other").exists()
 
 

@@ -16,7 +16,7 @@ from acted import ACTING, COMMAND, lives, posix, wait_until
 from typer.testing import CliRunner
 
 from blunet.cli import app
-from blunet.cli.compress import place
+from blunet.cli.compress import describe_place
 from blunet.compression.presets import preset
 from blunet.compression.run_events import (
     Event,
@@ -128,7 +128,7 @@ def test_ctrl_c_and_a_termination_save_and_say_how_to_go_on(tmp_path, act, numbe
     assert "Traceback" not in err
     last = err.splitlines()[-1]
     assert last.startswith("Stopped")
-    assert shlex.split(last.partition("go on with: ")[2]) == ["blunet", *arguments, "--resume"]
+    assert shlex.split(last.partition("resume with: ")[2]) == ["blunet", *arguments, "--resume"]
     assert (tmp_path / "run" / "saved").exists() == (act == "trains")
     assert (tmp_path / "run" / "tidied").exists() == (act == "trains")
     assert not lives(int((tmp_path / "run" / "pid").read_text()))
@@ -148,7 +148,7 @@ def test_a_terminal_shows_bars_that_vanish(tmp_path):
         while b"about 13 minutes left" not in shown:
             shown += os.read(terminal, 4096)
         process.send_signal(signal.SIGINT)
-        while b"go on with" not in shown:
+        while b"resume with" not in shown:
             shown += os.read(terminal, 4096)
     os.close(terminal)
     assert process.returncode == 130
@@ -160,6 +160,6 @@ def test_a_terminal_shows_bars_that_vanish(tmp_path):
 
 
 def test_it_is_said_where_a_run_was_stopped():
-    assert place(RunStopped("retrain", 2, 7)) == " in the step 'retrain', epoch 2, batch 7"
-    assert place(RunStopped("retrain", 0, 0)) == " before the step 'retrain'"
-    assert place(RunStopped("report", 0, 0)) == " while the stages were scored; all steps are done"
+    assert describe_place(RunStopped("retrain", 2, 7)) == " in the step 'retrain', epoch 2, batch 7"
+    assert describe_place(RunStopped("retrain", 0, 0)) == " before the step 'retrain'"
+    assert describe_place(RunStopped("report", 0, 0)) == " while the stages were scored; all steps are done"

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ from blunet.jobs.events import Cancelled, CancelToken
 
 @pytest.fixture
 def request_to(tmp_path) -> Callable[[str], Request]:
-    return lambda act: Request("data", str(tmp_path / "run"), preset("quick"), act)
+    return lambda act: Request(data="data", run=str(tmp_path / "run"), settings=preset("quick"), teacher=act)
 
 
 def compress(request: Request, token: CancelToken | None = None, grace: float = 30.0) -> Iterator[Event]:
@@ -51,7 +50,7 @@ def test_events_come_whole_and_in_order(request_to):
 
 
 def test_the_request_arrives_as_it_was_sent(request_to):
-    request = replace(request_to("finishes"), resume=True)
+    request = request_to("finishes").changed(resume=True)
     started = next(event for event in compress(request) if isinstance(event, RunStarted))
     assert started.resumed
 
@@ -187,6 +186,6 @@ def test_a_child_whose_parent_was_killed_saves_and_ends(request_to):
 
 
 def test_watching_needs_no_keras():
-    code = "import blunet.jobs.compression_run, blunet.cli.steps, sys; print(*sys.modules)"
+    code = "import blunet.jobs.compression_run, blunet.cli.step_progress, sys; print(*sys.modules)"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"keras", "tensorflow", "qtpy", "h5py"}.isdisjoint(process.stdout.split())

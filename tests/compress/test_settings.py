@@ -10,10 +10,13 @@ from tiny_compression import TINY
 from blunet.architecture import ResidualLevels
 from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.presets import preset
+from blunet.compression.run_request import Request
 from blunet.compression.settings_file import read_settings, write_settings
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.errors import InputError
 from blunet.images.normalisation_settings import Normalisation
+from blunet.packed.model_card import ModelInfo
+from blunet.settings_model import setting_table
 
 
 def test_presets_survive_a_file(tmp_path):
@@ -24,6 +27,29 @@ def test_presets_survive_a_file(tmp_path):
     changed = read_settings(tmp_path / "s.toml", preset("quick"))
     assert (changed.base_filters, changed.binarise.epochs) == (8, 3)
     assert changed.binarise.batches == preset("quick").binarise.batches
+
+
+def test_a_settings_file_describes_every_setting_above_it(tmp_path):
+    write_settings(preset("quick"), tmp_path / "s.toml")
+    lines = (tmp_path / "s.toml").read_text().splitlines()
+    assert all(len(line) <= 120 for line in lines)
+    keys = [i for i, line in enumerate(lines) if " = " in line and not line.startswith("#")]
+    assert len(keys) == sum(not facts.name.endswith(".decay") for facts in setting_table(CompressionSettings))
+    assert all(lines[i - 1].startswith("# ") for i in keys)
+    tables = [i for i, line in enumerate(lines) if line.startswith("[")]
+    assert [lines[i] for i in tables[-2:]] == ["[retrain]", "[binarise]"]
+    assert all(lines[i - 1].startswith("# ") for i in tables)
+    at = lines.index("[normalisation]")
+    assert lines[lines.index("shading = 50.0", at) - 1].endswith("Only with percentile. (in px; above 0)")
+
+
+def test_a_wrong_setting_is_named_with_its_tables():
+    with pytest.raises(InputError) as caught:
+        ModelInfo.from_dict({"threshold": 0.5, "normalisation": {}, "card": {"figures": {"iou": [1]}}})
+    assert str(caught.value) == "'card.figures.iou' is [1]; give a number."
+    wrong = TINY.to_dict() | {"retrain": {"epochs": 2, "batches": 1, "learning_rate": 0.1, "ignored_epochs": 2}}
+    with pytest.raises(InputError, match=r"^'settings\.retrain\.ignored_epochs' is 2; give less than the 2 epochs\.$"):
+        Request.from_dict({"data": "d", "run": "r", "settings": wrong})
 
 
 def test_the_study_is_the_published_recipe():
@@ -47,7 +73,9 @@ def test_the_study_is_the_published_recipe():
 
 def test_the_ablations_of_the_study_are_settings_that_the_docs_give(root, tmp_path):
     found = {}
-    for block in re.findall(r"```toml\n(# .*? from scratch.*?)```", (root / "docs" / "compress.md").read_text(), re.S):
+    for block in re.findall(
+        r"```toml\n(# .*? from scratch.*?)```", (root / "docs" / "how-to" / "study.md").read_text(), re.S
+    ):
         (tmp_path / "s.toml").write_text(block)
         settings = read_settings(tmp_path / "s.toml", preset("study"))
         (name,) = settings.steps("scratch")
@@ -68,7 +96,7 @@ def test_the_ablations_of_the_study_are_settings_that_the_docs_give(root, tmp_pa
             r"^'binarise\.learning_rate' is -1\.0; give a number, above 0 and below 1\.$",
         ),
         ({"binarise": {"learning_rate": float("nan")}}, r"^'binarise\.learning_rate' is nan; give a number"),
-        ({"binarise": {"l2": 1e-7}}, r"'binarise\.l2' is 1e-07; only pretrain, transfer, retrain"),
+        ({"binarise": {"l2": 1e-7}}, r"'binarise\.l2' is 1e-07; only pretrain, transfer, retrain have one"),
         (
             {"augmentation": {"zoom": 0.1}},
             r"^'augmentation.zoom' is 0\.1; give a number, 1 or more\.$",

@@ -23,7 +23,7 @@ from blunet.compression.run_events import (
     StepStarted,
     read_events,
 )
-from blunet.compression.run_request import request_from_json
+from blunet.compression.run_request import Request
 from blunet.compression.settings_file import read_settings
 from blunet.compression.steps import STEPS
 from blunet.images.normalisation_settings import Normalisation
@@ -48,7 +48,7 @@ def test_three_phases_end_in_a_model_that_segments(data, finished):
     assert model.info.card.object_diameter == pytest.approx(20, rel=0.4)
     image = tifffile.imread(data / "f0.tif")
     assert model.predict(image).shape == image.shape
-    assert request_from_json(request(data, run).to_json()) == request(data, run)
+    assert Request.from_json(request(data, run).to_json()) == request(data, run)
 
 
 def test_the_folder_holds_what_happened_and_no_more_than_was_said(finished):

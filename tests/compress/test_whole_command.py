@@ -96,13 +96,13 @@ def test_a_real_compression_is_stopped_by_ctrl_c_in_every_step_and_resumed_to_th
         assert (process.returncode, out) == (130, ""), err
         last = err.splitlines()[-1]
         assert last.startswith(f"Stopped in the step '{step}', epoch ")
-        assert shlex.split(last.partition("go on with: ")[2]) == ["blunet", *begin, "--resume"]
+        assert shlex.split(last.partition("resume with: ")[2]) == ["blunet", *begin, "--resume"]
         again = [*begin, "--resume"]
         assert not (tiny / "run" / "model.blunet").exists()
         assert not (tiny / "run" / "lock").exists()
     result = CliRunner().invoke(app, again)
     assert result.exit_code == 0, result.output
-    assert "Going on: 3 images to train on, 1 to choose" in result.stderr
+    assert "Resuming: 3 images to train on, 1 to choose" in result.stderr
     rows = [line.partition("  ")[0] for line in result.stdout.splitlines()]
     assert rows[0] == "Mean of 1 validation image:"
     assert rows[2:6] == ["U-Net before transfer", "U-Net", "lightweight U-Net", "BLU-Net"]
@@ -149,9 +149,11 @@ def test_a_run_for_whose_beginning_the_disk_has_no_room_can_be_begun_once_it_has
         (tmp_path / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 8 * 1024))
         result = CliRunner().invoke(app, arguments(tiny, tmp_path / "run"))
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "make room, then resume the run." in result.stderr.splitlines()[-1]
+        assert "free some space, then resume the run." in result.stderr.splitlines()[-1]
         (tmp_path / "ballast").unlink()
-        request = Request(str(tiny / "data"), str(tmp_path / "run"), read_settings(tiny / "tiny.toml"), resume=True)
+        request = Request(
+            data=str(tiny / "data"), run=str(tmp_path / "run"), settings=read_settings(tiny / "tiny.toml"), resume=True
+        )
         assert any(isinstance(event, StepStarted) for event in job.compress(request))
 
 
@@ -175,7 +177,7 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_with_room_it_goes
         reason = "File too large" if kind == "limit" else "No space left on device"
         assert result.stderr.splitlines()[-1] == (
             f"Error: The checkpoint '{run / 'checkpoints' / 'retrain-last.npz'}' cannot be written ({reason}); "
-            "make room and go on with --resume."
+            "free some space, then continue with --resume."
         )
         assert "Traceback" not in result.stderr
         assert {path: path.read_bytes() for path in kept} == kept

@@ -22,7 +22,7 @@ TINY = CompressionSettings(
 
 
 def request(data, run, settings=TINY, **more):
-    return Request(str(data), str(run), settings, **more)
+    return Request(data=str(data), run=str(run), settings=settings, **more)
 
 
 def only(*steps, **more):

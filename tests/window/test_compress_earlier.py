@@ -39,7 +39,7 @@ def data(tmp_path):
 def begun(tmp_path, data):
     """A run that was killed before its first checkpoint."""
     settings = preset("quick").changed(base_filters=8)
-    request = Request(str(data), str(tmp_path / "run"), settings, "scratch")
+    request = Request(data=str(data), run=str(tmp_path / "run"), settings=settings, teacher="scratch")
     with RunDirectory(request.run).enter(request, check_dataset(data, crop=64, split=SplitSettings())):
         pass
     return request

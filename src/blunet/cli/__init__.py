@@ -23,6 +23,7 @@ __all__ = ["app", "main"]
 
 #: Commands that take settings of a segmentation.
 SEGMENTATION = make_settings_command("blunet.segmentation.segmentation_settings", "SegmentationSettings")
+COMPRESSION = make_settings_command("blunet.compression.run_request", "Request")
 
 app = typer.Typer(
     name="blunet",
@@ -55,7 +56,7 @@ app.command(cls=SEGMENTATION)(segment)
 app.command()(info)
 app.command("import-weights")(import_weights)
 app.command(cls=SEGMENTATION)(evaluate)
-app.command()(compress)
+app.command(cls=COMPRESSION)(compress)
 app.command()(benchmark)
 
 

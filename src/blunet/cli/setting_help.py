@@ -38,7 +38,8 @@ def _help(settings: type[SettingsModel], name: str) -> str:
     from blunet.settings_model import facts_of
 
     facts: SettingFacts = facts_of(settings, name)
-    return facts.help if facts.default is None else f"{facts.help}  [default: {facts.default}]"
+    shown = "" if facts.default is None or facts.default is False else f"  [default: {facts.default}]"
+    return facts.help + shown
 
 
 def select_given(**options: Any) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def save_state(
             np.savez(file, progress=np.array(json.dumps(asdict(progress))), **arrays)  # type: ignore[arg-type]
     except OSError as e:
         raise InputError(
-            f"The checkpoint '{path}' cannot be written ({e.strerror}); make room and go on with --resume."
+            f"The checkpoint '{path}' cannot be written ({e.strerror}); free some space, then continue with --resume."
         ) from e
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TextIO
 
 from blunet.compression.run_events import Event, RunFailed
-from blunet.compression.run_request import Request, request_from_json
+from blunet.compression.run_request import Request
 from blunet.errors import InputError
 
 Pipeline = Callable[[Request, Callable[[], bool]], Iterator[Event]]
@@ -60,7 +60,7 @@ def serve(load: Callable[[], Pipeline]) -> int:
     faulthandler.enable(all_threads=False)
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
-    request = request_from_json(requests.readline().decode())
+    request = Request.from_json(requests.readline().decode())
     threading.Thread(target=_listen, args=(requests, cancelled), name="listen", daemon=True).start()
     failure, code = _attempt(load, request, events, cancelled)
     if failure is not None:
@@ -158,7 +158,7 @@ def _log(run: str) -> Path | None:
 
 def _disk_sentence(error: OSError, run: str) -> str:
     if error.errno in FULL:
-        return f"The disk of '{run}' is full ({os.strerror(error.errno)}); make room, then resume the run."
+        return f"The disk of '{run}' is full ({os.strerror(error.errno)}); free some space, then resume the run."
     reason = error.strerror or _first_line(error)
     return f"'{error.filename or run}' could not be read or written: {reason}; mend that, then resume the run."
 

@@ -65,14 +65,15 @@ class StepSettings(SettingsModel):
     l2: float = setting(
         0.0,
         title="L2 penalty",
-        description="Factor of the squared kernels in the loss. Only pretrain, transfer and retrain take one.",
+        description="Factor of the sum of the squared kernels, which is added to the loss. Only pretrain, transfer and "
+        "retrain have one.",
         ge=0,
     )
     border_weights: bool = setting(
         False,
         title="Border weights",
-        description="Give pixels between touching cells more weight; with the loss bce also give foreground and "
-        "background equal weight. Not used by steps that learn hints.",
+        description="Weight pixels between touching cells more; with the loss bce, also give foreground and background "
+        "the same weight. Not used by steps that learn hints.",
     )
 
     @model_validator(mode="after")
@@ -125,8 +126,8 @@ class CompressionSettings(SettingsModel):
     validation_size: int = setting(
         512,
         title="Validation size",
-        description="Largest side of the crop of a validation image that is looked at while training. Larger crops "
-        "judge epochs better and take more time and memory; the report scores whole images.",
+        description="Largest side of the crop of a validation image that is used during training. A larger crop "
+        "judges epochs better, and takes more time and memory. The report scores whole images.",
         unit="px",
         ge=1,
     )
@@ -148,7 +149,7 @@ class CompressionSettings(SettingsModel):
         200, title="Pretraining fields", description="Simulated fields that the step pretrain learns from.", ge=1
     )
     seed: int = setting(
-        1, title="Seed", description="Of everything random: equal seeds give equal runs.", ge=0, le=MAX_SEED
+        1, title="Seed", description="Seed of all random numbers: equal seeds give equal runs.", ge=0, le=MAX_SEED
     )
     residual_levels: ResidualLevels = setting(
         default_factory=ResidualLevels,
@@ -184,7 +185,7 @@ class CompressionSettings(SettingsModel):
                 raise SettingError(f"{step.name}.monitor", f"is '{chosen.monitor}'; hints are chosen by 'val_loss'")
             if chosen.l2 and not step.takes_l2:
                 names = ", ".join(other.name for other in STEPS.values() if other.takes_l2)
-                raise SettingError(f"{step.name}.l2", f"is {chosen.l2:g}; only {names} take one")
+                raise SettingError(f"{step.name}.l2", f"is {chosen.l2:g}; only {names} have one")
         if self.validation_size < multiple:
             raise SettingError("validation_size", f"is {self.validation_size}; give a whole number, {multiple} or more")
         if self.fold >= self.folds:

@@ -3,53 +3,48 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from blunet.compression.compression_settings import CompressionSettings
+from blunet.settings_model import SettingsModel, setting
 
-#: Teachers that are no file: pretrained on simulated fields, or none at all.
+#: Teachers that are no file: pretrained on simulated images, or none at all.
 WITHOUT_FILE = ("simulated", "scratch")
 
 
-@dataclass(frozen=True)
-class Request:
-    """One compression.
+class Request(SettingsModel):
+    """One compression."""
 
-    Attributes
-    ----------
-    data : str
-        Folder of images with masks.
-    run : str
-        The run's folder.
-    settings : CompressionSettings
-    teacher : str
-        "simulated", "scratch", or a `.keras` or published `.h5` file with a U-Net.
-    test : str or None
-        Folder of images with masks that are scored apart.
-    resume : bool
-        Whether `run` may hold an earlier part of the same run.
-    """
-
-    data: str
-    run: str
-    settings: CompressionSettings
-    teacher: str = "simulated"
-    test: str | None = None
-    resume: bool = False
+    data: str = setting(
+        title="Training data",
+        description="Folder with 'images' and 'masks', or with 'x.tif' beside 'x_mask.tif'.",
+    )
+    run: str = setting(title="Run folder", description="Folder of the run: checkpoints, report, model.")
+    settings: CompressionSettings = setting(title="Settings", description="How to compress.")
+    teacher: str = setting(
+        "simulated",
+        title="Teacher",
+        description="U-Net to start from: a .keras or published .h5 file, one pretrained on simulated images "
+        "(simulated), or none (scratch).",
+    )
+    test: str | None = setting(
+        None,
+        title="Test data",
+        description="Folder of images and masks, as for the training data, that are only scored.",
+    )
+    resume: bool = setting(False, title="Resume", description="Continue the run that the run folder holds.")
 
     @property
     def teacher_file(self) -> Path | None:
-        """The file with the teacher; None where it starts from simulated fields or from nothing."""
+        """The file of the teacher; None if there is none."""
         return None if self.teacher in WITHOUT_FILE else Path(self.teacher)
 
     def to_json(self) -> str:
-        """Return one line of JSON that `request_from_json` reads back."""
-        plain = {"data": self.data, "run": self.run, "teacher": self.teacher, "test": self.test}
-        return json.dumps({**plain, "resume": self.resume, "settings": self.settings.to_dict()})
+        """Return one line of JSON that `from_json` reads back."""
+        return json.dumps(self.to_dict())
 
-
-def request_from_json(line: str) -> Request:
-    """Read a request written by `Request.to_json`."""
-    data = json.loads(line)
-    return Request(**{**data, "settings": CompressionSettings.from_dict(data["settings"])})
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """Read what `to_json` wrote."""
+        return cls.from_dict(json.loads(line))

@@ -41,7 +41,7 @@ class ModelCard(SettingsModel):
     versions: dict[str, str] = setting(
         default_factory=dict, title="Versions", description="Versions of the software that made it."
     )
-    licence: str = setting("", title="Licence", description="On which terms it may be used.")
+    licence: str = setting("", title="Licence", description="Licence under which it may be used.")
 
     @field_validator("date")
     @classmethod

@@ -135,7 +135,13 @@ class CompressWidget(DockContent):
             folder = self._pairs_folder
             layers = None if self._pairs_written() else self.form.layers()
         self._validated = folder, ""
-        request = Request(str(folder), str(self.run_folder), settings, teacher, None, self.state.resuming)
+        request = Request(
+            data=str(folder),
+            run=str(self.run_folder),
+            settings=settings,
+            teacher=teacher,
+            resume=self.state.resuming,
+        )
         kill = self._kill = CancelToken()
 
         def make(token: CancelToken) -> Iterable[Any]:

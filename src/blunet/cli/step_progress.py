@@ -1,4 +1,4 @@
-"""The progress of a compression on stderr: bars in a terminal, elsewhere one line an epoch."""
+"""The progress of a compression on stderr: bars in a terminal, one line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-class Steps:
+class StepProgress:
     """Shows the events of a compression; use it in a `with` statement.
 
-    In a terminal: a bar until the first step begins, then bars for the run, the epochs of the step and the batches of
-    the epoch, and a line for every finished step. Elsewhere, such as in a log file: a line for every epoch.
+    In a terminal it shows one bar until the first step begins, then a bar each for the run, the step and the epoch, and
+    a line for every finished step. Elsewhere, such as in a log file, it prints a line for every epoch.
     """
 
     def __init__(self) -> None:
         self._steps: list[str] = []
-        self._step = ""
         self._best = ""
         self._bars = _Bars() if sys.stderr.isatty() else None
         self._waiting = Bar("Preparing")
 
-    def __enter__(self) -> Steps:
+    def __enter__(self) -> StepProgress:
         self._waiting.__enter__()
         return self
 
@@ -45,57 +44,57 @@ class Steps:
         match event:
             case RunStarted():
                 self._steps = event.steps
-                self._line(_beginning(event))
+                self._print(_describe_run(event))
             case Note(text, warning):
-                self._line(text, warning=warning)
+                self._print(text, warning=warning)
             case StepStarted():
                 self._waiting.__exit__()
-                self._step, self._best = event.step, ""
-                self._line(_step_line(event, self._number(event.step), len(self._steps)))
-                self._move(event, event.epoch - 1, 0.0, event.batches, None)
+                self._best = ""
+                self._print(_describe_step(event, self._number(event.step), len(self._steps)))
+                self._move_bars(event, 0)
             case BatchDone():
-                self._move(event, event.epoch - 1, event.batch, event.batches, event.seconds_left)
+                self._move_bars(event, event.batch)
             case EpochDone():
                 if event.best and event.val_iou is not None:
                     self._best = f"best val IoU {event.val_iou:.3f}"
                 elif event.best:
                     self._best = f"best val loss {event.val_loss:.4g}"
                 if self._bars is None:
-                    note(_epoch_line(event))
+                    note(_describe_epoch(event))
             case StepDone():
                 when = f"in epoch {event.best_epoch}" if event.best_epoch else "before the first epoch"
-                self._line(f"  {_quality(event)} {when}, {describe_duration(event.seconds)}")
+                self._print(f"  {_describe_best(event)} {when}, {describe_duration(event.seconds)}")
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Take the bars away while lines are printed."""
+        """Hide the bars while lines are printed."""
         with self._waiting.paused(), nullcontext() if self._bars is None else self._bars.paused():
             yield
 
-    def _line(self, text: str, *, warning: bool = False) -> None:
+    def _print(self, text: str, *, warning: bool = False) -> None:
         with self.paused():
             (warn if warning else note)(text)
 
     def _number(self, step: str) -> int:
         return self._steps.index(step) + 1 if step in self._steps else 1
 
-    def _move(
-        self, event: StepStarted | BatchDone, epochs_done: float, batch: float, batches: int, left: float | None
-    ) -> None:
+    def _move_bars(self, event: StepStarted | BatchDone, batch: int) -> None:
         if self._bars is None:
             return
-        epochs = max(1, event.epochs)
+        epochs, batches = max(1, event.epochs), max(1, event.batches)
         number, steps = self._number(event.step), max(1, len(self._steps))
-        epochs_done = epochs_done + batch / max(1, batches)
-        time_left = "" if left is None else f"about {describe_duration(left)} left"
-        loss = f"loss {event.loss:.4g}" if isinstance(event, BatchDone) else ""
+        epochs_done = event.epoch - 1 + batch / batches
+        loss = time_left = ""
+        if isinstance(event, BatchDone):
+            loss = f"loss {event.loss:.4g}"
+            time_left = "" if event.seconds_left is None else f"about {describe_duration(event.seconds_left)} left"
         self._bars.update("Step", number - 1 + epochs_done / epochs, steps, f"{number} of {steps}", time_left)
         self._bars.update("Epoch", epochs_done, epochs, f"{event.epoch} of {epochs}", self._best)
-        self._bars.update("Batch", batch, batches, f"{batch:.0f} of {batches}", loss)
+        self._bars.update("Batch", batch, batches, f"{batch} of {batches}", loss)
 
 
 class _Bars:
-    """Three bars, one under the other, that vanish at the end."""
+    """Three bars below each other, which vanish at the end."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -115,7 +114,7 @@ class _Bars:
         self._tasks: dict[str, TaskID] = {}
 
     def update(self, title: str, done: float, total: float, count: str, remark: str) -> None:
-        """Move a bar; it appears when it is first moved."""
+        """Move a bar, which appears with its first update."""
         if title not in self._tasks:
             self._tasks[title] = self._progress.add_task(title, total=total, count=count, remark=remark)
             self._progress.start()
@@ -125,7 +124,7 @@ class _Bars:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Take the bars away."""
+        """Hide the bars."""
         self._progress.stop()
         try:
             yield
@@ -134,38 +133,38 @@ class _Bars:
                 self._progress.start()
 
     def stop(self) -> None:
-        """Take the bars away for good."""
+        """Hide the bars for good."""
         self._progress.stop()
 
 
-def _beginning(event: RunStarted) -> str:
+def _describe_run(event: RunStarted) -> str:
     parts = [f"{len(event.training)} images to train on", f"{len(event.validation)} to choose the best weights by"]
     if event.test:
         parts.append(f"{len(event.test)} to test")
-    line = ("Going on: " if event.resumed else "") + ", ".join(parts) + "."
+    line = ("Resuming: " if event.resumed else "") + ", ".join(parts) + "."
     if event.seconds or event.bytes:
         line += f"\nEstimate: {describe_duration(event.seconds)} and {describe_size(event.bytes)} on disk."
     return line
 
 
-def _step_line(event: StepStarted, number: int, steps: int) -> str:
-    going_on = f", from epoch {event.epoch} on" if event.epoch > 1 else ""
+def _describe_step(event: StepStarted, number: int, steps: int) -> str:
     step = STEPS[event.step]
-    length = f"phase {step.phase}, {event.epochs} epochs of {event.batches} batches{going_on}"
+    start = f", from epoch {event.epoch} on" if event.epoch > 1 else ""
+    length = f"phase {step.phase}, {event.epochs} epochs of {event.batches} batches{start}"
     return f"Step {number} of {steps}: {step.title} ({length})"
 
 
-def _epoch_line(event: EpochDone) -> str:
-    wide = len(str(event.epochs))
+def _describe_epoch(event: EpochDone) -> str:
+    width = len(str(event.epochs))
     iou = "" if event.val_iou is None else f"  val IoU {event.val_iou:.4f}"
     return (
-        f"  {event.step}  epoch {event.epoch:>{wide}} of {event.epochs}  loss {event.loss:<8.4g}"
+        f"  {event.step}  epoch {event.epoch:>{width}} of {event.epochs}  loss {event.loss:<8.4g}"
         f"  val loss {event.val_loss:<8.4g}{iou}  rate {event.learning_rate:.1e}  {event.seconds:.1f} s"
         f"{'  best' if event.best else ''}"
     )
 
 
-def _quality(event: StepDone) -> str:
+def _describe_best(event: StepDone) -> str:
     if event.val_iou is None:
         return f"best val loss {event.val_loss:.4g}"
     return f"best val IoU {event.val_iou:.4f} (val loss {event.val_loss:.4g})"

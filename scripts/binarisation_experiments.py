@@ -23,7 +23,8 @@ from blunet.compression.pipeline import PROBES
 from blunet.compression.presets import preset
 from blunet.compression.run_events import StepDone
 from blunet.compression.training import segmentation_task, train, validate
-from blunet.dataset.crops import Crops, crop_for_validation, prepare_for_training, read_field
+from blunet.dataset.crops import Crops
+from blunet.dataset.fields import crop_for_validation, prepare_for_training, read_field
 from blunet.dataset.pairs import find_pairs
 from blunet.dataset.splits import split_by_share
 from blunet.evaluation.metrics import iou

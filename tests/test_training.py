@@ -13,7 +13,8 @@ from blunet.compression.compression_settings import StepSettings
 from blunet.compression.run_events import BatchDone, EpochDone, RunStopped, StepDone
 from blunet.compression.training import States, learning_rate, segmentation_task, train, validate
 from blunet.dataset.augmentation_settings import AugmentationSettings
-from blunet.dataset.crops import Crops, Field, prepare_for_training, simulate_fields
+from blunet.dataset.crops import Crops
+from blunet.dataset.fields import Field, prepare_for_training, simulate_fields
 from blunet.errors import InputError
 from blunet.images.normalisation_settings import Normalisation
 from blunet.networks.build import build_network

@@ -12,7 +12,7 @@ from tiny_compression import only, request
 
 from blunet.compression.pipeline import compress
 from blunet.compression.run_events import EpochDone
-from blunet.dataset.crops import Field, crop_for_validation
+from blunet.dataset.fields import Field, crop_for_validation
 from blunet.dataset.validation_crop import find_validation_crop
 from blunet.jobs.validation_preview import read_preview
 

@@ -13,7 +13,8 @@ from blunet.architecture import NetworkSettings, layer_table
 from blunet.compression.compression_settings import HINT_VALIDATION_SIZE
 from blunet.compression.steps import HintPart
 from blunet.compression.training import Task, Validation
-from blunet.dataset.crops import Batch, Field, crop_for_validation
+from blunet.dataset.crops import Batch
+from blunet.dataset.fields import Field, crop_for_validation
 from blunet.networks.build import feature_map
 from blunet.packed.tiles import pad_to_multiple
 

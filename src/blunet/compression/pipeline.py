@@ -31,21 +31,15 @@ from blunet.compression.steps import STEPS
 from blunet.compression.teacher import load_teacher, rebuilt
 from blunet.compression.time_left import TimeLeft
 from blunet.compression.training import States, Task, segmentation_task, train
-from blunet.dataset.crops import (
-    Crops,
-    Field,
-    crop_for_validation,
-    prepare_for_training,
-    read_field,
-    simulate_fields,
-    simulate_images,
-)
+from blunet.dataset.crops import Crops
+from blunet.dataset.fields import Field, crop_for_validation, prepare_for_training, read_field, simulate_fields
 from blunet.errors import InputError
 from blunet.images.normalisation import normalise
 from blunet.networks.build import build_network
 from blunet.networks.keras_file import KerasModel, load_keras
 from blunet.networks.residual_code import PUBLISHED_WINDOW
 from blunet.packed.model_card import ModelCard, ModelInfo
+from blunet.simulation.dic_fields import simulate_images
 
 PROBES = 16
 SIMULATED_DIAMETER = 50.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from blunet.compression.report_pictures import draw_foreground, draw_image
 from blunet.compression.scoring import Stage
-from blunet.dataset.crops import read_field
+from blunet.dataset.fields import read_field
 from blunet.dataset.pairs import Pair
 from blunet.images.normalisation_settings import Normalisation
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from blunet.compression.checkpoint import Progress, load_state, read_progress, save_state
 from blunet.compression.compression_settings import StepSettings
 from blunet.compression.run_events import BatchDone, EpochDone, Event, RunStopped, StepDone, StepStarted
-from blunet.dataset.crops import Batch, Crops, Field
+from blunet.dataset.crops import Batch, Crops
+from blunet.dataset.fields import Field
 from blunet.errors import InputError
 from blunet.evaluation.metrics import iou
 from blunet.files import replacing

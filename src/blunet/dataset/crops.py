@@ -1,4 +1,4 @@
-"""Batches of training crops, drawn from real pairs and simulated fields; a seed always draws the same crops."""
+"""Batches of augmented training crops; a seed always draws the same crops."""
 
 from __future__ import annotations
 
@@ -13,86 +13,10 @@ from numpy.typing import NDArray
 from blunet.dataset.augmentation import augment, crop_at_random
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.border_weights import compute_border_weights
-from blunet.dataset.pairs import Pair
-from blunet.dataset.truth_masks import read_mask, separate_touching
-from blunet.dataset.validation_crop import find_validation_crop
-from blunet.images.frame_source import read_image
-from blunet.images.normalisation import normalise
-from blunet.images.normalisation_settings import Normalisation
-from blunet.simulation.dic_fields import DicField, simulate_dic
-from blunet.simulation.dic_settings import draw_settings
+from blunet.dataset.fields import Field
 
 #: Batches that are drawn ahead of the one that is trained on.
 PREFETCHED_BATCHES = 4
-
-
-@dataclass(frozen=True)
-class Field:
-    """A normalised image with its truth.
-
-    Attributes
-    ----------
-    name : str
-    image : ndarray of shape (Y, X), float32
-        In [0, 1].
-    labels : ndarray of shape (Y, X), int32
-        0 is background, 1..N are instances.
-    """
-
-    name: str
-    image: NDArray[np.float32]
-    labels: NDArray[np.int32]
-
-
-def read_field(pair: Pair, normalisation: Normalisation) -> Field:
-    """Read a pair of files; the labels are the unchanged truth.
-
-    Raises
-    ------
-    InputError
-        If the image or the mask cannot be read.
-    """
-    image = read_image(pair.image)
-    labels = read_mask(pair.mask, (image.shape[0], image.shape[1]))
-    return Field(pair.name, normalise(image, normalisation), labels)
-
-
-def simulate_fields(
-    count: int, normalisation: Normalisation, *, object_diameter: float, seed: int, size: int = 512
-) -> Iterator[Field]:
-    """Simulate fields as `simulate_images` does, and normalise their images."""
-    for i, simulated in enumerate(simulate_images(count, object_diameter=object_diameter, seed=seed, size=size)):
-        yield Field(f"simulated-{i}", normalise(simulated.image, normalisation), simulated.labels)
-
-
-def simulate_images(count: int, *, object_diameter: float, seed: int, size: int = 512) -> Iterator[DicField]:
-    """Simulate square DIC fields with widely varying optics and cells, as a camera records them.
-
-    Parameters
-    ----------
-    count : int
-    object_diameter : float
-        Centre of the range of diameters in pixels.
-    seed : int
-        The same seed gives the same fields.
-    size : int
-        Side of a field in pixels.
-    """
-    for i in range(count):
-        rng = np.random.default_rng([seed, i])
-        settings = draw_settings(rng, (size, size), object_diameter)
-        yield simulate_dic(settings, seed=int(rng.integers(2**31)))
-
-
-def prepare_for_training(field: Field) -> Field:
-    """Return the field with touching instances separated by a gap."""
-    return Field(field.name, field.image, separate_touching(field.labels))
-
-
-def crop_for_validation(field: Field, size: int) -> Field:
-    """Crop a field as `find_validation_crop` says; a smaller field stays as it is."""
-    region = find_validation_crop(field.labels, size)
-    return Field(field.name, field.image[region], field.labels[region])
 
 
 class Batch(NamedTuple):

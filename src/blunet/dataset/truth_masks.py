@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.images.image_reader import read_values
 
-#: Smaller connected components of a binary mask, in pixels, are slips of the pen and no cells.
+#: Connected components of a binary mask that are smaller than this, in pixels, are slips of the pen and not cells.
 SMALLEST_SPECK = 50
 
 

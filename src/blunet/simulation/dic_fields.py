@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError
 from blunet.simulation.cells import OUTLINE_DIRECTIONS, Cell, place_cells
-from blunet.simulation.dic_settings import DicSettings
+from blunet.simulation.dic_settings import DicSettings, draw_settings
 from blunet.simulation.phantom import Phantom, draw_phantom
 
 #: Largest exponent of the brightening out of focus.
@@ -79,6 +79,25 @@ def simulate_dic(settings: DicSettings = DicSettings(), seed: int = 0) -> DicFie
     present, numbers = np.unique(phantom.labels, return_inverse=True)
     labels = numbers.reshape(settings.shape).astype(np.int32) + np.int32(present[0] != 0)
     return DicField(image, labels, settings, seed)
+
+
+def simulate_images(count: int, *, object_diameter: float, seed: int, size: int = 512) -> Iterator[DicField]:
+    """Simulate square DIC fields with widely varying optics and cells, as a camera records them.
+
+    Parameters
+    ----------
+    count : int
+    object_diameter : float
+        Centre of the range of diameters in pixels.
+    seed : int
+        The same seed gives the same fields.
+    size : int
+        Side of a field in pixels.
+    """
+    for i in range(count):
+        rng = np.random.default_rng([seed, i])
+        settings = draw_settings(rng, (size, size), object_diameter)
+        yield simulate_dic(settings, seed=int(rng.integers(2**31)))
 
 
 def simulate_time_lapse(

@@ -1,0 +1,67 @@
+"""Normalised images with their truth, read from files or simulated, as training and validation use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.dataset.pairs import Pair
+from blunet.dataset.truth_masks import read_mask, separate_touching
+from blunet.dataset.validation_crop import find_validation_crop
+from blunet.images.frame_source import read_image
+from blunet.images.normalisation import normalise
+from blunet.images.normalisation_settings import Normalisation
+from blunet.simulation.dic_fields import simulate_images
+
+
+@dataclass(frozen=True)
+class Field:
+    """A normalised image with its truth.
+
+    Attributes
+    ----------
+    name : str
+    image : ndarray of shape (Y, X), float32
+        In [0, 1].
+    labels : ndarray of shape (Y, X), int32
+        0 is background, 1..N are instances.
+    """
+
+    name: str
+    image: NDArray[np.float32]
+    labels: NDArray[np.int32]
+
+
+def read_field(pair: Pair, normalisation: Normalisation) -> Field:
+    """Read a pair of files; the labels are the unchanged truth.
+
+    Raises
+    ------
+    InputError
+        If the image or the mask cannot be read.
+    """
+    image = read_image(pair.image)
+    labels = read_mask(pair.mask, (image.shape[0], image.shape[1]))
+    return Field(pair.name, normalise(image, normalisation), labels)
+
+
+def simulate_fields(
+    count: int, normalisation: Normalisation, *, object_diameter: float, seed: int, size: int = 512
+) -> Iterator[Field]:
+    """Simulate fields as `simulate_images` does, and normalise their images."""
+    for i, simulated in enumerate(simulate_images(count, object_diameter=object_diameter, seed=seed, size=size)):
+        yield Field(f"simulated-{i}", normalise(simulated.image, normalisation), simulated.labels)
+
+
+def prepare_for_training(field: Field) -> Field:
+    """Return the field with touching instances separated by a gap."""
+    return Field(field.name, field.image, separate_touching(field.labels))
+
+
+def crop_for_validation(field: Field, size: int) -> Field:
+    """Crop a field as `find_validation_crop` says; a smaller field stays as it is."""
+    region = find_validation_crop(field.labels, size)
+    return Field(field.name, field.image[region], field.labels[region])

@@ -34,6 +34,7 @@ PACKAGES = {
     "jobs": "What the command line and the widgets run: generators of events that can be cancelled.",
 }
 COMMANDS = "<!-- the commands are put here when the site is built -->"
+PICTURE = re.compile(r"^!\[[^\]]*\]\((?P<target>[^)]+\.png)\)$", re.MULTILINE)
 #: What makes the theme's script count.
 COUNTED = ' data-md-component="source"'
 OPTION = re.compile(r"\* `(?P<name>[^`]+)`(?:: (?P<help>.*?))?(?:  \[(?P<note>[^\]]+)\])?")
@@ -70,6 +71,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     for name in REPOSITORY_PAGES:
         page_of_it = posixpath.relpath(name.lower(), folder)
         markdown = re.sub(rf"\]\((?:\.\./)+{re.escape(name)}", f"]({page_of_it}", markdown)
+    markdown = PICTURE.sub(r"[\g<0>](\g<target>)", markdown)  # a click shows a picture at its full size
     return markdown.replace(COMMANDS, commands()) if COMMANDS in markdown else markdown
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Literal, Self, Union, get_args, get_origin
 
@@ -115,6 +116,11 @@ def setting(
     extra: Any = {} if unit is None else {"unit": unit}
     chosen: dict[str, Any] = {"default_factory": default_factory} if default_factory else {"default": default}
     return Field(**chosen, title=title, description=description, json_schema_extra=extra, **limits)
+
+
+def setting_of(model: type[SettingsModel], name: str) -> Any:
+    """Describe one field of a `SettingsModel` as another model does, with the same default, unit and limits."""
+    return copy(model.model_fields[name])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from blunet.compression.steps import STEPS
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.split_settings import SplitSettings, ValidationOrder
 from blunet.images.normalisation_settings import Normalisation
-from blunet.settings_model import SettingError, SettingsModel, setting
+from blunet.settings_model import SettingError, SettingsModel, setting, setting_of
 
 Monitor = Literal["val_loss", "val_iou"]
 Loss = Literal["bce", "bce+dice"]
@@ -110,19 +110,8 @@ class CompressionSettings(SettingsModel):
         description="How BLU-Net starts from the lightweight network: as close to it as the bits allow (calibrated), "
         "with its kernels and fitted scales (least_squares), or as published, which includes the published gradient.",
     )
-    validation_share: float = setting(
-        0.2,
-        title="Validation share",
-        description="Share of the files that choose the best weights and are not trained on.",
-        gt=0,
-        lt=1,
-    )
-    validation_order: ValidationOrder = setting(
-        "random",
-        title="Validation order",
-        description="Draw the validation files (random), take neighbours in the order of the names (consecutive), "
-        "or take neighbours where they show the same field, as frames of a time-lapse do (auto).",
-    )
+    validation_share: float = setting_of(SplitSettings, "validation_share")
+    validation_order: ValidationOrder = setting_of(SplitSettings, "validation_order")
     validation_size: int = setting(
         512,
         title="Validation size",
@@ -131,13 +120,8 @@ class CompressionSettings(SettingsModel):
         unit="px",
         ge=1,
     )
-    folds: int = setting(
-        1,
-        title="Folds",
-        description="Groups of files that take turns as validation files. 1: one group, of the validation share.",
-        ge=1,
-    )
-    fold: int = setting(0, title="Fold", description="Which group validates, counted from 0.", ge=0)
+    folds: int = setting_of(SplitSettings, "folds")
+    fold: int = setting_of(SplitSettings, "fold")
     simulated: int = setting(
         0,
         title="Simulated fields",
@@ -188,8 +172,7 @@ class CompressionSettings(SettingsModel):
                 raise SettingError(f"{step.name}.l2", f"is {chosen.l2:g}; only {names} have one")
         if self.validation_size < multiple:
             raise SettingError("validation_size", f"is {self.validation_size}; give a whole number, {multiple} or more")
-        if self.fold >= self.folds:
-            raise SettingError("fold", f"is {self.fold}; with {self.folds} folds give 0 to {self.folds - 1}")
+        _ = self.split  # checks that the fold exists
         return self
 
     def network(self, name: Network) -> NetworkSettings:

@@ -30,8 +30,7 @@ class SplitSettings(SettingsModel):
     folds: int = setting(
         1,
         title="Folds",
-        description="Number of groups of files that take turns as validation files. 1: a `validation_share` of the "
-        "files validates.",
+        description="Number of groups of files that take turns as validation files. 1: the validation share counts.",
         ge=1,
     )
     fold: int = setting(

@@ -76,7 +76,6 @@ def test_a_run_and_the_check_before_it_split_a_time_lapse_alike(tmp_path):
     settings = preset("quick")
     request = Request(data=str(tmp_path), run=str(tmp_path / "run"), settings=settings, teacher="scratch")
     data = read_data(request)
-    assert data.report.time_lapse
     assert [pair.name for pair in data.validation] == ["f8", "f9"]
     assert split_by_share([f"f{i}" for i in range(10)], 0.2, settings.seed).validation != ["f8", "f9"]
     (checked,) = check_data(tmp_path, settings.largest_crop("scratch"), settings.split)

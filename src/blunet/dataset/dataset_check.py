@@ -56,10 +56,7 @@ def check_dataset(folder: str | Path, *, crop: int, split: SplitSettings) -> Dat
     return DatasetReport(
         folder=folder,
         pairs=pairs,
-        unpaired_images=list(found.unpaired_images),
-        unpaired_masks=list(found.unpaired_masks),
         object_diameter=diameter,
-        time_lapse=time_lapse,
         training=chosen.split.training,
         validation=chosen.split.validation,
         remarks=chosen.remarks,

@@ -22,12 +22,8 @@ class DatasetReport:
     folder : Path
     pairs : list of PairFacts
         Naturally sorted, at least two.
-    unpaired_images, unpaired_masks : list of Path
-        Files without a partner; they are not used.
     object_diameter : float or None
         Median equivalent diameter of all objects in pixels.
-    time_lapse : bool
-        Whether the files are frames of a time-lapse (`blunet.dataset.time_lapse.is_time_lapse`).
     training, validation : list of str
         Names of the pairs that train and that validate, naturally sorted.
     remarks : list of str
@@ -38,10 +34,7 @@ class DatasetReport:
 
     folder: Path
     pairs: list[PairFacts]
-    unpaired_images: list[Path]
-    unpaired_masks: list[Path]
     object_diameter: float | None
-    time_lapse: bool
     training: list[str]
     validation: list[str]
     remarks: list[str]

@@ -29,8 +29,8 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a model on images with truth masks."""
-    from blunet.jobs.evaluation_run import evaluate_folder
-    from blunet.jobs.events import Evaluated, Scored, Skipped, Started, Warned
+    from blunet.jobs.evaluation_run import Evaluated, Scored, evaluate_folder
+    from blunet.jobs.events import Skipped, Started, Warned
     from blunet.jobs.model_files import open_model
     from blunet.segmentation.segmentation_settings import SegmentationSettings
 

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from blunet.dataset.pairs import find_pairs
-from blunet.evaluation.scores import average_scores, check_pairs, evaluate
-from blunet.jobs.events import CancelToken, Evaluated, Scored, Skipped, Started, Warned
+from blunet.evaluation.scores import Scores, average_scores, check_pairs, evaluate
+from blunet.jobs.events import CancelToken, Skipped, Started, Warned
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSettings
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An image was compared with its truth mask."""
+
+    image: Path
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """All images were scored: the mean scores, and the threshold that was used."""
+
+    scores: Scores
+    threshold: float
 
 
 def evaluate_folder(

@@ -6,8 +6,6 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from blunet.evaluation.scores import Scores
-
 
 class Cancelled(Exception):
     """The job was stopped; all files that it has announced are complete."""
@@ -87,19 +85,3 @@ class Segmented:
     objects: int
     foreground: float
     seconds: float
-
-
-@dataclass(frozen=True)
-class Scored:
-    """An image was compared with its truth mask."""
-
-    image: Path
-    scores: Scores
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """All images were scored: the mean scores, and the threshold that was used."""
-
-    scores: Scores
-    threshold: float

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import CancelToken
 from blunet.packed.packed_model import load_model
@@ -55,8 +56,8 @@ def segment_frames(
 
     Yields
     ------
-    FramePredicted for each frame, with its probability; of several frames a FirstLook at the first; then FrameLabelled
-    for each frame in the order of time.
+    FramePredicted for each frame, with its probability, which may be kept; of several frames a FirstLook at the first;
+    then FrameLabelled for each frame in the order of time.
 
     Raises
     ------
@@ -69,8 +70,11 @@ def segment_frames(
     network = network if tile is None else replace(network, tile=tile)
     settings = settings.for_model(network.info)
     found: dict[int, FramePredicted] = {}
+    kept = allocate((len(chosen), *source.shape), np.float32)
     predicted = predict_frames(source, network, settings, chosen=chosen, keep_probability=True, check=token.check)
-    for event in predicted:
+    for probability, event in zip(kept, predicted, strict=True):
+        probability[...] = event.probability
+        event = replace(event, probability=probability)
         yield event
         if not found and len(chosen) > 1:
             yield from map(FirstLook, label_frames([event], source, settings, check=token.check))

@@ -10,7 +10,8 @@ from blunet.images.grey_image import check_image
 from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import load_model
-from blunet.segmentation.frames import describe_mismatch, predict_frames
+from blunet.segmentation.frames import predict_frames
+from blunet.segmentation.image_mismatch import describe_mismatch
 from blunet.segmentation.segmentation_settings import DEFAULTS
 
 RANDOM = np.random.default_rng(0)

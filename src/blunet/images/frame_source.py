@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
+from blunet.images.frame_readers import ArrayReader, FileReader, Reader, make_lazy_array
 from blunet.images.grey_image import GreyImage, check_image
 from blunet.images.image_files import images_of
-from blunet.images.image_reader import read_frames, read_layout
+from blunet.images.image_reader import read_layout
 from blunet.images.pixel_size import PixelSize
 
 if TYPE_CHECKING:
     from dask.array import Array
-
-Reader = Callable[[Sequence[int]], Iterator[NDArray[Any]]]
-"""Given indices of frames, yields the frames (Y, X), one in memory at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +83,7 @@ class FrameSource:
             count=layout.frames,
             shape=layout.shape,
             dtype=layout.dtype,
-            reader=_FileReader(path, layout.shape, layout.dtype),
+            reader=FileReader(path, layout.shape, layout.dtype),
             pixel_size=layout.pixel_size,
             interval=layout.interval,
             paths=(path,),
@@ -187,7 +185,7 @@ class FrameSource:
             count=shape[0] if stack else 1,
             shape=(shape[-2], shape[-1]),
             dtype=np.dtype(array.dtype),
-            reader=_ArrayReader(array),
+            reader=ArrayReader(array),
             pixel_size=pixel_size,
             interval=interval,
         )
@@ -275,17 +273,9 @@ class FrameSource:
 
         Computing a frame that cannot be read, or has changed its shape or type, raises InputError.
         """
-        import dask.array as da
-
-        chunks = (1, *self.shape) if self.stack else self.shape
-        if isinstance(self.reader, _ArrayReader) and isinstance(self.reader.array, da.Array):
-            rechunked: Array = self.reader.array.rechunk(chunks)  # type: ignore[no-untyped-call]
-            return rechunked
-        meta = np.empty((0,) * len(self.array_shape), self.dtype)
-        array: Array = da.from_array(  # type: ignore[no-untyped-call]
-            _Sliced(self), chunks, name=False, asarray=False, inline_array=True, meta=meta
-        )
-        return array
+        if isinstance(self.reader, ArrayReader) and (array := self.reader.as_dask()) is not None:
+            return array
+        return make_lazy_array(self.array_shape, self.dtype, self.each)
 
     def error(self, index: int, reason: str) -> InputError:
         """Return an error about a frame: the reason, after the frame's name unless it names the file itself."""
@@ -309,50 +299,3 @@ def read_image(path: str | Path) -> NDArray[Any]:
 
 def _size(source: FrameSource) -> str:
     return f"{source.shape[1]} × {source.shape[0]} {source.dtype}"
-
-
-@dataclass(frozen=True)
-class _FileReader:
-    """Reads frames of a file that was opened when it had this shape (Y, X) and type."""
-
-    path: Path
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-
-    def __call__(self, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
-        for frame in read_frames(self.path, indices):
-            if frame.shape != self.shape or frame.dtype != self.dtype:
-                raise InputError(f"'{self.path}' has changed since it was opened; open it again.")
-            yield frame
-
-
-@dataclass(frozen=True)
-class _ArrayReader:
-    """Takes frames out of an array (Y, X) or (T, Y, X)."""
-
-    array: Any
-
-    def __call__(self, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
-        stack = len(self.array.shape) == 3
-        for index in indices:
-            yield np.asarray(self.array[index] if stack else self.array)
-
-
-class _Sliced:
-    """Looks like an array to dask; slicing reads the frames that the slice needs."""
-
-    def __init__(self, source: FrameSource) -> None:
-        self._source = source
-        self.shape, self.dtype = source.array_shape, source.dtype
-        self.ndim = len(self.shape)
-
-    def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        if not self._source.stack:
-            whole: NDArray[Any] = self._source.frame()[key]
-            return whole
-        frames, *rest = key
-        indices = np.arange(self.shape[0])[frames]
-        if not np.ndim(indices):
-            part: NDArray[Any] = self._source.frame(int(indices))[tuple(rest)]
-            return part
-        return np.stack([frame[tuple(rest)] for frame in self._source.each(indices.tolist())])

@@ -18,20 +18,13 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.images.grey_image import GreyImage
-from blunet.images.normalisation import Limits, estimate_limits, type_limits
-from blunet.packed.model_card import ModelInfo
+from blunet.images.normalisation import Limits, estimate_limits
+from blunet.segmentation.image_mismatch import describe_mismatch
 from blunet.segmentation.measurements import measure
 from blunet.segmentation.objects import label_foreground
 from blunet.segmentation.prediction import predict_foreground, predict_probability, rescale_to_model
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.segmentation_settings import SegmentationSettings
-
-#: Warn about images with fewer pixels than this along a side: a cell hardly fits.
-SMALL = 32
-#: Warn about images with at most this many grey values: DIC images have more.
-FEW_VALUES = 4
-#: Warn about images whose grey values span less than this fraction of the model's black to white.
-NARROW = 1 / 8
 
 
 def _never_stop() -> None:
@@ -137,17 +130,17 @@ def predict_frames(
     settings = settings.for_model(model.info)
     assert settings.threshold is not None
     indices = list(range(source.count)) if chosen is None else list(chosen)
-    place: dict[str, Any] = {"diameter": settings.diameter, "check": check}
-    place["limits"] = estimate_shared_limits(source, model, settings.diameter, check) if source.stack else None
+    diameter, threshold = settings.diameter, settings.threshold
+    limits = estimate_shared_limits(source, model, diameter, check) if source.stack else None
     for t, image in zip(indices, source.each_checked(indices), strict=True):
         check()
         probability = foreground = None
         with _naming(source, t):
             if keep_probability:
-                probability = predict_probability(image, model, **place)
+                probability = predict_probability(image, model, diameter=diameter, limits=limits, check=check)
             else:
-                foreground = predict_foreground(image, model, settings.threshold, **place)
-        warning = image.warning or (describe_mismatch(image, model.info, settings.diameter) if t == indices[0] else "")
+                foreground = predict_foreground(image, model, threshold, diameter=diameter, limits=limits, check=check)
+        warning = image.warning or (describe_mismatch(image, model.info, diameter) if t == indices[0] else "")
         yield FramePredicted(t, probability, foreground, image.values, source.prefix(t) + warning if warning else "")
 
 
@@ -225,35 +218,6 @@ def estimate_shared_limits(
             yield scaled
 
     return estimate_limits(sampled(), model.info.normalisation)
-
-
-def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None = None) -> str:
-    """Return a warning if an image looks unlike the images that a model can use, else an empty string.
-
-    Parameters
-    ----------
-    image : GreyImage
-    model : ModelInfo
-    diameter : float, optional
-        Typical diameter of the objects (pixels), as the user has set it.
-    """
-    if min(image.shape) < SMALL:
-        return f"The image has only {image.shape[0]} × {image.shape[1]} pixels: a cell hardly fits into it."
-    if diameter is not None and diameter > max(image.shape):
-        return f"A diameter of {diameter:g} px is larger than the image."
-    sample = image.values[:: max(1, image.shape[0] // 512), :: max(1, image.shape[1] // 512)]
-    if np.unique(sample).size <= FEW_VALUES:
-        return "The image has hardly any grey values: is it a mask rather than a DIC image?"
-    if model.normalisation.method == "range":
-        low, high = type_limits(image.dtype)
-        darkest, brightest = float(sample.min()), float(sample.max())
-        if brightest > high or brightest - darkest < NARROW * (high - low):
-            return (
-                f"The image has grey values from {darkest:g} to {brightest:g}, but this model takes {low:g} for black "
-                f"and {high:g} for white, so that it may find little. Stretch the grey values, or use a model that "
-                "adapts to them."
-            )
-    return ""
 
 
 @contextmanager

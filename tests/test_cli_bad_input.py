@@ -112,7 +112,7 @@ def test_a_setting_out_of_range_stops_before_any_work(options, words, folder):
     assert not (folder / "out").exists()
 
 
-def test_a_word_that_is_no_choice_is_a_usage_error():
+def test_an_unknown_kind_of_objects_is_refused():
     result = segment("good.tif", "--objects", "cells")
     assert result.exit_code == 2
     assert "'cells'" in result.stderr
@@ -149,11 +149,11 @@ def test_an_empty_name_is_not_taken_for_the_current_folder(arguments, folder):
         ["benchmark", "--size", "-3"],
     ],
 )
-def test_an_error_leaves_stdout_empty_for_who_reads_json(arguments):
+def test_after_an_error_stdout_is_empty_with_json_too(arguments):
     refused(run(*arguments, "--json"))
 
 
-def test_two_inputs_with_one_output_stop_before_any_work(folder):
+def test_two_inputs_with_the_same_output_are_refused_before_any_work(folder):
     Image.fromarray(squares()).save("good.png")
     refused(segment("good.tif", "good.png"), "good.tif", "good.png", "good_labels.tif")
     (folder / "other").mkdir()
@@ -176,7 +176,7 @@ def test_a_result_never_replaces_an_input(folder):
     assert (folder / "good_labels.tif").read_bytes() == before
 
 
-def test_a_file_stands_where_the_folder_should_be(folder):
+def test_the_output_folder_is_a_file(folder):
     (folder / "out").write_text("precious")
     refused(segment("good.tif"), "out", "a file stands in its place")
     refused(run("segment", "good.tif", "--model", "model.blunet", "--out", "out/deeper"), "deeper")

@@ -68,7 +68,7 @@ def test_describing_importing_and_scoring_need_neither(folder, legacy):
         assert process.stdout
 
 
-def test_what_needs_keras_says_so_where_it_is_missing(folder, legacy):
+def test_commands_that_need_keras_say_so_if_it_is_missing(folder, legacy):
     arguments = ["import-weights", legacy / "unet.h5", "--network", "unet", "--out", "old.keras"]
     process = python(WITHOUT_TRAINING, *arguments, cwd=folder)
     assert process.returncode == 2
@@ -109,7 +109,7 @@ def test_bad_input_in_a_process_of_its_own(folder):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_interrupting_leaves_whole_files_only(folder):
+def test_interrupting_leaves_only_complete_files(folder):
     # The second file is long enough to be interrupted in: 400 frames.
     frames = np.broadcast_to(np.kron(squares(), np.ones((8, 8), np.uint8)), (400, 480, 720))
     tifffile.imwrite(folder / "z.tif", frames, imagej=True, metadata={"axes": "TYX"})

@@ -52,7 +52,7 @@ def test_labels_of_one_image(folder):
     assert np.bincount(labels.ravel()).tolist() == [60 * 90 - 800, 400, 400]
 
 
-def test_json_is_all_there_is_on_stdout(folder):
+def test_stdout_is_one_json_object(folder):
     tifffile.imwrite("flat.tif", np.full((30, 40), 7, np.uint8))
     result = run("a.tif", "flat.tif", "nowhere.tif", "--json")
     assert result.exit_code == 1
@@ -112,7 +112,7 @@ def test_pixel_size_model_and_settings_stay_with_the_labels(folder):
     assert Path("out/m_objects.csv").read_text().splitlines()[1].startswith("1,50,")
 
 
-def test_a_stack_frame_by_frame(folder):
+def test_a_stack(folder):
     moved = np.stack([squares(), np.zeros((60, 90), np.uint8), np.roll(squares(), 5, axis=1)])
     tifffile.imwrite("s.tif", moved, imagej=True, metadata={"axes": "TYX"})
     result = run("s.tif", "--json", "--measure", "--probability")
@@ -161,7 +161,7 @@ def test_an_older_result_is_replaced(folder):
     assert tifffile.imread("out/a_labels.tif").max() == 2
 
 
-def test_a_cancelled_job_leaves_whole_files_only(folder):
+def test_a_cancelled_job_leaves_only_complete_files(folder):
     tifffile.imwrite("z.tif", np.stack([squares()] * 5), imagej=True, metadata={"axes": "TYX"})
     cancel = CancelToken()
     seen: list[Event] = []
@@ -178,7 +178,7 @@ def test_a_cancelled_job_leaves_whole_files_only(folder):
     assert names(folder / "out") == ["a_labels.tif"]
 
 
-def test_labels_of_somebody_else_are_not_overwritten(folder):
+def test_labels_of_another_program_are_not_overwritten(folder):
     (folder / "out").mkdir()
     theirs = folder / "out" / "a_labels.tif"
     tifffile.imwrite(theirs, np.ones((4, 4), np.uint8))
@@ -189,7 +189,7 @@ def test_labels_of_somebody_else_are_not_overwritten(folder):
     assert theirs.read_bytes() == before
 
 
-def test_images_as_the_frames_of_one_time_lapse(folder):
+def test_images_of_a_folder_as_one_time_lapse(folder):
     bright_model(ModelInfo(normalisation=Normalisation(method="percentile", low=0, high=100))).save("model.blunet")
     plate = folder / "plate"
     plate.mkdir()
@@ -214,7 +214,7 @@ def test_images_as_the_frames_of_one_time_lapse(folder):
     assert "was not made by BLU-Net" in run("plate", "--time-lapse").stderr
 
 
-def test_more_labels_than_16_bits_hold(folder):
+def test_labels_above_65535_are_written_as_uint32(folder):
     dots = np.kron(np.indices((150, 150)).sum(axis=0) % 2, np.ones((2, 2), int)).astype(np.uint8) * 160 + 40
     dots[:4, :200] += (np.arange(200) % 8).astype(np.uint8)
     tifffile.imwrite("dots.tif", np.stack([dots] * 7), imagej=True, metadata={"axes": "TYX"})
@@ -228,7 +228,7 @@ def test_more_labels_than_16_bits_hold(folder):
         assert [int(row["label"]) for row in csv.DictReader(file)] == list(range(1, objects + 1))
 
 
-def test_a_tables_row_is_a_label_of_the_stack(folder):
+def test_each_label_of_a_stack_is_one_row_of_the_table(folder):
     tifffile.imwrite("s.tif", np.stack([squares(), squares()[::-1]]), imagej=True, metadata={"axes": "TYX"})
     assert run("s.tif", "--measure").exit_code == 0
     labels = tifffile.imread("out/s_labels.tif")
@@ -240,7 +240,7 @@ def test_a_tables_row_is_a_label_of_the_stack(folder):
         assert labels[place] == int(row["label"])
 
 
-def test_an_image_unlike_the_models_is_warned_of(folder):
+def test_an_image_unlike_the_training_images_gives_a_warning(folder):
     tifffile.imwrite("dark.tif", squares().astype(np.uint16))
     result = run("dark.tif", "--json")
     assert result.exit_code == 0

@@ -1,4 +1,4 @@
-"""The one way to get frames, whatever they are made from."""
+"""Frames from files, folders, arrays and layers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_gives_the_same_frames_and_facts(folder, way):
+def test_every_source_gives_the_same_frames_and_facts(folder, way):
     source = WAYS[way](folder)
     assert (source.axes, source.count, source.shape, source.dtype) == ("TYX", 12, (20, 30), np.uint16)
     assert (source.pixel_size, source.interval) == (SIZE, 30.0)
@@ -133,7 +133,7 @@ def test_units_have_one_spelling(name, spelled):
     assert spell_unit(name) == spelled
 
 
-def test_the_size_of_a_layers_pixels():
+def test_pixel_size_of_a_layer():
     assert pixel_size_of_layer((60, 0.5, 0.25), ("s", "um", "um")) == SIZE
     assert pixel_size_of_layer((1, 1), ("pixel", "pixel")) is None
     assert pixel_size_of_layer((1, 1), ("um", "nm")) is None

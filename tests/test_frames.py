@@ -95,7 +95,7 @@ def test_labels_come_from_kept_probabilities_without_another_run():
         assert one.table["mean_intensity"].tolist() == other.table["mean_intensity"].tolist()
 
 
-def test_what_is_wrong_names_its_frame():
+def test_errors_name_the_frame():
     holes = (lapse() / 255).astype(np.float32)
     holes[2, 3, 4] = np.nan
     source = FrameSource.from_array(holes, name="Lapse")
@@ -110,7 +110,7 @@ def test_what_is_wrong_names_its_frame():
         list(predict_frames(large, bright_model(), DEFAULTS.changed(diameter=1.25)))
 
 
-def test_a_constant_frame_and_a_first_frame_unlike_the_model_are_warned_of():
+def test_constant_frames_and_a_first_frame_unlike_the_training_images_give_warnings():
     stack = lapse().astype(np.uint16)  # dark for a model that takes 65,535 for white
     stack[2] = 7
     source = FrameSource.from_array(stack, name="Lapse")
@@ -147,7 +147,7 @@ def test_segment_takes_time_lapses(lazy):
     assert labels.max() == 40
 
 
-def test_segment_warns_in_the_callers_line():
+def test_warnings_of_segment_point_at_the_caller():
     with pytest.warns(UserWarning, match=r"^frame 1 of 2: The image is constant") as caught:
         blunet.segment(np.stack([np.full((60, 90), 7, np.uint8), squares()]), bright_model())
     assert caught[0].filename == __file__

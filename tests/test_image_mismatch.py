@@ -1,4 +1,4 @@
-"""Warnings, in words, of images that look unlike what a model can use."""
+"""Warnings about images that a model cannot segment well."""
 
 from __future__ import annotations
 
@@ -38,18 +38,20 @@ def grey(low: float, high: float, kind: type, side: int = 64) -> np.ndarray:
         (grey(0, 255, np.uint8), ADAPTING, 300.0, "300 px is larger than the image"),
     ],
 )
-def test_unlike(image: np.ndarray, model: ModelInfo, diameter: float | None, words: str) -> None:
-    told = describe_mismatch(check_image(image), model, diameter)
-    assert words in told if words else told == ""
+def test_images_that_a_model_cannot_segment_well(
+    image: np.ndarray, model: ModelInfo, diameter: float | None, words: str
+) -> None:
+    warnings = describe_mismatch(check_image(image), model, diameter)
+    assert words in warnings if words else warnings == ""
 
 
-def test_a_run_tells_it_once_also_of_frames_that_are_read_lazily() -> None:
+def test_only_the_first_predicted_frame_is_compared_with_the_model() -> None:
     import dask.array as da
 
     stack = da.from_array((RANDOM.uniform(0, 1, (3, 40, 40)) > 0.5).astype(np.uint8), (1, 40, 40))
-    told = [
+    warnings = [
         event.warning
         for event in predict_frames(FrameSource.from_array(stack), load_model(), DEFAULTS, chosen=[1, 0, 2])
     ]
-    assert "hardly any grey values" in told[0]
-    assert told[1:] == ["", ""]
+    assert "hardly any grey values" in warnings[0]
+    assert warnings[1:] == ["", ""]

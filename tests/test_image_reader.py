@@ -1,4 +1,4 @@
-"""Files to grey frames."""
+"""Reading files as grey frames."""
 
 import io
 
@@ -84,7 +84,7 @@ def test_stacks_are_read_frame_by_frame(tmp_path, way):
         file.frame(6)
 
 
-def test_many_channels_are_frames_saved_without_their_axis(tmp_path):
+def test_many_channels_are_taken_as_frames(tmp_path):
     stack = values_of("u2", (9, 8, 7))
     tifffile.imwrite(tmp_path / "s.tif", stack, imagej=True)
     assert FrameSource.from_file(tmp_path / "s.tif").axes == "TYX"
@@ -119,7 +119,7 @@ def test_frames_of_one_column_are_a_stack(tmp_path):
         ((8, 9, 2), {"photometric": "minisblack", "planarconfig": "contig"}, "2 channels"),
     ],
 )
-def test_more_dimensions_are_refused_and_named(tmp_path, shape, options, said):
+def test_more_dimensions_are_refused(tmp_path, shape, options, said):
     tifffile.imwrite(tmp_path / "m.tif", values_of("u2", shape), **options)
     with pytest.raises(InputError, match=said) as error:
         FrameSource.from_file(tmp_path / "m.tif")
@@ -195,7 +195,7 @@ def test_jpeg(tmp_path):
         np.testing.assert_allclose(grey.astype(int), smooth, atol=4)
 
 
-def test_the_content_counts_not_the_ending(tmp_path):
+def test_the_format_is_recognised_from_the_content(tmp_path):
     values = values_of("u1", (8, 9))
     Image.fromarray(values).save(tmp_path / "x.png")
     (tmp_path / "x.png").rename(tmp_path / "zélle é.tif")
@@ -289,7 +289,7 @@ def zeros_after_header():
         (b"\xff\xd8\xff" + b"\xff" * 300, "cannot be read|damaged"),
     ],
 )
-def test_what_is_no_image_is_one_sentence(tmp_path, content, said):
+def test_files_that_are_no_images_are_refused_in_one_sentence(tmp_path, content, said):
     path = tmp_path / "x.tif"
     path.write_bytes(content)
     with pytest.raises(InputError, match=said) as error:
@@ -314,13 +314,13 @@ def test_the_shared_images(shared_data):
     assert file.frame().max() > 255
 
 
-def test_a_tiff_whose_zero_is_white_is_read_as_it_is_shown(tmp_path):
+def test_a_tiff_whose_zero_is_white_is_inverted(tmp_path):
     image = np.arange(12, dtype=np.uint8).reshape(3, 4)
     tifffile.imwrite(tmp_path / "white.tif", 255 - image, photometric="miniswhite")
     np.testing.assert_array_equal(read_image(tmp_path / "white.tif"), image)
 
 
-def test_damaged_metadata_do_not_spoil_a_sound_image(tmp_path):
+def test_a_sound_image_with_damaged_metadata_is_read(tmp_path):
     image = np.arange(12, dtype=np.uint8).reshape(3, 4)
     path = tmp_path / "sound.ome.tif"
     tifffile.imwrite(path, image, metadata={"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "pixel", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"})  # fmt: skip  # noqa: E501

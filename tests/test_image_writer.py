@@ -50,7 +50,7 @@ def test_imagej_finds_its_metadata(tmp_path):
         assert tif.pages[0].compression == tifffile.COMPRESSION.ADOBE_DEFLATE
 
 
-def test_frames_can_come_one_by_one_whatever_their_number_of_objects(tmp_path):
+def test_frames_of_an_iterable_are_written_in_the_type_of_the_largest_label(tmp_path):
     stack = labels_of((3, 20, 30), 70_000)
     stack[:2] %= 500
     write_labels(tmp_path / "l.tif", iter(stack), description={})
@@ -84,7 +84,7 @@ def test_labels_are_compressed(tmp_path):
     assert (tmp_path / "l.tif").stat().st_size < 5000
 
 
-def test_what_cannot_be_written_leaves_nothing_and_what_stood_there(tmp_path):
+def test_a_failed_write_leaves_the_older_file_and_no_other(tmp_path):
     path = tmp_path / "l.tif"
     write_labels(path, np.ones((5, 5), np.int32), description={"a": 1})
 

@@ -49,7 +49,7 @@ def test_a_folder_of_frames_is_one_time_lapse_in_natural_order(tmp_path):
     assert layer.to_layer()[1]["axis_labels"] == ["t", "y", "x"]
 
 
-def test_a_time_lapse_is_read_frame_by_frame_when_it_is_looked_at(tmp_path):
+def test_frames_of_a_time_lapse_are_read_when_they_are_shown(tmp_path):
     write_frames(tmp_path / "lapse", 6)
     (layer,), _ = opened([tmp_path / "lapse"])
     for t in (0, 1, 2, 4, 5):
@@ -138,7 +138,7 @@ def test_a_stack_of_many_pages_is_a_layer_of_its_own(tmp_path):
         ),
     ],
 )
-def test_scale_and_units_are_those_of_the_metadata(tmp_path, options, scale, units):
+def test_scale_and_units_come_from_the_metadata(tmp_path, options, scale, units):
     stack = np.stack([frame_of(t) for t in range(3)])
     tifffile.imwrite(tmp_path / "x.tif", stack, photometric="minisblack", **options)
     (layer,), _ = opened([tmp_path / "x.tif"])
@@ -149,7 +149,7 @@ def test_scale_and_units_are_those_of_the_metadata(tmp_path, options, scale, uni
     assert keywords["axis_labels"] == ["t", "y", "x"]
 
 
-def test_what_the_files_do_not_say_can_be_told(tmp_path):
+def test_pixel_size_and_interval_can_be_given(tmp_path):
     write_frames(tmp_path / "lapse", 3)
     (layer,), _ = opened([tmp_path / "lapse"], OpenSettings(pixel_size=0.2, interval=60))
     assert layer.to_layer()[1]["scale"] == [60, 0.2, 0.2]
@@ -158,7 +158,7 @@ def test_what_the_files_do_not_say_can_be_told(tmp_path):
     assert single.to_layer()[1]["scale"] == [0.2, 0.2]
 
 
-def test_an_interval_that_makes_no_sense_is_none(tmp_path):
+def test_an_interval_that_is_not_positive_is_ignored(tmp_path):
     for name, value in (("zero", 0.0), ("negative", -3.0)):
         tifffile.imwrite(tmp_path / name, frame_of(0), imagej=True, metadata={"finterval": value})
         assert FrameSource.from_file(tmp_path / name).interval is None
@@ -187,7 +187,7 @@ def cells(shape=(24, 32), number=1):
     return mask
 
 
-def test_masks_beside_frames_are_labels_at_their_time(tmp_path):
+def test_masks_beside_frames_become_labels_of_the_same_frames(tmp_path):
     write_frames(tmp_path / "lapse", 4)
     tifffile.imwrite(tmp_path / "lapse" / "t1_mask.tif", cells() * 255)
     Image.fromarray(np.maximum(cells(), cells(number=2)[::-1])).save(tmp_path / "lapse" / "t3_mask.png")
@@ -292,7 +292,7 @@ def settings_of(sigma=40.0):
     return Normalisation(method="percentile", low=0.1, high=99.9, shading=sigma)
 
 
-def test_slow_shading_is_taken_away():
+def test_slow_shading_is_removed():
     (frame,) = shaded()
     (flat,) = flatten_frame(FrameSource.from_array(frame), 0, settings_of(), CancelToken())
     columns = flat.image.mean(axis=0)
@@ -302,7 +302,7 @@ def test_slow_shading_is_taken_away():
     np.testing.assert_array_equal(all_of_it.data, flat.image)
 
 
-def test_a_stack_is_flattened_lazily_by_limits_that_its_frames_share():
+def test_shading_of_a_stack_is_removed_lazily_with_shared_limits():
     import dask.array as da
 
     stack = shaded(20)

@@ -1,4 +1,4 @@
-"""Measurements of objects, against scikit-image's and against what is known of the shapes."""
+"""Measurements of objects, compared with scikit-image's and with known shapes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_agrees_with_scikit_image(field, spacing):
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 80, -45])
-def test_an_ellipse_is_what_it_was_drawn_as(degrees):
+def test_an_ellipse_has_the_axes_and_orientation_it_was_drawn_with(degrees):
     labels = np.zeros((200, 200), np.int32)
     # skimage turns counter-clockwise as seen, from the x axis for radii (y, x)
     labels[ellipse(100, 90, 20, 60, shape=labels.shape, rotation=np.radians(degrees))] = 4
@@ -79,7 +79,7 @@ def test_units_are_in_the_names_and_the_values():
     assert all(name.isascii() for name in micrometres)
 
 
-def test_columns_of_intensity_and_frame_come_when_asked_for():
+def test_columns_of_intensity_and_frame_are_optional():
     labels = np.array([[1, 1, 0], [0, 0, 7]])
     assert not any("intensity" in name or name == "frame" for name in measure(labels))
     table = measure(labels, np.array([[3, 5, 9], [9, 9, 250]], np.uint8), frame=4)
@@ -89,7 +89,7 @@ def test_columns_of_intensity_and_frame_come_when_asked_for():
     assert table["label"].tolist() == [1, 7]
 
 
-def test_one_pixel_and_none():
+def test_one_pixel_and_no_pixel():
     alone = measure(np.array([[0, 0], [0, 3]]), np.ones((2, 2)))
     names = ("area_px2", "major_axis_px", "minor_axis_px", "eccentricity", "centroid_y_px")
     assert [alone[name].tolist() for name in names] == [[1], [0], [0], [0], [1]]
@@ -112,7 +112,7 @@ def test_an_image_of_another_size_is_refused():
         measure(np.zeros((2, 2), int), np.zeros((3, 3)))
 
 
-def test_tables_of_frames_become_one_file(tmp_path, field):
+def test_tables_of_frames_are_written_to_one_file(tmp_path, field):
     tables = [measure(field.labels, field.image, frame=t) for t in (0, 1)]
     tables.insert(1, measure(np.zeros_like(field.labels), field.image, frame=9))
     write_measurements(tmp_path / "a.csv", tables)
@@ -133,6 +133,6 @@ def test_a_file_without_objects_has_a_header(tmp_path):
     assert lines[0].startswith("label,area_px2,")
 
 
-def test_a_table_that_cannot_be_written_is_said_so(tmp_path):
+def test_a_table_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(InputError, match="nowhere"):
         write_measurements(tmp_path / "nowhere" / "a.csv", [measure(np.ones((4, 4), np.int32))])

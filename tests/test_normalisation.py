@@ -1,4 +1,4 @@
-"""Raw grey values to [0, 1]."""
+"""Normalising raw grey values to [0, 1]."""
 
 import warnings
 
@@ -45,7 +45,7 @@ def test_percentiles_become_0_and_1_whatever_the_grey_values():
     np.testing.assert_allclose(brighter, result, atol=1e-6)
 
 
-def test_an_even_ground_with_a_few_bright_pixels_spans_its_whole_range():
+def test_an_even_background_with_a_few_bright_pixels_is_normalised_by_its_whole_range():
     image = np.zeros((100, 100), np.uint8)
     image[3, 4] = 200
     result = normalise(image, Normalisation(method="percentile"))
@@ -64,7 +64,7 @@ def test_a_stack_has_one_pair_of_limits():
     np.testing.assert_array_equal(normalise(stack[0], PERCENTILE), normalise(stack[1], PERCENTILE))
 
 
-def test_large_images_are_estimated_from_a_grid_of_their_pixels():
+def test_limits_of_a_large_image_are_estimated_from_a_grid_of_its_pixels():
     image = np.random.default_rng(0).normal(1000, 100, (2000, 1500))
     low, high = estimate_limits([image], Normalisation(method="percentile", low=1, high=99))
     np.testing.assert_allclose([low, high], np.percentile(image, [1, 99]), atol=5)
@@ -72,7 +72,7 @@ def test_large_images_are_estimated_from_a_grid_of_their_pixels():
 
 @pytest.mark.parametrize("settings", [RANGE, PERCENTILE, Normalisation(method="percentile", shading=20)])
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (40, 30)])
-def test_a_constant_image_gives_a_warning_and_an_even_answer(settings, shape):
+def test_a_constant_image_gives_a_warning_and_a_constant_result(settings, shape):
     with pytest.warns(UserWarning, match="constant"):
         result = normalise(np.full(shape, 51, np.uint8), settings)
     assert result.shape == shape
@@ -103,7 +103,7 @@ def test_nan_and_infinity_are_counted_and_refused(bad, count, settings):
 @pytest.mark.parametrize(
     "image", [np.zeros((2, 3, 4)), np.zeros((0, 3)), np.zeros((3, 3), complex), np.full((3, 3), "a")]
 )
-def test_what_is_no_grey_image_is_refused(image):
+def test_arrays_that_are_no_grey_images_are_refused(image):
     with pytest.raises(InputError):
         normalise(image, RANGE)
 
@@ -142,7 +142,7 @@ def test_limits_of_unshaded_images_fit_unshaded_images():
         assert 0.4 < result.mean() < 0.6
 
 
-def test_settings_survive_the_way_through_plain_values():
+def test_settings_can_be_written_as_plain_values_and_read_back():
     for settings in (RANGE, Normalisation(method="percentile", low=1, high=99.5, shading=40)):
         assert Normalisation.from_dict(settings.to_dict()) == settings
     assert Normalisation.from_dict({}) == RANGE

@@ -1,4 +1,4 @@
-"""Objects from a probability map: parts, splits, sizes."""
+"""Objects from a probability map: components, splits, sizes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_foreground_is_above_the_threshold_and_not_at_it():
     assert label_objects(row, 0.2, "components", min_size=1).tolist() == [[1, 1, 0, 2]]
 
 
-def test_parts_that_touch_at_a_corner_are_two():
+def test_components_that_touch_at_a_corner_are_separate():
     corner = np.array([[0.9, 0.1], [0.1, 0.9]])
     assert label_objects(corner, 0.5, "components", min_size=1).tolist() == [[1, 0], [0, 2]]
     assert len(np.unique(label_objects(corner, 0.5, "watershed", min_size=1))) == 3
@@ -74,7 +74,7 @@ def test_size_is_judged_after_splitting():
     assert label_objects(touching, 0.5, "components", min_size=small + 1).max() == 1
 
 
-def test_an_object_of_exactly_the_smallest_size_stays():
+def test_an_object_of_exactly_the_smallest_size_is_kept():
     probability = np.zeros((10, 30))
     probability[2:6, 2:7] = probability[2:6, 12:17] = 1
     probability[5, 16] = 0
@@ -86,7 +86,7 @@ def test_an_object_of_exactly_the_smallest_size_stays():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_limiting_cases(kind):
+def test_empty_full_and_tiny_images(kind):
     assert not label_objects(np.zeros((30, 40)), 0.5, kind).any()
     assert (label_objects(np.ones((30, 40)), 0.5, kind) == 1).all()
     assert label_objects(np.ones((1, 1)), 0.5, kind, min_size=1).tolist() == [[1]]
@@ -106,7 +106,7 @@ def test_seventy_thousand_cells(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_have_no_gaps_and_every_object_is_one_piece(kind):
+def test_labels_have_no_gaps_and_every_object_is_connected(kind):
     rng = np.random.default_rng(5)
     from scipy.ndimage import gaussian_filter
 
@@ -119,7 +119,7 @@ def test_labels_have_no_gaps_and_every_object_is_one_piece(kind):
         assert all(label(labels == number)[1] == 1 for number in numbers[1:])
 
 
-def test_real_cells_in_contact_are_parted(shared_data):
+def test_real_cells_that_touch_are_split(shared_data):
     masks = sorted((shared_data / "phase-usiigaci" / "train" / "masks").glob("*.png"))[::6]
     truths = [read_mask(path) for path in masks]
 
@@ -130,12 +130,12 @@ def test_real_cells_in_contact_are_parted(shared_data):
     def touching(truth):
         return truth > 0
 
-    def parted(truth):
+    def with_gaps(truth):
         return separate_touching(truth) > 0
 
     assert precision("watershed", touching) > precision("components", touching) + 0.1
     assert precision("watershed", touching) > 0.88
-    assert precision("watershed", parted) > 0.95
+    assert precision("watershed", with_gaps) > 0.95
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_settings_out_of_range(changes, words):
 
 
 @pytest.mark.parametrize("pixels", [1, 70, 500, 10**9])
-def test_small_parts_are_dropped_in_bands_as_in_the_whole(monkeypatch, pixels):
+def test_small_components_are_removed_in_bands_as_in_the_whole_image(monkeypatch, pixels):
     monkeypatch.setattr("blunet.segmentation.objects.PIXELS_PER_BAND", pixels)
     noise = np.random.default_rng(3).random((61, 35)) > 0.45  # parts that wind through many bands
     for min_size in (0, 1, 2, 9, 60):

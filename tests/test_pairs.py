@@ -17,7 +17,7 @@ def touch(folder, *names):
     return folder
 
 
-def test_a_folder_means_its_images_in_natural_order(tmp_path):
+def test_a_folder_stands_for_its_images_in_natural_order(tmp_path):
     touch(tmp_path, "t10.tif", "t2.TIF", "t1.tiff", "a.png", "b.JPG", ".hidden.tif", "inner/x.tif")
     touch(tmp_path, "t1_labels.tif", "t1_probability.tif", "t1_mask.tif", "t1_mask.ome.tif")
     (tmp_path / "notes.txt").write_text("not an image")
@@ -32,14 +32,14 @@ def test_a_folder_means_its_images_in_natural_order(tmp_path):
     assert [path.name for path in find_images([pattern])] == ["t1.tiff", "t2.TIF", "t10.tif"]
 
 
-def test_each_file_is_found_once_and_a_named_file_always(tmp_path):
+def test_each_file_is_found_once(tmp_path):
     touch(tmp_path, "b.tif", "a.tif", "a_mask.tif", "field [1].tif")
     found = find_images([tmp_path / "b.tif", tmp_path, str(tmp_path / "*.tif"), tmp_path / "a_mask.tif"])
     assert [path.name for path in found] == ["b.tif", "a.tif", "field [1].tif", "a_mask.tif"]
     assert images_of(str(tmp_path / "field [1].tif")) == [tmp_path / "field [1].tif"]
 
 
-def test_nothing_found_is_an_error_that_names_the_place(tmp_path):
+def test_a_source_without_images_is_named_in_the_error(tmp_path):
     (tmp_path / "empty").mkdir()
     touch(tmp_path, "only/x_labels.tif")
     for source in (tmp_path / "empty", tmp_path / "only", tmp_path / "nowhere.tif", tmp_path / "*.png"):

@@ -1,4 +1,4 @@
-"""Scores, against counts made by hand and against a plain search for matches."""
+"""Scores, compared with known counts and with a plain search for matches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_iou_and_f1_of_known_counts():
     assert (iou(TRUTH, ~TRUTH), f1(TRUTH, ~TRUTH)) == (0, 0)
 
 
-def test_both_empty_is_perfect_and_one_empty_is_nothing():
+def test_two_empty_images_score_1_and_one_empty_image_0():
     empty = np.zeros((3, 4), bool)
     assert (iou(empty, empty), f1(empty, empty), average_precision(empty * 1, empty * 1)) == (1, 1, 1)
     assert (iou(empty, ~empty), f1(~empty, empty), average_precision(~empty * 1, empty * 1)) == (0, 0, 0)
@@ -86,7 +86,7 @@ def test_foreground_is_scored_with_specks_and_objects_without():
     assert score(probability, truth, 0.85) == Scores(iou=0, f1=0, ap50=0)
 
 
-def test_averages_count_every_image_alike():
+def test_all_images_have_the_same_weight_in_an_average():
     assert average_scores([Scores(1, 1, 0), Scores(0.5, 0, 0.5)]) == Scores(0.75, 0.5, 0.25)
     with pytest.raises(InputError, match="no scores"):
         average_scores([])

@@ -84,3 +84,10 @@ def test_links_lead_to_files(root: Path, name: str) -> None:
         if ":" not in target and not (page.parent / target).exists()
     ]
     assert missing == []
+
+
+def test_the_guide_to_the_code_names_every_package(root: Path, project: dict) -> None:
+    guide = (root / "docs" / "developing.md").read_text(encoding="utf-8")
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    names = [name for layer in layers for name in layer.split(" | ") if name != "__main__"]
+    assert [name for name in names if f"`{name}`" not in guide] == []

@@ -43,9 +43,8 @@ def test_contracts_hold(root: Path) -> None:
         check=False,
     )
     assert process.returncode == 0, process.stdout + process.stderr
-    contracts = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
+    with (root / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
     assert f"{len(contracts)} kept, 0 broken" in process.stdout
 
 

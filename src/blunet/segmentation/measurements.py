@@ -41,17 +41,15 @@ def measure(
     dict of str to ndarray of shape (N,)
         One row per object, ordered by label. `U` stands for the unit, "px" if it is not known.
 
-        label, (frame)
-        area_U2, equivalent_diameter_U
-            The equivalent diameter is that of a circle of the same area.
-        centroid_y_U, centroid_x_U
-            Distance from the centre of the first pixel.
-        major_axis_U, minor_axis_U, eccentricity, orientation_deg
-            Of the ellipse with the same second moments. The orientation is the angle from the x axis to the major
-            axis, counter-clockwise on the screen, above -90 and up to 90 degrees.
-        (mean_intensity, min_intensity, max_intensity)
-        bbox_top_px, bbox_left_px, bbox_bottom_px, bbox_right_px
-            The object is within ``labels[top:bottom, left:right]``.
+        - ``label``, and ``frame`` if it is given
+        - ``area_U2``, ``equivalent_diameter_U``: the diameter is that of a circle of the same area
+        - ``centroid_y_U``, ``centroid_x_U``: the distance from the centre of the first pixel
+        - ``major_axis_U``, ``minor_axis_U``, ``eccentricity``, ``orientation_deg``: of the ellipse with the same second
+          moments; the orientation is the angle from the x axis to the major axis, counter-clockwise on the screen,
+          above -90 and up to 90 degrees
+        - ``mean_intensity``, ``min_intensity``, ``max_intensity``, with an image
+        - ``bbox_top_px``, ``bbox_left_px``, ``bbox_bottom_px``, ``bbox_right_px``: the object is within
+          ``labels[top:bottom, left:right]``
 
     Raises
     ------

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from qtpy.QtWidgets import QApplication
-from segmenting import run, wait
+from segmenting import enter, run, wait
 
 import blunet
 from blunet.jobs.file_segmentation import segment_files
@@ -47,10 +47,10 @@ def test_command_widget_and_python_agree(viewer, widget, qtbot, stack, tmp_path,
     list(segment_files([tmp_path / "lapse.tif"], tmp_path, load_model(), settings, save_measurements=True))
     viewer.add_image(stack, name="Lapse")
     viewer.dims.set_point(0, 2)
-    widget.form.threshold.setValue(0.4)
-    widget.form.min_size.setValue(50)
-    widget.form.objects.setCurrentIndex(widget.form.objects.findData(objects))
-    widget.form.diameter.spin.setValue(70)
+    enter(widget, "threshold", 0.4)
+    enter(widget, "min_size", 50)
+    enter(widget, "objects", objects)
+    enter(widget, "diameter", 70)
     run(qtbot, widget)
     labels = widget.result.labels
     assert labels.data.max() > (0 if objects == "mask" else 15)
@@ -78,10 +78,10 @@ def test_the_copied_line_gives_the_labels_that_are_shown(viewer, widget, qtbot, 
         load.set_sources([path])
     with qtbot.waitSignal(load.finished, timeout=20_000):
         load.start()
-    widget.form.threshold.setValue(0.37)
-    widget.form.diameter.spin.setValue(70)
+    enter(widget, "threshold", 0.37)
+    enter(widget, "diameter", 70)
     run(qtbot, widget)
-    widget.form.min_size.setValue(80)  # the labels follow without another run
+    enter(widget, "min_size", 80)  # the labels follow without another run
     wait(qtbot, widget)
     widget.form.copy_button.click()
     words = shlex.split(QApplication.clipboard().text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from segmenting import run, wait
+from segmenting import enter, entered, run, wait
 
 import blunet
 from blunet.packed.packed_model import BUNDLED
@@ -24,7 +24,7 @@ def widget(viewer):
 def test_settings_changed_during_a_run_are_followed(viewer, widget, qtbot, field):
     viewer.add_image(field, name="Field")
     widget.start()
-    widget.form.threshold.setValue(0.9)
+    enter(widget, "threshold", 0.9)
     wait(qtbot, widget)
     assert [layer.name for layer in viewer.layers] == ["Field", "Field – cells"]
     labels = widget.result.labels
@@ -58,12 +58,26 @@ def test_what_is_painted_during_an_update_stays(viewer, widget, qtbot, field):
     viewer.add_image(field, name="Field")
     run(qtbot, widget)
     first = widget.result.labels
-    widget.form.threshold.setValue(0.9)
-    widget._relabel()  # captured, before anything is painted
+    enter(widget, "threshold", 0.9)
+    widget._follow_settings()  # captured, before anything is painted
     first.paint((20, 20), 77)
     painted = first.data.copy()
     wait(qtbot, widget)
     np.testing.assert_array_equal(first.data, painted)
+    np.testing.assert_array_equal(widget.result.labels.data, blunet.segment(field, threshold=0.9))
+
+
+def test_settings_that_change_on_and_on_after_labels_were_edited(viewer, widget, qtbot, field):
+    """An update that has not shown its labels yet is cancelled by the next: they have to come nevertheless."""
+    viewer.add_image(field, name="Field")
+    run(qtbot, widget)
+    first = widget.result.labels
+    first.paint((20, 20), 77)
+    for threshold in (0.6, 0.7, 0.8, 0.9):
+        enter(widget, "threshold", threshold)
+        widget._follow_settings()
+    wait(qtbot, widget)
+    assert [layer.name for layer in viewer.layers] == ["Field", "Field – cells", "Field – cells [1]"]
     np.testing.assert_array_equal(widget.result.labels.data, blunet.segment(field, threshold=0.9))
 
 
@@ -75,11 +89,11 @@ def test_labels_of_another_model_stay(viewer, widget, qtbot, field, tmp_path):
     other.write_bytes(BUNDLED.read_bytes())
     widget.use_model(other)
     assert "press Segment" in widget.form.status.text()
-    widget.form.threshold.setValue(0.95)
+    enter(widget, "threshold", 0.95)
     wait(qtbot, widget)
     np.testing.assert_array_equal(widget.result.labels.data, before)
     widget.use_model(None)
-    widget.form.threshold.setValue(0.9)
+    enter(widget, "threshold", 0.9)
     wait(qtbot, widget)
     np.testing.assert_array_equal(widget.result.labels.data, blunet.segment(field, threshold=0.9))
 
@@ -87,8 +101,8 @@ def test_labels_of_another_model_stay(viewer, widget, qtbot, field, tmp_path):
 def test_the_layer_tells_the_diameter_that_the_network_ran_with(viewer, widget, qtbot, field):
     viewer.add_image(field, name="Field")
     run(qtbot, widget)
-    widget.form.diameter.spin.setValue(80)
-    widget.form.threshold.setValue(0.9)
+    enter(widget, "diameter", 80)
+    enter(widget, "threshold", 0.9)
     wait(qtbot, widget)
     settings = widget.result.labels.metadata["blunet"]["settings"]
     assert (settings["threshold"], settings["diameter"]) == (0.9, None)
@@ -125,17 +139,17 @@ def test_the_ruler_measures_pixels_of_an_image_that_is_turned_and_stretched(view
     assert ruler.units == image.units
     ends = [ruler.world_to_data(image.data_to_world(point)) for point in ((10, 10), (40, 50))]
     ruler.add(np.array(ends), shape_type="line")
-    assert widget.form.diameter.value == 50
+    assert entered(widget, "diameter") == 50
     qtbot.waitUntil(lambda: ruler not in viewer.layers)
     assert not notification_manager.records
 
 
 def test_only_the_cells_of_this_image_are_an_estimate(viewer, widget, qtbot, field):
     viewer.add_image(field, name="Field")
-    widget.form.objects.setCurrentIndex(widget.form.objects.findData("mask"))
+    enter(widget, "objects", "mask")
     run(qtbot, widget)
     assert not widget.form.diameter.estimate_button.isEnabled()
-    widget.form.objects.setCurrentIndex(widget.form.objects.findData("watershed"))
+    enter(widget, "objects", "watershed")
     wait(qtbot, widget)
     assert widget.form.diameter.estimate_button.isEnabled()
     viewer.add_image(field, name="Other")

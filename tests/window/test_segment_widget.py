@@ -8,12 +8,15 @@ import dask.array as da
 import numpy as np
 import pytest
 import tifffile
-from qtpy.QtWidgets import QApplication
-from segmenting import run, wait
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QDoubleSpinBox, QLineEdit
+from segmenting import enter, entered, run, wait
 
 import blunet
 from blunet.packed.packed_model import BUNDLED
-from blunet.widgets.segment_widget import NOTHING, SegmentWidget
+from blunet.widgets.segment_state import NO_IMAGE
+from blunet.widgets.segment_widget import SegmentWidget
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def widget(viewer, qtbot):
 
 def test_nothing_is_loaded(widget):
     assert not widget.form.start_button.isEnabled()
-    assert widget.form.status.text() == NOTHING
+    assert widget.form.status.text() == NO_IMAGE
     widget.start()
     assert not widget.busy
 
@@ -60,9 +63,9 @@ def test_labels_follow_the_settings_without_another_run(viewer, widget, qtbot, f
     viewer.add_image(field, name="Field")
     run(qtbot, widget)
     labels = widget.result.labels
-    widget.form.threshold.setValue(0.8)
-    widget.form.min_size.setValue(90)
-    widget.form.objects.setCurrentIndex(widget.form.objects.findData(kind))
+    enter(widget, "threshold", 0.8)
+    enter(widget, "min_size", 90)
+    enter(widget, "objects", kind)
     assert widget._timer.isActive()
     wait(qtbot, widget)
     assert widget.result.labels is labels
@@ -78,7 +81,7 @@ def test_what_was_painted_stays(viewer, widget, qtbot, field):
     first.paint((20, 20), 77)
     painted = first.data.copy()
     assert (painted == 77).any()
-    widget.form.threshold.setValue(0.9)
+    enter(widget, "threshold", 0.9)
     wait(qtbot, widget)
     assert np.array_equal(first.data, painted)
     assert widget.result.labels is not first
@@ -189,7 +192,7 @@ def test_bad_images_are_told_in_a_sentence(viewer, widget, qtbot):
     run(qtbot, widget)
     assert "constant" in widget.form.warning.text()
     viewer.add_image(np.random.default_rng(0).integers(0, 99, (64, 64)).astype(np.uint8), name="Any")
-    widget.form.diameter.spin.setValue(9000)
+    enter(widget, "diameter", 9000)
     run(qtbot, widget)
     assert "9000 px" in widget.form.warning.text()
     viewer.layers.selection.active = viewer.layers["Flat"]
@@ -214,13 +217,13 @@ def test_last_values_are_remembered(viewer, widget, qtbot, field, tmp_path):
     model.write_bytes(BUNDLED.read_bytes())
     widget.use_model(model)
     viewer.add_image(field, name="Field")
-    widget.form.min_size.setValue(123)
-    widget.form.objects.setCurrentIndex(1)
+    enter(widget, "min_size", 123)
+    enter(widget, "objects", "components")
     run(qtbot, widget)
     other = SegmentWidget(viewer)
     qtbot.addWidget(other)
-    assert other.form.min_size.value() == 123
-    assert other.form.objects.currentData() == "components"
+    assert entered(other, "min_size") == 123
+    assert entered(other, "objects") == "components"
     assert other.form.picker.path == model
 
 
@@ -228,11 +231,12 @@ def test_the_line_that_does_the_same(viewer, widget, field, tmp_path):
     path = tmp_path / "a field.tif"
     tifffile.imwrite(path, field)
     viewer.open(str(path), plugin="napari")
-    widget.form.diameter.spin.setValue(80)
+    enter(widget, "diameter", 80)
     widget.form.copy_button.click()
     words = shlex.split(QApplication.clipboard().text())
     assert words[:3] == ["blunet", "segment", str(path)]
-    assert words[words.index("--diameter") + 1] == "80"
+    assert float(words[words.index("--diameter") + 1]) == 80
+    assert float(words[words.index("--threshold") + 1]) == widget.settings().threshold  # to the last digit
     viewer.add_image(field, name="Made up")
     widget.form.copy_button.click()
     assert "does not come from a file" in widget.form.warning.text()
@@ -244,13 +248,42 @@ def test_the_diameter_is_measured_with_a_line(viewer, widget, qtbot, field):
     ruler = viewer.layers[-1]
     assert ruler.mode == "add_line"
     ruler.add([[10, 10], [10, 50]], shape_type="line")
-    assert widget.form.diameter.value == 40
+    assert entered(widget, "diameter") == 40
     qtbot.waitUntil(lambda: ruler not in viewer.layers)
     assert not widget.form.diameter.estimate_button.isEnabled()
     run(qtbot, widget)
     widget.form.diameter.estimate_button.click()
     sizes = np.bincount(widget.result.labels.data.ravel())[1:]
-    assert widget.form.diameter.value == round(float(np.median(np.sqrt(4 / np.pi * sizes))))
+    assert entered(widget, "diameter") == round(float(np.median(np.sqrt(4 / np.pi * sizes))))
+
+
+def test_the_threshold_can_be_read(viewer, widget):
+    """In napari's style the number beside magicgui's slider has no space unless it is given some."""
+    viewer.window.show()
+    number = widget.form.labels_form.control("threshold").native.findChild(QDoubleSpinBox)
+    text = number.findChild(QLineEdit)
+    assert text.text() == "0.40"
+    assert text.width() >= text.fontMetrics().horizontalAdvance("0.40")
+
+
+def test_a_diameter_that_cannot_be_used(viewer, widget, qtbot, field):
+    viewer.add_image(field, name="Field")
+    line = widget.form.diameter.control.native
+    line.setFocus()
+    QTest.keyClicks(line, "large")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    assert widget.form.warning.text() == "Cell diameter is 'large'; give a number, above 0."
+    assert not widget.form.start_button.isEnabled()
+    assert not widget.form.copy_button.isEnabled()
+    line.selectAll()
+    QTest.keyClicks(line, "75.5")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    assert widget.form.warning.text() == ""
+    assert widget.form.start_button.isEnabled()
+    assert widget.settings().diameter == 75.5
+    line.clear()
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    assert widget.settings().diameter is None
 
 
 def test_widgets_import_no_keras():

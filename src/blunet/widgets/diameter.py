@@ -7,78 +7,72 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
+from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.widgets.layer_facts import flat
+from blunet.widgets.setting_control import SettingControl
+from blunet.widgets.settings_state import SettingsState
+from blunet.widgets.text import tooltip
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
     from napari.viewer import Viewer
 
 RULER = "Draw a line across one cell"
+DIAMETER = "diameter"
 
 
 class DiameterBox(QWidget):
-    """A number of pixels, "model's" at 0, with two helpers.
+    """A line for the diameter in pixels, and two buttons that fill it in.
 
-    Signals
-    -------
-    changed
+    Parameters
+    ----------
+    viewer : Viewer
+    state : SettingsState of SegmentationSettings
+        Holds the diameter.
     """
 
-    changed = Signal()
-
-    def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._viewer = viewer
+    def __init__(self, viewer: Viewer, state: SettingsState[SegmentationSettings]) -> None:
+        super().__init__()
+        self._viewer, self._state = viewer, state
         self._ruler: Shapes | None = None
-        self.found = float("nan")
-        """Median diameter (pixels) of the objects found last."""
         self.image: Image | None = None
         """The layer that is measured."""
-        self.spin = QDoubleSpinBox()
-        self.spin.setRange(0, 10_000)
-        self.spin.setDecimals(0)
-        self.spin.setSuffix(" px")
-        self.spin.setSpecialValueText("model's")
-        self.spin.setToolTip(
-            "Typical diameter of the cells in this image, in pixels. Set it if they are much larger or smaller than "
-            "those the model has learnt: the image is resampled for the network."
-        )
-        self.spin.valueChanged.connect(self.changed)
+        self.found = float("nan")
+        """Median diameter of the objects that were found last in this layer, in pixels."""
+        self.control = SettingControl(state.facts(DIAMETER), {}, "as in the model")
+        self.control.native.setToolTip(tooltip(self.control.facts.help))
+        self.control.edited.connect(lambda value: state.change(DIAMETER, value))
+        state.changed.connect(self._show_value)
         self.ruler_button = QPushButton("Measure")
         self.ruler_button.setToolTip("Draw a line across a typical cell: its length becomes the diameter.")
         self.ruler_button.clicked.connect(self.measure)
         self.estimate_button = QPushButton("Estimate")
-        self.estimate_button.setToolTip("Take the median size of the objects found last. Segment once before.")
+        self.estimate_button.setToolTip("Take the median diameter of the cells found last. Press Segment first.")
         self.estimate_button.setEnabled(False)
         self.estimate_button.clicked.connect(self._estimate)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.spin, 1)
+        layout.addWidget(self.control.native, 1)
         layout.addWidget(self.ruler_button)
         layout.addWidget(self.estimate_button)
 
-    @property
-    def value(self) -> float | None:
-        """The diameter in pixels; None: as in the model."""
-        return float(self.spin.value()) or None
-
     def set_found(self, diameter: float) -> None:
-        """Tell the median diameter (pixels) of the objects found last, NaN for none."""
+        """Set the median diameter (pixels) of the objects that were found last, NaN for none."""
         self.found = diameter
         self.estimate_button.setEnabled(bool(np.isfinite(diameter) and diameter >= 1))
 
     def set_image(self, image: Image | None) -> None:
-        """Tell the layer that is measured; what was found in another counts no more."""
+        """Set the layer that is measured; what was found in another one is forgotten."""
         if image is not self.image:
             self.image = image
             self.set_found(float("nan"))
             self.remove_ruler()
 
     def measure(self) -> None:
-        """Put a layer on top in which the user draws a line."""
+        """Add a layer on top in which the user draws a line."""
         self.remove_ruler()
         if self.image is None:
             return
@@ -91,7 +85,7 @@ class DiameterBox(QWidget):
         self._ruler = ruler
 
     def remove_ruler(self) -> None:
-        """Take the layer away if it is still there."""
+        """Remove the layer, if it is there."""
         ruler, self._ruler = self._ruler, None
         if ruler is not None:
             ruler.events.data.disconnect(self._on_drawn)
@@ -106,10 +100,8 @@ class DiameterBox(QWidget):
         first, *_, last = (self._pixel(point) for point in np.asarray(self._ruler.data[0]))
         length = float(np.linalg.norm(last - first))
         if length >= 1:
-            from qtpy.QtCore import QTimer
-
-            self.spin.setValue(round(length))
-            QTimer.singleShot(0, self.remove_ruler)  # not while the layer is telling of it
+            self._state.change(DIAMETER, float(round(length)))
+            QTimer.singleShot(0, self.remove_ruler)  # not while the layer emits the event
 
     def _pixel(self, point: NDArray[Any]) -> NDArray[Any]:
         """Return where a point (Y, X) of the ruler lies in the image, however that is turned and stretched."""
@@ -121,4 +113,7 @@ class DiameterBox(QWidget):
 
     def _estimate(self) -> None:
         if np.isfinite(self.found):
-            self.spin.setValue(round(self.found))
+            self._state.change(DIAMETER, float(round(self.found)))
+
+    def _show_value(self) -> None:
+        self.control.show(self._state.value(DIAMETER))

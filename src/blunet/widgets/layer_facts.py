@@ -94,8 +94,8 @@ def command_line(
     words = ["blunet", "segment", path, "--out", "segmented"]
     words += ["--time-lapse"] * (layer.ndim == 3 and Path(path).is_dir())
     words += ["--model", str(model)] if model is not None else []
-    words += ["--threshold", f"{settings.threshold:g}"] if settings.threshold is not None else []
+    words += ["--threshold", str(settings.threshold)] if settings.threshold is not None else []
     words += ["--min-size", str(settings.min_size), "--objects", settings.objects]
-    words += ["--diameter", f"{settings.diameter:g}"] if settings.diameter is not None else []
+    words += ["--diameter", str(settings.diameter)] if settings.diameter is not None else []
     words += ["--measure"] * measured + ["--probability"] * probability
     return shlex.join(words)

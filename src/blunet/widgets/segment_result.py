@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +34,15 @@ class Result:
         Typical diameter of the cells that the network has run with.
     provenance : dict
         For the layers' metadata, under "blunet".
+    on_edited : callable
+        Called when the user has painted on the labels.
     """
 
     def __init__(
         self, viewer: Viewer, image: Image, frames: FrameSource, model: Path | None, diameter: float | None,
-        provenance: dict[str, Any],
+        provenance: dict[str, Any], on_edited: Callable[[Result], None],
     ) -> None:  # fmt: skip
+        self._tell_edited = on_edited
         self.viewer, self.image, self.frames, self.provenance = viewer, image, frames, provenance
         self.model, self.diameter = model, diameter
         self.labels: Labels | None = None
@@ -58,6 +62,11 @@ class Result:
     def alive(self) -> bool:
         """Whether the labels are still in the viewer."""
         return self.labels is not None and self.labels in self.viewer.layers
+
+    @property
+    def deleted(self) -> bool:
+        """Whether there were labels and the user has deleted them."""
+        return self.labels is not None and self.labels not in self.viewer.layers
 
     def keep(self, t: int, probability: NDArray[np.float32]) -> None:
         """Keep the probability of frame `t`."""
@@ -96,7 +105,9 @@ class Result:
 
     def renewed(self) -> Result:
         """Return a result of the same probabilities with layers of its own: the edited ones stay as they are."""
-        other = Result(self.viewer, self.image, self.frames, self.model, self.diameter, self.provenance)
+        other = Result(
+            self.viewer, self.image, self.frames, self.model, self.diameter, self.provenance, self._tell_edited
+        )
         other.probabilities, other._whole = self.probabilities, self._whole
         other._spatial, other._name = self._spatial, self._name
         return other
@@ -131,3 +142,4 @@ class Result:
     def _on_edited(self, _: object = None) -> None:
         if not self._writing:
             self.edited = True
+            self._tell_edited(self)

@@ -24,22 +24,22 @@ from blunet.widgets.preferences import preference, recall, remember
 from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.segment_form import SegmentForm
 from blunet.widgets.segment_result import Result
+from blunet.widgets.segment_state import OTHER_MODEL, SegmentState
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
     import napari.viewer
 
-#: After a change the labels wait so long (milliseconds) for the next one.
-PATIENCE = 10
-#: Cells of another size than the model's by more than this factor are worth a word.
-UNLIKE = 1.7
-NOTHING = "Open an image first: File, Open, or the Load widget, or the sample (File, Open Sample, BLU-Net)."
+#: A change waits for the next one before the labels follow, in milliseconds.
+DELAY = 10
+#: Warn if the objects found are larger or smaller than the cells of the model by more than this factor.
+SIZE_RATIO = 1.7
 
 
 class SegmentWidget(DockContent):
     """Finds the cells in an image layer.
 
-    The network runs once; threshold, smallest size and kind of objects then change the labels from its probability.
+    The network runs once; threshold, smallest area and kind of objects then change the labels from its probability.
 
     Parameters
     ----------
@@ -47,86 +47,88 @@ class SegmentWidget(DockContent):
     """
 
     finished = Signal()
-    """A run or an update has ended, however it did."""
+    """Emitted when a run or an update has ended, whichever way, and no other follows."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:  # napari knows the parameter by this very annotation
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:  # napari finds the parameter by this annotation
         super().__init__()
         self.viewer = viewer = unwrap_viewer(viewer)
         self.result: Result | None = None
-        """The latest run's."""
+        """What the latest run has made."""
         self.job: Job | None = None
         self._update: Job | None = None
-        self._waiting = False
-        """Whether the labels are to be made again when what runs has ended."""
-        self.form = SegmentForm(viewer)
+        self.state = SegmentState()
+        self.form = SegmentForm(viewer, self.state)
         fill(self, self.form)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(PATIENCE)
-        self._timer.timeout.connect(self._relabel)
+        self._timer.setInterval(DELAY)
+        self._timer.timeout.connect(self._follow_settings)
         self.form.start_button.clicked.connect(self.start)
         self.form.cancel_button.clicked.connect(self.cancel)
         self.closed.connect(self.cancel)
         self.form.copy_button.clicked.connect(self._copy)
         self.form.live_changed.connect(self._timer.start)
-        self.form.probability_box.toggled.connect(self._on_probability)
+        self.form.probability_box.toggled.connect(self._show_probability)
         self.form.picker.changed.connect(self._on_model)
-        self.form.picker.refused.connect(self.form.warn)
+        self.form.picker.refused.connect(self.state.warn)
         self.form.image_changed.connect(self._on_image)
         viewer.layers.events.removed.connect(self._on_removed)
-        Compiling(self).told.connect(self.form.tell)
-        self._restore()
-        self._show_state()
-
-    # What others call ------------------------------------------------------------------------------------------------
+        Compiling(self).told.connect(self.state.note)
+        self.form.picker.restore()
+        self.form.set_values(recall("segment", {}))
+        self._check_image()
 
     def use_model(self, path: str | Path | None) -> bool:
-        """Choose a model file, None for the bundled one; tell whether it could be used."""
+        """Choose a model file, None for the bundled one; return whether it could be used."""
         return self.form.picker.use(path)
 
     def settings(self) -> SegmentationSettings:
-        """Return what the form says."""
+        """Return the settings in the form.
+
+        Raises
+        ------
+        InputError
+            If a number that was typed cannot be used.
+        """
         return self.form.settings()
 
     @property
     def busy(self) -> bool:
-        """Whether a run or an update goes on."""
-        return any(job is not None and job.running for job in (self.job, self._update))
+        """Whether a run or an update goes on, or follows in a moment."""
+        return self.state.busy or self._timer.isActive()
 
     def start(self) -> None:
         """Segment the chosen layer."""
         image = self.form.image
-        if image is None or (self.job is not None and self.job.running):
+        if image is None or self.state.running:
             return
         try:
-            frames = frames_of(image)
+            frames, settings = frames_of(image), self.settings()
         except InputError as e:
-            self.form.warn(str(e))
+            self.state.warn(str(e))
             return
         shown = self._shown_frame(image, frames)
         chosen = [shown] if not (frames.stack and self.form.all_frames) else _first(shown, frames.count)
-        settings, model = self.settings(), self.form.picker.path
-        self._remember()
-        self._waiting = False
-        self.form.warn("")
-        self.result = Result(self.viewer, image, frames, model, settings.diameter, self._provenance(settings))
+        model, measured = self.form.picker.path, self.form.measured
+        remember("segment", self.form.values())
+        result = self.result = Result(
+            self.viewer, image, frames, model, settings.diameter, self._provenance(settings), self._on_edited
+        )
         threads, tile = preference("threads", 0) or None, preference("tile", 0) or None
-        measured, tell = self.form.measured, self.result
 
         def run(token: CancelToken) -> Iterable[Any]:
             return segment_frames(
                 frames, model, settings, token, chosen=chosen, measured=measured, threads=threads, tile=tile
             )
 
-        self.job = Job(run, self, f"Segmenting {image.name}")
-        self.job.event.connect(lambda event, job=self.job: self._on_event(event, tell, job, len(chosen)))
-        self.job.done.connect(lambda: self._on_done(tell, settings))
-        self.job.stopped.connect(lambda: self.form.tell("Stopped. What was found so far stays."))
-        self.job.failed.connect(self.form.warn)
-        self.job.ended.connect(self._on_ended)
-        self.form.set_busy(True)
-        self.form.tell("Segmenting…")
-        self.job.start()
+        job = self.job = Job(run, self, f"Segmenting {image.name}")
+        job.event.connect(lambda event: self._on_event(event, result, job))
+        job.done.connect(lambda: self._on_done(result, settings))
+        job.stopped.connect(self.state.stop)
+        job.failed.connect(self.state.warn)
+        job.ended.connect(self._on_run_ended)
+        self.state.start(len(chosen))
+        job.start()
 
     def cancel(self) -> None:
         """Stop the run."""
@@ -136,22 +138,23 @@ class SegmentWidget(DockContent):
 
     # A run -----------------------------------------------------------------------------------------------------------
 
-    def _on_event(self, event: Any, result: Result, job: Job, count: int) -> None:
-        if result.labels is not None and not result.alive:
-            job.cancel()  # the user has thrown its labels away
+    def _on_event(self, event: Any, result: Result, job: Job) -> None:
+        if result.deleted:
+            job.cancel()
             return
         if isinstance(event, FramePredicted):
             assert event.probability is not None
             result.keep(event.t, event.probability)
-            done = len(result.probabilities)
-            self.form.show_progress(done, count)
+            self.state.advance(len(result.probabilities))
+            done, count = self.state.done, self.state.count
             job.show_progress(done, count, f"frame {done} of {count}" if count > 1 else "")
             if event.warning:
-                self.form.warn(event.warning)
+                self.state.warn(event.warning)
         elif isinstance(event, FirstLook | FrameLabelled):
             found = event.found if isinstance(event, FirstLook) else event
-            if result.edited:  # painted on while others are made: those go to a layer of their own
-                self._waiting = result is self.result
+            if result.edited:  # the labels that are still to come get a layer of their own
+                if result is self.result:
+                    self.state.hold_back()
                 return
             result.show(found)
             if result.image is self.form.image:
@@ -160,55 +163,55 @@ class SegmentWidget(DockContent):
     def _on_done(self, result: Result, settings: SegmentationSettings) -> None:
         if not result.alive or result.labels is None:
             return
-        self._tell_found(result, settings)
-        self._on_probability()
+        self._finish(result, settings)
+        self._show_probability()
         self.viewer.layers.selection.active = result.labels
         self._compare_size(settings)
-        if self._waiting:
-            self._relabel()
 
-    def _tell_found(self, result: Result, settings: SegmentationSettings) -> None:
+    def _finish(self, result: Result, settings: SegmentationSettings) -> None:
         result.finish(settings.to_dict())
         assert result.labels is not None
-        count = int(result.labels.data.max())
-        cells = "area of cells" if settings.objects == "mask" else f"{count} cell{'s' * (count != 1)}"
-        where = f" in {len(result.probabilities)} frames" if len(result.probabilities) > 1 else ""
-        self.form.tell(f"Found {cells}{where}." if count else "No cell found: try a lower threshold.")
+        mask = settings.objects == "mask"
+        self.state.find(int(result.labels.data.max()), len(result.probabilities), mask=mask)
 
     def _compare_size(self, settings: SegmentationSettings) -> None:
         known, found = self.form.picker.model.info.card.object_diameter, self.form.diameter.found
         if settings.diameter is not None or settings.objects == "mask" or not known or not np.isfinite(found):
             return
-        if not 1 / UNLIKE < found / known < UNLIKE:
-            self.form.warn(
-                f"The objects found are about {found:.0f} px wide, the cells that the model has learnt "
-                f"{known:.0f} px. If your cells are of another size, set their diameter and segment again."
+        if not 1 / SIZE_RATIO < found / known < SIZE_RATIO:
+            self.state.warn(
+                f"The objects found are about {found:.0f} px wide, but the model was trained with cells of {known:.0f} "
+                "px. If your cells are of another size, set their diameter and segment again."
             )
 
-    def _on_ended(self) -> None:
-        self.form.set_busy(False)
-        self._show_state()
-        self.finished.emit()
+    def _on_run_ended(self) -> None:
+        self._go_on(self.state.end_run())
 
     # Updating the labels ---------------------------------------------------------------------------------------------
 
-    def _relabel(self) -> None:
-        result = self.result
-        if self.job is not None and self.job.running:
-            self._waiting = True
-            return
-        if result is None or not result.alive or not result.probabilities or result.model != self.form.picker.path:
-            self._waiting = False
-            return
-        if self._update is not None and self._update.running:
-            self._waiting = True
+    def _follow_settings(self) -> None:
+        """Make the labels again from the probability, now or when what goes on has ended."""
+        if self.state.change():
+            self._go_on(True)
+        elif self._update is not None and self._update.running:
             self._update.cancel()
-            return
-        self._waiting = False
+
+    def _go_on(self, update: bool) -> None:
+        """Update the labels if this is wanted and possible; else everything is finished."""
+        result = self.result
+        if update and result is not None and self._can_follow(result):
+            self._update_labels(result)
+        elif not self.state.busy:
+            self.finished.emit()
+
+    def _can_follow(self, result: Result) -> bool:
+        """Return whether labels can be made again: from probabilities of the chosen model, if they were not deleted."""
+        return bool(result.probabilities) and not result.deleted and result.model == self.form.picker.path
+
+    def _update_labels(self, result: Result) -> None:
+        settings = self.form.settings_state.settings.changed(diameter=result.diameter)
         if result.edited:
             result = self.result = result.renewed()
-            self.form.tell("The labels that you have edited stay; the new settings go to a layer of their own.")
-        settings = self.settings().changed(diameter=result.diameter)
         frames, found = result.frames, dict(result.probabilities)
         shown, measured = self._shown_frame(result.image, frames), self.form.measured
 
@@ -216,53 +219,48 @@ class SegmentWidget(DockContent):
             return relabel_frames(frames, found, settings, token, shown=shown, measured=measured)
 
         update = self._update = Job(run, self)
-        update.event.connect(lambda event: self._on_event(event, result, update, len(found)))
-        update.done.connect(lambda: self._tell_found(result, settings) if result.alive else None)
-        update.failed.connect(self.form.warn)
-        update.ended.connect(self._on_updated)
+        update.event.connect(lambda event: self._on_event(event, result, update))
+        update.done.connect(lambda: self._finish(result, settings) if result.alive else None)
+        update.failed.connect(self.state.warn)
+        update.ended.connect(lambda: self._go_on(self.state.end_update()))
+        self.state.update()
         update.start()
 
-    def _on_updated(self) -> None:
-        if self._waiting:
-            self._relabel()
-        else:
-            self.finished.emit()
+    # What the user changes -------------------------------------------------------------------------------------------
 
-    # State -----------------------------------------------------------------------------------------------------------
-
-    def _on_probability(self) -> None:
-        """Add the probability that is there already."""
+    def _show_probability(self) -> None:
+        """Add the probability of the latest run as a layer, if it is wanted."""
         if self.form.wants_probability and self.result is not None and self.result.alive:
             self.result.show_probability()
 
+    def _on_edited(self, result: Result) -> None:
+        if result is self.result:
+            self.state.edit()
+
     def _on_model(self) -> None:
-        self.form.set_threshold(self.form.picker.model.info.threshold)
-        self.form.warn("")
+        self.form.settings_state.change("threshold", self.form.picker.model.info.threshold)
+        self.state.warn("")
         if self.result is not None and self.result.alive and self.result.model != self.form.picker.path:
-            self.form.tell("The labels that are there stay; press Segment to find the cells with this model.")
+            self.state.note(OTHER_MODEL)
 
     def _on_image(self) -> None:
-        self.form.warn("")
-        self._show_state()
+        self.state.warn("")
+        self._check_image()
+
+    def _check_image(self) -> None:
+        image = self.form.image
+        self.form.diameter.set_image(image)
+        if image is None:
+            self.state.refuse_image()
+            return
+        try:
+            self.state.accept_image(frames_of(image).count)
+        except InputError as e:
+            self.state.refuse_image(str(e))
 
     def _on_removed(self, event: Any) -> None:
         if self.result is not None and event.value is self.result.labels:
             self.cancel()
-
-    def _show_state(self) -> None:
-        image = self.form.image
-        self.form.diameter.set_image(image)
-        if image is None:
-            self.form.set_stack(1)
-            self.form.set_ready(False, NOTHING)
-            return
-        try:
-            frames = frames_of(image)
-        except InputError as e:
-            self.form.set_ready(False, str(e))
-            return
-        self.form.set_stack(frames.count if frames.stack else 1)
-        self.form.set_ready(True, "")
 
     def _shown_frame(self, image: Image, frames: FrameSource) -> int:
         if not frames.stack:
@@ -283,20 +281,12 @@ class SegmentWidget(DockContent):
                 image, self.form.picker.path, self.settings(), self.form.measured, self.form.wants_probability
             )
         except InputError as e:
-            self.form.warn(str(e))
+            self.state.warn(str(e))
             return
         clipboard = QGuiApplication.clipboard()
         assert clipboard is not None
         clipboard.setText(line)
-        self.form.tell("Copied: " + line)
-
-    def _remember(self) -> None:
-        remember("segment", self.form.values())
-
-    def _restore(self) -> None:
-        self.form.picker.restore()
-        self.form.set_threshold(self.form.picker.model.info.threshold)
-        self.form.set_values(recall("segment", {}))
+        self.state.note(f"Copied: {line}")
 
 
 def _first(shown: int, count: int) -> list[int]:

@@ -8,7 +8,7 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, FloatSlider, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
-from qtpy.QtWidgets import QSlider
+from qtpy.QtWidgets import QDoubleSpinBox, QSlider
 
 from blunet.settings_model import SettingFacts
 from blunet.widgets.layer_list import keep_narrow
@@ -17,6 +17,12 @@ from blunet.widgets.layer_list import keep_narrow
 LARGEST = 2**31 - 1
 #: Decimals of a slider from 0 to 1.
 SLIDER_DECIMALS = 2
+#: Of the number beside a slider: it shows the digits alone, for which napari's style would leave no space.
+NUMBER_STYLE = """
+QDoubleSpinBox { background: transparent; border: 0px; padding: 0px; min-width: 40px; max-width: 40px; }
+QDoubleSpinBox::up-button, QDoubleSpinBox::down-button { width: 0px; }
+QDoubleSpinBox::up-arrow, QDoubleSpinBox::down-arrow { image: none; }
+"""
 
 
 class SettingControl:
@@ -30,7 +36,7 @@ class SettingControl:
     choices : mapping of str to str
         Titles of the choices. The words that are missing are their own titles.
     unset : str
-        Shown in place of a number that is not set.
+        Shown in place of a number that is not set. Empty: the number is always set.
     """
 
     edited = Signal(object)
@@ -39,7 +45,7 @@ class SettingControl:
     def __init__(self, facts: SettingFacts, choices: Mapping[str, str], unset: str) -> None:
         self.facts = facts
         self._shown: Any = None
-        self.widget = _make(facts, choices)
+        self.widget = _make(facts, choices, unset)
         if isinstance(self.widget, LineEdit):
             self.native.setPlaceholderText(unset)
             self.native.editingFinished.connect(self._on_typed)  # not at every key
@@ -85,7 +91,7 @@ class SettingControl:
             self.edited.emit(_as_number(text))
 
 
-def _make(facts: SettingFacts, choices: Mapping[str, str]) -> ValueWidget[Any]:
+def _make(facts: SettingFacts, choices: Mapping[str, str], unset: str) -> ValueWidget[Any]:
     if facts.kind is bool:
         return CheckBox(name=facts.name, text=facts.title)
     if facts.choices:
@@ -100,10 +106,12 @@ def _make(facts: SettingFacts, choices: Mapping[str, str]) -> ValueWidget[Any]:
         return spin
     if facts.kind is not float:
         raise TypeError(f"There is no control for '{facts.name}', which is {facts.annotation}.")
-    if (facts.minimum, facts.maximum, facts.optional) == (0, 1, False) and facts.minimum_allowed:
+    if (facts.minimum, facts.maximum) == (0, 1) and facts.minimum_allowed and facts.maximum_allowed and not unset:
         slider = FloatSlider(name=facts.name, min=0, max=1, step=10**-SLIDER_DECIMALS)
-        native = slider.native.findChild(QSlider)
-        native.setPageStep(10 * native.singleStep())
+        groove, number = slider.native.findChild(QSlider), slider.native.findChild(QDoubleSpinBox)
+        groove.setPageStep(10 * groove.singleStep())
+        number.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.UpDownArrows)  # of no width: see NUMBER_STYLE
+        number.setStyleSheet(NUMBER_STYLE)
         return slider
     return LineEdit(name=facts.name)
 

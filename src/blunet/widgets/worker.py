@@ -103,7 +103,11 @@ class Job(QObject):
     def _work(self) -> None:
         for item in _outcome(self._make, self.token):
             self._inbox.put(item)
-            self._posted.emit()
+            try:
+                self._posted.emit()
+            except RuntimeError:  # the application ended without waiting, and Qt's part of this object has gone
+                log.debug("A job has outlived the application", exc_info=True)
+                return
 
     # On the GUI thread -----------------------------------------------------------------------------------------------
 
@@ -169,8 +173,12 @@ def _outcome(make: Callable[[CancelToken], Iterable[Any]], token: CancelToken) -
         yield _End(stopped=True)
     except InputError as e:
         yield _End(error=str(e))
-    except Exception as e:  # a defect of this plugin: one sentence for the user, the traceback for the log
-        log.exception("A job failed")
+    except Exception as e:
+        if token.cancelled:  # a library that is being shut down, for instance
+            log.debug("A cancelled job failed", exc_info=True)
+            yield _End(stopped=True)
+            return
+        log.exception("A job failed")  # a defect of this plugin: one sentence for the user, the rest for the log
         yield _End(error=f"Something went wrong inside BLU-Net ({type(e).__name__}: {e}); the log has the details.")
     else:
         yield _End(stopped=token.cancelled)

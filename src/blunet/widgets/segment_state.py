@@ -1,0 +1,169 @@
+"""What *Segment* knows: the image, the run and the labels that follow it. No Qt here; the widget watches it."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from psygnal import Signal
+
+NO_IMAGE = "Open an image first: with File > Open, the Load widget, or File > Open Sample > BLU-Net."
+SEGMENTING = "Segmenting…"
+EDITED = "The labels that you have edited are kept; the new settings give a layer of their own."
+OTHER_MODEL = "The labels are those of another model; press Segment to find the cells with this one."
+
+
+class Phase(Enum):
+    """What *Segment* is doing with the labels."""
+
+    IDLE = auto()
+    RUNNING = auto()
+    """The network runs."""
+    UPDATING = auto()
+    """The labels are made again from probabilities that were kept."""
+    WAITING = auto()
+    """A setting was changed meanwhile: the labels are made once more when what goes on has ended."""
+    EDITED = auto()
+    """Nothing goes on, and the user has painted on the labels: they are not changed any more."""
+
+
+class SegmentState:
+    """The image, the run and the labels of *Segment*, and what the user may do with them."""
+
+    changed = Signal()
+    """Emitted after every change."""
+
+    def __init__(self) -> None:
+        self.status = NO_IMAGE
+        """The latest sentence on what goes on; empty: nothing."""
+        self.warning = ""
+        """What the user should know; empty: nothing."""
+        self.frames = 0
+        """Number of frames of the chosen image; 0 if no image can be segmented."""
+        self.done, self.count = 0, 0
+        """How many frames of the run are done, of how many."""
+        self.edited = False
+        """Whether the user has painted on the latest labels."""
+        self._refusal = NO_IMAGE
+        self._running = self._updating = self._waiting = False
+        self._kept_edited = False
+
+    @property
+    def phase(self) -> Phase:
+        """What goes on."""
+        if self._running or self._updating:
+            return Phase.WAITING if self._waiting else Phase.RUNNING if self._running else Phase.UPDATING
+        return Phase.EDITED if self.edited else Phase.IDLE
+
+    @property
+    def running(self) -> bool:
+        """Whether the network runs."""
+        return self._running
+
+    @property
+    def busy(self) -> bool:
+        """Whether the network runs or labels are made again."""
+        return self._running or self._updating
+
+    @property
+    def can_start(self) -> bool:
+        """Whether the chosen image can be segmented now."""
+        return self.frames > 0 and not self._running
+
+    # The image -------------------------------------------------------------------------------------------------------
+
+    def accept_image(self, frames: int) -> None:
+        """An image of so many frames is chosen that can be segmented."""
+        self.frames = frames
+        self._replace_refusal("")
+
+    def refuse_image(self, reason: str = NO_IMAGE) -> None:
+        """The chosen image cannot be segmented, or there is none."""
+        self.frames = 0
+        self._replace_refusal(reason)
+
+    # The run and the labels ------------------------------------------------------------------------------------------
+
+    def start(self, count: int) -> None:
+        """The network begins to run on `count` frames."""
+        self._running, self._waiting, self.edited, self._kept_edited = True, False, False, False
+        self.done, self.count = 0, count
+        self.status, self.warning = SEGMENTING, ""
+        self.changed.emit()
+
+    def advance(self, done: int) -> None:
+        """`done` frames of the run are done."""
+        self.done = done
+        self.changed.emit()
+
+    def edit(self) -> None:
+        """The user has painted on the labels."""
+        self.edited = True
+        self.changed.emit()
+
+    def hold_back(self) -> None:
+        """Labels of a frame were not shown, as the user has edited those before: they are made once more."""
+        self._waiting = True
+        self.changed.emit()
+
+    def change(self) -> bool:
+        """A setting of the labels was changed; return whether they can be made again at once."""
+        self._waiting = self.busy
+        self.changed.emit()
+        return not self._waiting
+
+    def update(self) -> None:
+        """Labels begin to be made again. Edited ones are kept: the new ones get a layer of their own."""
+        self._kept_edited = self.edited
+        self._updating, self._waiting, self.edited = True, False, False
+        self.changed.emit()
+
+    def find(self, objects: int, frames: int, *, mask: bool = False) -> None:
+        """All labels were made: so many objects in so many frames."""
+        cells = "area of cells" if mask else f"{objects} cell{'s' * (objects != 1)}"
+        where = f" in {frames} frames" if frames > 1 else ""
+        self.status = f"Found {cells}{where}." if objects else "No cells found: try a lower threshold."
+        if self._kept_edited:
+            self.status += f" {EDITED}"
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """The run was cancelled."""
+        self._waiting = False
+        self.status = "Stopped. What was found so far is kept."
+        self.changed.emit()
+
+    def end_run(self) -> bool:
+        """The run has ended, whichever way; return whether the labels are to be made again."""
+        self._running = False
+        self.status = "" if self.status == SEGMENTING else self.status
+        return self._end()
+
+    def end_update(self) -> bool:
+        """The update has ended, whichever way; return whether the labels are to be made again."""
+        self._updating = False
+        return self._end()
+
+    # Sentences -------------------------------------------------------------------------------------------------------
+
+    def note(self, sentence: str) -> None:
+        """Show a sentence in place of the latest one."""
+        self.status = sentence
+        self.changed.emit()
+
+    def warn(self, sentence: str) -> None:
+        """Show a warning in place of the latest one; an empty one removes it."""
+        self.warning = sentence
+        self.changed.emit()
+
+    def _end(self) -> bool:
+        again = self._waiting and not self.busy
+        self._waiting = self._waiting and self.busy
+        self.changed.emit()
+        return again
+
+    def _replace_refusal(self, refusal: str) -> None:
+        """Show why an image is refused; otherwise remove the refusal, and leave any other sentence."""
+        if refusal or self.status == self._refusal:
+            self.status = refusal
+        self._refusal = refusal
+        self.changed.emit()

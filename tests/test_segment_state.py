@@ -1,0 +1,164 @@
+"""What Segment knows and allows while the network runs and the labels follow the settings; no window."""
+
+from __future__ import annotations
+
+import pytest
+
+from blunet.widgets.segment_state import EDITED, NO_IMAGE, SEGMENTING, Phase, SegmentState
+
+
+@pytest.fixture
+def state():
+    state = SegmentState()
+    state.accept_image(3)
+    return state
+
+
+@pytest.fixture
+def found(state):
+    """A run has found cells."""
+    state.start(3)
+    state.advance(3)
+    state.find(12, 3)
+    state.end_run()
+    return state
+
+
+def test_without_an_image_nothing_can_start():
+    state = SegmentState()
+    assert (state.phase, state.status, state.can_start) == (Phase.IDLE, NO_IMAGE, False)
+    state.accept_image(1)
+    assert (state.status, state.can_start) == ("", True)
+    state.refuse_image("'Colour' is a colour image.")
+    assert (state.status, state.can_start) == ("'Colour' is a colour image.", False)
+    state.refuse_image()
+    assert state.status == NO_IMAGE
+
+
+def test_another_image_leaves_what_was_found_before(found):
+    found.accept_image(1)
+    assert found.status == "Found 12 cells in 3 frames."
+
+
+def test_a_run(state):
+    state.warn("An old warning.")
+    state.start(3)
+    assert (state.phase, state.status, state.warning) == (Phase.RUNNING, SEGMENTING, "")
+    assert (state.running, state.busy, state.can_start) == (True, True, False)
+    state.advance(2)
+    assert (state.done, state.count) == (2, 3)
+    state.find(12, 3)
+    assert not state.end_run()
+    assert (state.phase, state.status, state.can_start) == (Phase.IDLE, "Found 12 cells in 3 frames.", True)
+
+
+@pytest.mark.parametrize(
+    ("objects", "frames", "mask", "sentence"),
+    [
+        (1, 1, False, "Found 1 cell."),
+        (2, 1, False, "Found 2 cells."),
+        (1, 4, True, "Found area of cells in 4 frames."),
+        (0, 1, False, "No cells found: try a lower threshold."),
+    ],
+)
+def test_what_was_found_is_told(state, objects, frames, mask, sentence):
+    state.find(objects, frames, mask=mask)
+    assert state.status == sentence
+
+
+def test_labels_follow_a_change_at_once_when_nothing_goes_on(found):
+    assert found.change()
+    found.update()
+    assert (found.phase, found.busy, found.running, found.can_start) == (Phase.UPDATING, True, False, True)
+    assert not found.end_update()
+    assert found.phase is Phase.IDLE
+
+
+def test_a_change_during_a_run_waits_for_its_end(state):
+    state.start(1)
+    assert not state.change()
+    assert state.phase is Phase.WAITING
+    assert state.end_run()  # the labels are to be made again
+    state.update()
+    assert state.phase is Phase.UPDATING
+    assert not state.end_update()
+
+
+def test_a_change_during_an_update_waits_for_its_end(found):
+    found.change()
+    found.update()
+    assert not found.change()
+    assert found.phase is Phase.WAITING
+    assert found.end_update()
+
+
+def test_cancelling_a_run_forgets_the_change(state):
+    state.start(1)
+    state.change()
+    state.stop()
+    assert not state.end_run()
+    assert (state.phase, state.status) == (Phase.IDLE, "Stopped. What was found so far is kept.")
+
+
+def test_a_new_run_begins_while_labels_are_updated(found):
+    found.change()
+    found.update()
+    found.start(1)
+    found.change()
+    assert not found.end_update()  # the run goes on
+    assert found.phase is Phase.WAITING
+    assert found.end_run()
+
+
+def test_edited_labels_are_kept_and_the_user_is_told(found):
+    found.edit()
+    assert found.phase is Phase.EDITED
+    assert found.change()
+    found.update()
+    assert found.phase is Phase.UPDATING
+    found.find(9, 1)
+    assert found.status == f"Found 9 cells. {EDITED}"
+    found.end_update()
+    assert found.phase is Phase.IDLE  # the new labels are not edited
+    found.update()
+    found.find(8, 1)
+    assert found.status == "Found 8 cells."
+
+
+def test_labels_held_back_from_edited_ones_are_made_once_more(state):
+    state.start(4)
+    state.edit()
+    state.hold_back()
+    assert state.phase is Phase.WAITING
+    assert state.end_run()
+
+
+def test_a_run_that_fails_leaves_its_warning(state):
+    state.start(1)
+    state.warn("The image has NaN.")
+    state.end_run()
+    assert (state.phase, state.status, state.warning) == (Phase.IDLE, "", "The image has NaN.")
+
+
+def test_every_change_is_told(state):
+    told = []
+    state.changed.connect(lambda: told.append(state.phase))
+    state.start(2)
+    state.advance(1)
+    state.change()
+    state.end_run()
+    state.update()
+    state.edit()
+    state.end_update()
+    assert told == [
+        Phase.RUNNING, Phase.RUNNING, Phase.WAITING, Phase.IDLE, Phase.UPDATING, Phase.UPDATING, Phase.EDITED,
+    ]  # fmt: skip
+
+
+def test_it_needs_no_qt():
+    import subprocess
+    import sys
+
+    heavy = "any(m.split('.')[0] in ('qtpy', 'PySide6', 'PyQt6', 'napari', 'magicgui') for m in sys.modules)"
+    code = f"import sys, blunet.widgets.segment_state; sys.exit({heavy})"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

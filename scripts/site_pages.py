@@ -75,6 +75,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return markdown.replace(COMMANDS, commands()) if COMMANDS in markdown else markdown
 
 
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Show one colon where a docstring has two before its code, as reStructuredText wants it."""
+    return html.replace("::</p>", ":</p>")
+
+
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     """Let the link to the repository be only a link: the theme's script would ask GitHub for stars and forks."""
     return output.replace(COUNTED, "")

@@ -47,3 +47,18 @@ def test_long_names_make_no_dock_wide(make_napari_viewer, kind):
     viewer.add_image(np.random.default_rng(0).random((64, 64)), name="A name that a microscope gave it " * 4)
     for box in widget.findChildren(LayerList):
         assert box.minimumSizeHint().width() < 0.7 * before
+
+
+def test_controls_of_forms_above_each_other_have_one_left_edge(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    load, segment = LoadWidget(viewer), SegmentWidget(viewer)
+    for widget in (load, segment):
+        viewer.window.add_dock_widget(widget)
+    viewer.window.show()
+    viewer.add_image(np.random.default_rng(0).random((64, 64)), name="Image")
+    edges = {
+        "load": [load.form.together, load.form.masks, load.prepare.images, load.prepare.form.control("high").native],
+        "segment": [segment.form.images, segment.form.diameter, segment.form.labels_form.control("min_size").native],
+    }
+    for controls in edges.values():
+        qtbot.waitUntil(lambda c=controls: len({x.mapToGlobal(x.rect().topLeft()).x() for x in c}) == 1, timeout=5000)

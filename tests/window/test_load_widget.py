@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication
 from blunet.images.normalisation import normalise
 from blunet.images.normalisation_settings import Normalisation
 from blunet.widgets.load_form import NOTHING
+from blunet.widgets.load_prepare import EXPLANATION
 from blunet.widgets.load_widget import LoadWidget
 
 RANDOM = np.random.default_rng(0)
@@ -61,6 +62,19 @@ def load(qtbot, widget, *sources):
         widget.form.open_button.click()
 
 
+def shown(widget, name):
+    """Return what a line of the form shows: what was typed, or what is in its place."""
+    line = widget.form.asked.control(name).native
+    return line.text() or line.placeholderText()
+
+
+def type_number(widget, name, text):
+    line = (widget.form.asked if name in ("pixel_size", "interval") else widget.form).control(name).native
+    line.selectAll()
+    QTest.keyClicks(line, text)
+    QTest.keyClick(line, Qt.Key.Key_Return)
+
+
 def settle(qtbot, widget):
     qtbot.waitUntil(lambda: not widget.prepare.busy, timeout=30_000)
 
@@ -94,23 +108,36 @@ def test_a_folder_becomes_one_time_lapse_with_its_masks(viewer, widget, qtbot, l
 
 def test_what_is_missing_is_asked_for(viewer, widget, qtbot, lapse, tmp_path):
     choose(qtbot, widget, lapse)
-    assert widget.form.pixel_size.text() == "0.25 × 0.5 µm, from the file"
-    assert widget.form.interval.text() == "not in the file: type it"
-    widget.form.interval.setValue(30)
+    assert shown(widget, "pixel_size") == "0.25 × 0.5 µm, from the file"
+    assert shown(widget, "interval") == "not in the file: type it"
+    type_number(widget, "interval", "30")
     with qtbot.waitSignal(widget.finished):
         widget.start()
     np.testing.assert_allclose(viewer.layers["lapse"].scale, (30, 0.5, 0.25))
     assert f"{viewer.layers['lapse'].units[0]:~P}" == "s"
     tifffile.imwrite(tmp_path / "plain.tif", shaded())
     choose(qtbot, widget, tmp_path / "plain.tif")
-    assert widget.form.pixel_size.text() == "not in the file: type it"
-    assert not widget.form.interval.isVisibleTo(widget)
-    widget.form.pixel_size.setValue(0.65)
+    assert shown(widget, "pixel_size") == "not in the file: type it"
+    assert not widget.form.asked.control("interval").native.isVisibleTo(widget)
+    type_number(widget, "pixel_size", "0.65")
     with qtbot.waitSignal(widget.finished):
         widget.start()
     np.testing.assert_allclose(viewer.layers["plain"].scale, (0.65, 0.65))
     choose(qtbot, widget, lapse)  # whose own size counts again
-    assert widget.form.pixel_size.value() == 0
+    assert shown(widget, "pixel_size") == "0.25 × 0.5 µm, from the file"
+
+
+def test_a_pixel_size_that_is_no_size(widget, qtbot, tmp_path):
+    tifffile.imwrite(tmp_path / "plain.tif", shaded())
+    choose(qtbot, widget, tmp_path / "plain.tif")
+    type_number(widget, "pixel_size", "-1")
+    assert widget.form.warning.text() == "Pixel size is -1.0; give a number, above 0."
+    assert not widget.form.open_button.isEnabled()
+    type_number(widget, "pixel_size", "0.108333")
+    assert widget.form.warning.text() == ""
+    with qtbot.waitSignal(widget.finished):
+        widget.form.open_button.click()
+    assert widget.viewer.layers["plain"].scale[0] == 0.108333  # not rounded
 
 
 def test_images_can_be_layers_of_their_own(viewer, widget, qtbot, lapse):
@@ -188,19 +215,43 @@ def test_contrast_follows_the_percentiles(viewer, widget, qtbot, lapse):
     load(qtbot, widget, lapse)
     image = viewer.layers["lapse"]
     viewer.dims.set_point(0, 3)
-    widget.prepare.low.setValue(5)
-    widget.prepare.high.setValue(80)
+    widget.prepare.form.control("low").value = 5
+    widget.prepare.form.control("high").value = 80
     settle(qtbot, widget)
     expected = np.percentile(tifffile.imread(lapse / "t4.tif"), (5, 80))
     np.testing.assert_allclose(image.contrast_limits, expected)
     np.testing.assert_array_equal(image.data[3].compute(), tifffile.imread(lapse / "t4.tif"))
 
 
+def test_percentiles_that_do_not_fit(viewer, widget, qtbot, lapse):
+    load(qtbot, widget, lapse)
+    before = viewer.layers["lapse"].contrast_limits
+    widget.prepare.form.control("high").value = 0.05
+    settle(qtbot, widget)
+    assert "Low percentile is 0.1; give less than" in widget.prepare.note.text()
+    assert viewer.layers["lapse"].contrast_limits == before
+    widget.start()
+    assert "Low percentile" in widget.form.warning.text()
+    assert not widget.busy
+    widget.prepare.form.control("low").value = 0.01
+    settle(qtbot, widget)
+    assert widget.prepare.note.text() == EXPLANATION
+    assert viewer.layers["lapse"].contrast_limits[1] < before[1]
+
+
+def test_contrast_set_by_hand_is_kept_when_the_shading_changes(viewer, widget, qtbot, lapse):
+    load(qtbot, widget, lapse)
+    viewer.layers["lapse"].contrast_limits = (123, 4567)
+    type_number(widget.prepare, "shading", "30")
+    settle(qtbot, widget)
+    assert tuple(viewer.layers["lapse"].contrast_limits) == (123, 4567)
+
+
 def test_the_preview_shows_the_frame_without_its_shading(viewer, widget, qtbot, lapse):
     load(qtbot, widget, lapse)
     image, box = viewer.layers["lapse"], widget.prepare
     viewer.dims.set_point(0, 1)
-    box.sigma.setValue(20)
+    type_number(box, "shading", "20")
     box.shading.setChecked(True)
     settle(qtbot, widget)
     settings = Normalisation(method="percentile", low=0.1, high=99.9, shading=20)
@@ -227,7 +278,7 @@ def test_the_corrected_image_becomes_a_layer_of_its_own(viewer, widget, qtbot, l
     load(qtbot, widget, lapse)
     image, box = viewer.layers["lapse"], widget.prepare
     raw = image.data
-    box.sigma.setValue(12)
+    type_number(box, "shading", "12")
     box.shading.setChecked(True)
     settle(qtbot, widget)
     box.add_button.click()

@@ -19,26 +19,32 @@ from blunet.images.normalisation_settings import Normalisation
 from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import CancelToken
 from blunet.jobs.layer_plan import Plan, PlannedLayer
+from blunet.settings_model import SettingsModel, setting
 
 
-@dataclass(frozen=True)
-class OpenSettings:
-    """What the user adds to the images' files.
+class OpenSettings(SettingsModel):
+    """What the user adds to the images' files, and how the images are shown."""
 
-    Parameters
-    ----------
-    pixel_size : float, optional
-        Side of a pixel in µm. None: as the files say.
-    interval : float, optional
-        Seconds between frames. None: as the files say.
-    low, high : float
-        Percentiles of the first frame that are shown black and white.
-    """
-
-    pixel_size: float | None = None
-    interval: float | None = None
-    low: float = 0.1
-    high: float = 99.9
+    pixel_size: float | None = setting(
+        None,
+        title="Pixel size",
+        description="Side of a pixel in the specimen. Without it, the size in the files counts.",
+        unit="µm",
+        gt=0,
+    )
+    interval: float | None = setting(
+        None,
+        title="Time per frame",
+        description="Time from one frame to the next. Without it, the time in the files counts.",
+        unit="s",
+        gt=0,
+    )
+    low: float = setting(
+        0.1, title="Low percentile", description="The percentile that is shown black.", unit="%", ge=0, le=100
+    )
+    high: float = setting(
+        99.9, title="High percentile", description="The percentile that is shown white.", unit="%", ge=0, le=100
+    )
 
 
 @dataclass(frozen=True)

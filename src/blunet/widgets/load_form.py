@@ -1,15 +1,14 @@
-"""The form of the Load widget: controls and what they say, without what they do."""
+"""The form of the Load widget: its controls, and what it shows of the chosen files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QProgressBar,
@@ -19,121 +18,125 @@ from qtpy.QtWidgets import (
 )
 
 from blunet.images.pixel_size import PixelSize
+from blunet.jobs.layer_opening import OpenSettings
 from blunet.jobs.layer_plan import Plan, PlannedLayer
 from blunet.widgets.load_source import SourceBox
+from blunet.widgets.settings_form import SettingsForm
+from blunet.widgets.settings_state import SettingsState
 from blunet.widgets.text import WarningLabel, sentence
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-NOTHING = "Drop your images above, or choose them: files, a folder, or a pattern."
-#: So many sentences on what was left out are shown.
+NOTHING = "Drop your images above, or choose files, a folder or a pattern."
+MISSING = "not in the file: type it"
+#: Number of sentences about what was left out that are shown; the rest is counted.
 MOST_SENTENCES = 4
+#: What the files may not say.
+ASKED = ("pixel_size", "interval")
 
 
 class LoadForm(QWidget):
-    """Controls of the Load widget.
-
-    Signals
-    -------
-    changed
-        What is to be opened, or how, was changed.
-    """
+    """The controls of *Load* for what is opened, and how."""
 
     changed = Signal()
+    """Emitted when other files are chosen, or another way to open them."""
 
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.settings_state = SettingsState(OpenSettings())
+        """What the user adds to the files."""
         self.source = SourceBox()
-        self.source.changed.connect(self.changed)
         self.together = QComboBox()
-        self.together.addItem("are the frames of one time-lapse", True)
-        self.together.addItem("are layers of their own", False)
-        self.together.setToolTip("What becomes of several images. A file with many pages always is a time-lapse.")
-        self.together.currentIndexChanged.connect(self.changed)
-        self.masks = QCheckBox("Open masks that lie beside the images")
+        self.together.addItem("One time-lapse", True)
+        self.together.addItem("Separate layers", False)
+        self.together.setToolTip("What several images become. A file with several pages is always a time-lapse.")
+        self.masks = QCheckBox("Open masks beside the images")
         self.masks.setChecked(True)
-        self.masks.setToolTip("Cells drawn by hand: 'x_mask.tif' beside 'x.tif', or a folder 'masks' beside 'images'.")
-        self.masks.toggled.connect(self.changed)
+        self.masks.setToolTip("Outlined cells: 'x_mask.tif' beside 'x.tif', or a folder 'masks' beside 'images'.")
         self.found = sentence()
-        self.pixel_size = _spin(" µm", 10_000, 4)
-        self.pixel_size.setToolTip(
-            "Side of a pixel in the specimen, in micrometres. At the lowest value, what the file says."
-        )
-        self.interval = _spin(" s", 10_000_000, 3)
-        self.interval.setToolTip("Seconds from one frame to the next. At the lowest value, what the file says.")
+        self.asked = SettingsForm(self.settings_state, ASKED, unset=dict.fromkeys(ASKED, MISSING))
         self.open_button = QPushButton("Open")
-        self.open_button.setToolTip("Open the images as layers. Frames of a time-lapse are read when you look at them.")
+        self.open_button.setToolTip("Open the images as layers. A frame of a time-lapse is read when it is shown.")
         self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop; layers that are there already stay.")
+        self.cancel_button.setToolTip("Stop. Layers that are open already are kept.")
         self.bar = QProgressBar()
         self.bar.setRange(0, 0)
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(6)
         self.status, self.warning = sentence(), WarningLabel(viewer)
+        self._plan: Plan | None = None
+        self._warnings: tuple[str, ...] = ()
+        self._busy = False
         self._lay_out()
+        self.source.changed.connect(self.changed)
+        self.together.currentIndexChanged.connect(self.changed)
+        self.masks.toggled.connect(self.changed)
+        self.settings_state.changed.connect(self._show_state)
         self.show_plan(None)
-        self.set_busy(False)
-        self.warn(())
 
     def show_plan(self, plan: Plan | None) -> None:
-        """Show what would be opened, and ask for what its files do not say."""
+        """Show what would be opened, and ask for what the files do not say."""
+        self._plan = plan
         layers = plan.layers if plan is not None else ()
-        self.open_button.setEnabled(bool(layers))
         self.found.setText(_described(layers))
         self.found.setVisible(bool(layers))
         stacks = [layer for layer in layers if layer.frames.stack]
-        self._form.setRowVisible(self.pixel_size, bool(layers))
-        self._form.setRowVisible(self.interval, bool(stacks))
-        places = {layer.pixel_size for layer in layers}
-        self._ask(self.pixel_size, [_place(p) for p in places])
-        self._ask(self.interval, [f"{s:g} s" if s else "" for s in {layer.interval for layer in stacks}])
-        self.tell("" if layers else NOTHING)
+        self.asked.set_row_visible("pixel_size", bool(layers))
+        self.asked.set_row_visible("interval", bool(stacks))
+        self._ask("pixel_size", [_in_words(size) for size in {layer.pixel_size for layer in layers}])
+        self._ask("interval", [f"{s:g} s" if s else "" for s in {layer.interval for layer in stacks}])
+        self.note("" if layers else NOTHING)
+        self._show_state()
 
     def set_busy(self, busy: bool) -> None:
         """Show whether images are being opened."""
-        self.bar.setVisible(busy)
-        self.cancel_button.setEnabled(busy)
-        self.source.setEnabled(not busy)
-        if busy:
-            self.open_button.setEnabled(False)
+        self._busy = busy
+        self._show_state()
 
-    def tell(self, text: str) -> None:
-        """Say what is going on; empty takes it away."""
+    def note(self, text: str) -> None:
+        """Show what goes on; empty: nothing."""
         self.status.setText(text)
         self.status.setVisible(bool(text))
 
     def warn(self, sentences: Sequence[str]) -> None:
-        """Say what the user should know; none takes it away."""
-        shown = list(sentences[:MOST_SENTENCES])
-        shown += [f"… and {len(sentences) - MOST_SENTENCES} more."] if len(sentences) > MOST_SENTENCES else []
+        """Show what the user should know; empty: nothing."""
+        self._warnings = tuple(sentences)
+        self._show_state()
+
+    def _show_state(self) -> None:
+        problem = self.settings_state.problem
+        self.bar.setVisible(self._busy)
+        self.cancel_button.setEnabled(self._busy)
+        self.source.setEnabled(not self._busy)
+        self.open_button.setEnabled(bool(self._plan and self._plan.layers) and not self._busy and not problem)
+        more = len(self._warnings) - MOST_SENTENCES
+        shown = [*self._warnings[:MOST_SENTENCES], *[f"… and {more} more."] * (more > 0), *[problem] * bool(problem)]
         self.warning.setText("\n".join(shown))
         self.warning.setVisible(bool(shown))
 
-    def _ask(self, spin: QDoubleSpinBox, said: list[str]) -> None:
-        """Say in the field what the files tell; what was typed stays only where they tell nothing."""
+    def _ask(self, name: str, said: list[str]) -> None:
+        """Show what the files say; what was typed is kept only where they say nothing."""
         if any(said):
-            spin.setValue(0)
-            spin.setSpecialValueText(f"{said[0]}, from the file" if len(said) == 1 else "from each file")
+            self.settings_state.change(name, None)
+            self.asked.set_unset(name, f"{said[0]}, from the file" if len(said) == 1 else "from each file")
         else:
-            spin.setSpecialValueText("not in the file: type it")
+            self.asked.set_unset(name, MISSING)
 
     def _lay_out(self) -> None:
-        self._form = QFormLayout()
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-        self._form.addRow("Several images", self.together)
-        self._form.addRow("", self.masks)
-        self._form.addRow(self.found)
-        self._form.addRow("Pixel size", self.pixel_size)
-        self._form.addRow("Time per frame", self.interval)
+        self.rows = rows = QFormLayout()
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows.addRow("Several images", self.together)
+        rows.addRow("", self.masks)
         buttons = QHBoxLayout()
         buttons.addWidget(self.open_button, 2)
         buttons.addWidget(self.cancel_button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.source)
-        layout.addLayout(self._form)
+        layout.addLayout(rows)
+        layout.addWidget(self.found)
+        layout.addWidget(self.asked)
         layout.addLayout(buttons)
         for widget in (self.bar, self.status, self.warning):
             layout.addWidget(widget)
@@ -151,17 +154,9 @@ def _described(layers: Sequence[PlannedLayer]) -> str:
     return f"{layers[0].name}: {frames}{source.shape[1]} × {source.shape[0]} pixels ({source.dtype}){with_masks}"
 
 
-def _place(size: PixelSize | None) -> str:
+def _in_words(size: PixelSize | None) -> str:
     if size is None:
         return ""
     if abs(size.x - size.y) <= 1e-6 * size.x:
         return f"{size.x:.4g} {size.unit}"
     return f"{size.x:.4g} × {size.y:.4g} {size.unit}"
-
-
-def _spin(suffix: str, most: float, decimals: int) -> QDoubleSpinBox:
-    spin = QDoubleSpinBox()
-    spin.setRange(0, most)
-    spin.setDecimals(decimals)
-    spin.setSuffix(suffix)
-    return spin

@@ -1,4 +1,4 @@
-"""What can be done to the look of an image: contrast, and taking the slow shading away, with a preview."""
+"""How an image is shown: its contrast, and a preview without its slow shading, which can become a layer."""
 
 from __future__ import annotations
 
@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QDoubleSpinBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
@@ -28,17 +19,20 @@ from blunet.jobs.shading import AllFlattened, ContrastFound, FrameFlattened, fin
 from blunet.widgets.layer_facts import frames_of, spatial
 from blunet.widgets.layer_list import LayerList
 from blunet.widgets.preferences import recall, remember
+from blunet.widgets.settings_form import SettingsForm
+from blunet.widgets.settings_state import SettingsState
 from blunet.widgets.text import remark
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
     import napari.viewer
 
-#: After a change the preview waits so long (milliseconds) for the next one.
-PATIENCE = 120
-#: Twice the diameter of a usual cell (pixels): wide enough that the cells themselves stay.
-SIGMA = 100.0
-EXPLAINED = "Segment goes on taking the image as the microscope gave it; a corrected one you can add as a layer."
+#: A change waits for the next one before contrast and preview follow, in milliseconds.
+DELAY = 120
+#: About twice the diameter of a usual cell (pixels): wide enough that the cells themselves are kept.
+SHADING = 100.0
+NAMES = ("low", "high", "shading")
+EXPLANATION = "Segment uses the original image. To segment the corrected one, add it as a layer."
 
 
 class PrepareBox(QWidget):
@@ -54,16 +48,15 @@ class PrepareBox(QWidget):
         self.viewer = viewer
         self.preview: Image | None = None
         """The layer that shows a frame without its shading."""
+        self.state = SettingsState(_remembered())
         self._of: Image | None = None
+        self._percentiles = self.state.settings.low, self.state.settings.high
         self._jobs: dict[str, Job] = {}
         self._again: set[str] = set()
         self._make_controls()
         self._contrast_timer = self._timer(self._set_contrast)
         self._preview_timer = self._timer(self._show_preview)
-        for spin in (self.low, self.high):
-            spin.valueChanged.connect(self._contrast_timer.start)
-            spin.valueChanged.connect(self._preview_timer.start)
-        self.sigma.valueChanged.connect(self._preview_timer.start)
+        self.state.changed.connect(self._on_settings)
         self.shading.toggled.connect(self._on_toggled)
         self.add_button.clicked.connect(self.add)
         self.images.changed.connect(self._on_image)
@@ -72,22 +65,27 @@ class PrepareBox(QWidget):
         self._on_image()
 
     @property
-    def percentiles(self) -> tuple[float, float]:
-        """Percentiles of the grey values that are shown black and white."""
-        return float(self.low.value()), float(self.high.value())
-
-    @property
     def busy(self) -> bool:
         """Whether something is being computed, or will be in a moment."""
         waiting = self._contrast_timer.isActive() or self._preview_timer.isActive() or bool(self._again)
         return waiting or any(job.running for job in self._jobs.values())
+
+    def settings(self) -> Normalisation:
+        """Return the percentiles that are shown black and white, and the shading that is removed.
+
+        Raises
+        ------
+        InputError
+            If a number that was typed cannot be used.
+        """
+        return self.state.checked()
 
     def add(self) -> None:
         """Add the image without its slow shading as a layer of its own; of a time-lapse all frames."""
         layer, frames = self._chosen()
         if layer is None or frames is None:
             return
-        settings = self._settings()
+        settings = self.state.settings
 
         def show(event: AllFlattened) -> None:
             self.viewer.add_image(
@@ -96,7 +94,8 @@ class PrepareBox(QWidget):
             )  # fmt: skip
             self.shading.setChecked(False)
 
-        self._run("add", lambda token: flatten_all(frames, settings, token), show, f"Taking the shading off {layer}")
+        title = f"Removing the shading of {layer.name}"
+        self._run("add", lambda token: flatten_all(frames, settings, token), show, title)
 
     # Contrast and preview --------------------------------------------------------------------------------------------
 
@@ -104,7 +103,7 @@ class PrepareBox(QWidget):
         layer, frames = self._chosen()
         if layer is None or frames is None:
             return
-        t, (low, high) = self._shown_frame(layer, frames), self.percentiles
+        t, low, high = self._shown_frame(layer, frames), self.state.settings.low, self.state.settings.high
 
         def show(event: ContrastFound) -> None:
             if event.limits.low < event.limits.high:
@@ -116,7 +115,7 @@ class PrepareBox(QWidget):
         layer, frames = self._chosen()
         if layer is None or frames is None or not self.shading.isChecked():
             return
-        t, settings = self._shown_frame(layer, frames), self._settings()
+        t, settings = self._shown_frame(layer, frames), self.state.settings
 
         def show(event: FrameFlattened) -> None:
             if self.shading.isChecked() and layer is self.images.layer:
@@ -153,7 +152,7 @@ class PrepareBox(QWidget):
                 self.viewer.layers.remove(preview)
 
     def _run(self, kind: str, make: Any, show: Any, title: str | None = None) -> None:
-        """Run a job, or once more when the one of this kind that still runs has stopped."""
+        """Run a job; if one of this kind goes on, once more when it has stopped."""
         before = self._jobs.get(kind)
         if before is not None and before.running:
             self._again.add(kind)
@@ -167,7 +166,7 @@ class PrepareBox(QWidget):
         job.event.connect(lambda event: None if job.token.cancelled else show(event))
         job.failed.connect(self.note.setText)
         job.ended.connect(lambda: self._on_ended(kind))
-        self.note.setText(EXPLAINED)
+        self.note.setText(EXPLANATION)
         job.start()
 
     def _on_ended(self, kind: str) -> None:
@@ -175,21 +174,16 @@ class PrepareBox(QWidget):
             self._again.discard(kind)
             {"contrast": self._set_contrast, "preview": self._show_preview, "add": self.add}[kind]()
 
-    # State -----------------------------------------------------------------------------------------------------------
+    # What the user changes -------------------------------------------------------------------------------------------
 
     def _chosen(self) -> tuple[Image, FrameSource] | tuple[None, None]:
         layer = self.images.layer
-        if layer is None:
+        if layer is None or self.state.problem:
             return None, None
         try:
             return layer, frames_of(layer)
         except InputError:
             return None, None
-
-    def _settings(self) -> Normalisation:
-        remember("prepare", {"low": self.low.value(), "high": self.high.value(), "sigma": self.sigma.value()})
-        low, high = self.percentiles
-        return Normalisation(method="percentile", low=low, high=high, shading=float(self.sigma.value()))
 
     def _shown_frame(self, layer: Image, frames: FrameSource) -> int:
         if not frames.stack:
@@ -197,16 +191,28 @@ class PrepareBox(QWidget):
         point = layer.world_to_data(self.viewer.dims.point[-layer.ndim :])
         return int(np.clip(round(float(point[-3])), 0, frames.count - 1))
 
+    def _on_settings(self) -> None:
+        if self.state.problem:
+            self.note.setText(self.state.problem)
+            return
+        settings = self.state.settings
+        remember("prepare", {name: getattr(settings, name) for name in NAMES})
+        self.note.setText(EXPLANATION)
+        self._preview_timer.start()
+        if (settings.low, settings.high) != self._percentiles:  # else contrast that was set by hand is kept
+            self._percentiles = settings.low, settings.high
+            self._contrast_timer.start()
+
     def _on_image(self) -> None:
         layer, usable, note = self.images.layer, False, "Open an image first."
         if layer is not None:
             try:
                 frames_of(layer)
-                usable, note = True, EXPLAINED
+                usable, note = True, EXPLANATION
             except InputError as e:
                 note = str(e)
         self.note.setText(note)
-        for control in (self.low, self.high, self.shading, self.sigma, self.add_button):
+        for control in (self.form, self.shading, self.add_button):
             control.setEnabled(usable)
         if self.preview is not None and self._of is not layer:
             self._remove_preview()
@@ -231,53 +237,39 @@ class PrepareBox(QWidget):
     def _timer(self, then: Any) -> QTimer:
         timer = QTimer(self)
         timer.setSingleShot(True)
-        timer.setInterval(PATIENCE)
+        timer.setInterval(DELAY)
         timer.timeout.connect(then)
         return timer
 
     def _make_controls(self) -> None:
-        values = recall("prepare", {})
         self.images = LayerList(self.viewer, Image)
-        self.images.setToolTip("The image whose look is changed.")
-        self.low = _percentile(0, 49, float(values.get("low", 0.1)))
-        self.low.setToolTip("So many percent of the pixels are shown black.")
-        self.high = _percentile(51, 100, float(values.get("high", 99.9)))
-        self.high.setToolTip("The pixels above this percentage are shown white.")
-        self.shading = QCheckBox("Preview without slow shading")
-        self.shading.setToolTip("Shows the frame without the slow change of brightness across the field.")
-        self.sigma = QDoubleSpinBox()
-        self.sigma.setRange(5, 5000)
-        self.sigma.setDecimals(0)
-        self.sigma.setSuffix(" px")
-        self.sigma.setValue(float(values.get("sigma", SIGMA)))
-        self.sigma.setToolTip("What changes over fewer pixels than this stays. Take about twice a cell's diameter.")
+        self.images.setToolTip("The image whose contrast is changed.")
+        self.form = SettingsForm(self.state, NAMES, unset={"shading": "not removed"})
+        self.shading = QCheckBox("Preview without shading")
+        self.shading.setToolTip("Show the frame without the slow changes of brightness across the field.")
         self.add_button = QPushButton("Add as a layer")
-        self.add_button.setToolTip("Adds the image without its shading as a layer of its own, which can be segmented.")
+        self.add_button.setToolTip("Add the image without its shading as a layer of its own, which can be segmented.")
         self.note = remark()
-        percentiles, slow = QHBoxLayout(), QHBoxLayout()
-        percentiles.addWidget(self.low)
-        percentiles.addWidget(QLabel("to"))
-        percentiles.addWidget(self.high)
-        slow.addWidget(self.sigma, 1)
-        slow.addWidget(self.add_button, 1)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow(QLabel("<b>Contrast and shading</b>"))
-        form.addRow("Image", self.images)
-        form.addRow("Contrast", percentiles)
-        form.addRow("", self.shading)
-        form.addRow("Slower than", slow)
+        self.rows = rows = QFormLayout()
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows.addRow(QLabel("<b>Contrast and shading</b>"))
+        rows.addRow("Image", self.images)
+        foot = QHBoxLayout()
+        foot.addWidget(self.shading, 1)
+        foot.addWidget(self.add_button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
+        layout.addLayout(rows)
+        layout.addWidget(self.form)
+        layout.addLayout(foot)
         layout.addWidget(self.note)
 
 
-def _percentile(lowest: float, highest: float, value: float) -> QDoubleSpinBox:
-    spin = QDoubleSpinBox()
-    spin.setRange(lowest, highest)
-    spin.setDecimals(2)
-    spin.setSingleStep(0.1)
-    spin.setSuffix(" %")
-    spin.setValue(value)
-    return spin
+def _remembered() -> Normalisation:
+    """Return the values of the session before, or the usual ones if they cannot be used."""
+    usual = Normalisation(method="percentile", shading=SHADING)
+    values = recall("prepare", {})
+    try:
+        return usual.changed(**{name: values[name] for name in NAMES if name in values})
+    except InputError:
+        return usual

@@ -8,8 +8,10 @@ from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
+from blunet.errors import InputError
 from blunet.jobs.layer_opening import LayerOpened, LeftOut, OpenSettings, open_layers
 from blunet.jobs.layer_plan import Plan, Refused, look
+from blunet.widgets.label_alignment import LabelAlignment
 from blunet.widgets.layer_facts import FILE, unwrap_viewer
 from blunet.widgets.load_form import LoadForm
 from blunet.widgets.load_prepare import PrepareBox
@@ -34,17 +36,17 @@ class LoadWidget(DockContent):
     """
 
     looked = Signal()
-    """It is known what the chosen files would make, or why they cannot be opened."""
+    """Emitted when it is known what the chosen files would become, or why they cannot be opened."""
     finished = Signal()
-    """Opening has ended, however it did."""
+    """Emitted when opening has ended, whichever way."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:  # napari knows the parameter by this very annotation
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:  # napari finds the parameter by this annotation
         super().__init__()
         self.viewer = viewer = unwrap_viewer(viewer)
         self.plan: Plan | None = None
-        """What *Open* would open."""
+        """What *Open* opens."""
         self.job: Job | None = None
-        self._look: Job | None = None
+        self._planning: Job | None = None
         self._left_out: list[str] = []
         self._opened: list[Layer] = []
         self.form = LoadForm(viewer)
@@ -57,6 +59,7 @@ class LoadWidget(DockContent):
         layout.addWidget(line)
         layout.addWidget(self.prepare)
         layout.addStretch(1)
+        LabelAlignment(self, self.form.rows, self.form.asked.rows, self.prepare.rows, self.prepare.form.rows)
         fill(self, inner)
         self._restore()
         self.form.changed.connect(self._on_changed)
@@ -71,23 +74,27 @@ class LoadWidget(DockContent):
     @property
     def busy(self) -> bool:
         """Whether files are looked at or opened."""
-        return any(job is not None and job.running for job in (self.job, self._look))
+        return any(job is not None and job.running for job in (self.job, self._planning))
 
     def start(self) -> None:
         """Open what was chosen."""
         if self.plan is None or (self.job is not None and self.job.running):
             return
-        plan, settings = self.plan, self._settings()
+        try:
+            plan, settings = self.plan, self._settings()
+        except InputError as e:
+            self.form.warn([str(e)])
+            return
         remember("load", {"together": self.form.together.currentData(), "masks": self.form.masks.isChecked()})
         self._left_out, self._opened = [], []
         self.job = Job(lambda token: open_layers(plan, settings, token), self, "Opening images")
         self.job.event.connect(self._on_event)
         self.job.done.connect(self._on_done)
-        self.job.stopped.connect(lambda: self.form.tell("Stopped. Layers that are there already stay."))
+        self.job.stopped.connect(lambda: self.form.note("Stopped. Layers that are open already are kept."))
         self.job.failed.connect(lambda sentence: self.form.warn([sentence]))
         self.job.ended.connect(self._on_ended)
         self.form.set_busy(True)
-        self.form.tell("Opening…")
+        self.form.note("Opening…")
         self.job.start()
 
     def cancel(self) -> None:
@@ -95,12 +102,12 @@ class LoadWidget(DockContent):
         if self.job is not None:
             self.job.cancel()
 
-    # Looking ---------------------------------------------------------------------------------------------------------
+    # Planning --------------------------------------------------------------------------------------------------------
 
     def _on_changed(self) -> None:
-        """Look at the headers of what was chosen."""
-        if self._look is not None:
-            self._look.cancel()
+        """Read the headers of the chosen files."""
+        if self._planning is not None:
+            self._planning.cancel()
         self.plan = None
         self.form.show_plan(None)
         self.form.warn(())
@@ -109,30 +116,35 @@ class LoadWidget(DockContent):
             self.looked.emit()
             return
         together, masks = bool(self.form.together.currentData()), self.form.masks.isChecked()
-        job = self._look = Job(lambda token: look(sources, together=together, masks=masks, token=token), self)
+        job = self._planning = Job(lambda token: look(sources, together=together, masks=masks, token=token), self)
         job.event.connect(lambda event: self._on_looked(event, job))
-        self.form.tell("Looking at the files…")
+        self.form.note("Reading the files…")
         job.start()
 
     def _on_looked(self, found: Plan | Refused, job: Job) -> None:
-        if job is not self._look:
-            return  # something else was chosen meanwhile
+        if job is not self._planning:
+            return  # other files were chosen meanwhile
         if isinstance(found, Refused):
-            self.form.show_plan(None)
+            self.form.note("")
             self.form.warn([found.sentence])
         else:
             self.plan = found
             self.form.show_plan(found)
             self.form.warn(found.left_out)
-            if self.job is not None and self.job.running:
-                self.form.open_button.setEnabled(False)
         self.looked.emit()
 
     # Opening ---------------------------------------------------------------------------------------------------------
 
     def _settings(self) -> OpenSettings:
-        low, high = self.prepare.percentiles
-        return OpenSettings(self.form.pixel_size.value() or None, self.form.interval.value() or None, low, high)
+        """Return what is opened how.
+
+        Raises
+        ------
+        InputError
+            If a number that was typed cannot be used.
+        """
+        shown = self.prepare.settings()
+        return self.form.settings_state.checked().changed(low=shown.low, high=shown.high)
 
     def _on_event(self, event: Any) -> None:
         if isinstance(event, LayerOpened):
@@ -144,15 +156,14 @@ class LoadWidget(DockContent):
     def _on_done(self) -> None:
         images = [layer for layer in self._opened if layer in self.viewer.layers and isinstance(layer, Image)]
         if not images:
-            self.form.tell("Nothing could be opened.")
+            self.form.note("Nothing could be opened.")
             return
         self.viewer.layers.selection.active = images[-1]
         names = ", ".join(f"'{layer.name}'" for layer in images[:3]) + (" …" if len(images) > 3 else "")
-        self.form.tell(f"Opened {names}. Next: Segment.")
+        self.form.note(f"Opened {names}. Next: Segment.")
 
     def _on_ended(self) -> None:
         self.form.set_busy(False)
-        self.form.open_button.setEnabled(self.plan is not None)
         self.finished.emit()
 
     def _restore(self) -> None:
@@ -162,7 +173,7 @@ class LoadWidget(DockContent):
 
 
 def add_layer(viewer: napari.viewer.Viewer, opened: LayerOpened) -> Layer:
-    """Add a layer to the viewer, with the file that it comes from."""
+    """Add a layer to the viewer; its metadata name the file that it comes from."""
     data, keywords, kind = opened.to_layer()
     if opened.source is not None:
         keywords["metadata"] = {**keywords.get("metadata", {}), FILE: str(opened.source)}

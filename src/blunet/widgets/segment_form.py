@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSettings
 from blunet.widgets.diameter import DiameterBox
+from blunet.widgets.label_alignment import LabelAlignment
 from blunet.widgets.layer_list import LayerList
 from blunet.widgets.model_picker import ModelPicker
 from blunet.widgets.segment_state import SegmentState
@@ -179,7 +180,7 @@ class SegmentForm(QWidget):
         self._rows.addRow("Frames", self.range)
         self.labels_form.rows.addRow("", self.measure_box)
         self.labels_form.rows.addRow("", self.probability_box)
-        align_labels(self._rows, self.labels_form.rows)
+        LabelAlignment(self, self._rows, self.labels_form.rows)
         buttons, foot = QHBoxLayout(), QHBoxLayout()
         buttons.addWidget(self.start_button, 2)
         buttons.addWidget(self.cancel_button, 1)
@@ -192,17 +193,3 @@ class SegmentForm(QWidget):
             layout.addWidget(widget)
         layout.addLayout(foot)
         layout.addStretch(1)
-
-
-def align_labels(*forms: QFormLayout) -> None:
-    """Let the controls of forms that stand one above the other begin at the same place."""
-    labels = [
-        item.widget()
-        for form in forms
-        for row in range(form.rowCount())
-        if (item := form.itemAt(row, QFormLayout.ItemRole.LabelRole)) is not None
-    ]
-    widest = max(label.sizeHint().width() for label in labels if label is not None)
-    for label in labels:
-        if label is not None:
-            label.setMinimumWidth(widest)

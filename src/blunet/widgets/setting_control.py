@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSlider, LineEdit, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, FloatSlider, FloatSpinBox, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
 from psygnal import Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QSlider
@@ -15,8 +15,8 @@ from blunet.widgets.layer_list import keep_narrow
 
 #: Largest whole number of a setting without a limit.
 LARGEST = 2**31 - 1
-#: Decimals of a slider from 0 to 1.
-SLIDER_DECIMALS = 2
+#: Decimals of a slider from 0 to 1 and of a percentage.
+DECIMALS = 2
 #: Of the number beside a slider: it shows the digits alone, for which napari's style would leave no space.
 NUMBER_STYLE = """
 QDoubleSpinBox { background: transparent; border: 0px; padding: 0px; min-width: 40px; max-width: 40px; }
@@ -26,9 +26,9 @@ QDoubleSpinBox::up-arrow, QDoubleSpinBox::down-arrow { image: none; }
 
 
 class SettingControl:
-    """A check box, a list of choices, a spin box, a slider from 0 to 1, or a line in which a number is typed.
+    """A check box, a list of choices, a spin box for whole numbers and percentages, a slider from 0 to 1, or a line.
 
-    It never holds the value: it shows one, rounded to what can be read, and tells what the user makes of it.
+    It never holds the value: it shows one, rounded to what can be read, and emits what the user changes it to.
 
     Parameters
     ----------
@@ -59,10 +59,14 @@ class SettingControl:
 
     @property
     def label(self) -> str:
-        """What stands before the control: the title and the unit. A check box has its title beside it."""
+        """The title and the unit, for the label before the control; empty for a check box, which has a title itself."""
         if isinstance(self.widget, CheckBox):
             return ""
         return f"{self.facts.title} ({self.facts.unit})" if self.facts.unit else self.facts.title
+
+    def set_unset(self, text: str) -> None:
+        """Change what is shown in place of a number that is not set."""
+        self.native.setPlaceholderText(text)
 
     def show(self, value: Any) -> None:
         """Show a value; nothing is emitted."""
@@ -72,16 +76,16 @@ class SettingControl:
                 text = _as_text(value)
                 if self.widget.value != text:  # the text cursor stays where it is
                     self.widget.value = text
-            elif isinstance(self.widget, SpinBox | FloatSlider):
+            elif isinstance(self.widget, SpinBox | FloatSpinBox | FloatSlider):
                 self.widget.value = min(max(value, self.widget.min), self.widget.max)
             else:
                 self.widget.value = value
 
     def _on_changed(self, value: Any) -> None:
-        if isinstance(self.widget, FloatSlider):
-            value = round(value, SLIDER_DECIMALS)
-            if value == round(self._shown, SLIDER_DECIMALS):
-                return  # a slider rounds what it shows
+        if isinstance(self.widget, FloatSpinBox | FloatSlider):
+            value = round(value, DECIMALS)
+            if value == round(self._shown, DECIMALS):
+                return  # it is the same, rounded as it is shown
         if value != self._shown:
             self.edited.emit(value)
 
@@ -107,12 +111,16 @@ def _make(facts: SettingFacts, choices: Mapping[str, str], unset: str) -> ValueW
     if facts.kind is not float:
         raise TypeError(f"There is no control for '{facts.name}', which is {facts.annotation}.")
     if (facts.minimum, facts.maximum) == (0, 1) and facts.minimum_allowed and facts.maximum_allowed and not unset:
-        slider = FloatSlider(name=facts.name, min=0, max=1, step=10**-SLIDER_DECIMALS)
+        slider = FloatSlider(name=facts.name, min=0, max=1, step=10**-DECIMALS)
         groove, number = slider.native.findChild(QSlider), slider.native.findChild(QDoubleSpinBox)
         groove.setPageStep(10 * groove.singleStep())
         number.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.UpDownArrows)  # of no width: see NUMBER_STYLE
         number.setStyleSheet(NUMBER_STYLE)
         return slider
+    if facts.unit == "%" and facts.minimum is not None and facts.maximum is not None:
+        percentage = FloatSpinBox(name=facts.name, min=facts.minimum, max=facts.maximum, step=0.1)
+        percentage.native.setKeyboardTracking(False)
+        return percentage
     return LineEdit(name=facts.name)
 
 

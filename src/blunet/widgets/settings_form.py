@@ -63,6 +63,10 @@ class SettingsForm(QWidget):
         """Return magicgui's widget of a setting; setting its `value` is what typing does."""
         return self._controls[name].widget
 
+    def set_unset(self, name: str, text: str) -> None:
+        """Change what is shown for a number that is not set."""
+        self._controls[name].set_unset(text)
+
     def set_row_visible(self, name: str, visible: bool) -> None:
         """Show or hide a setting."""
         self.rows.setRowVisible(self._controls[name].native, visible)

@@ -22,7 +22,8 @@ from blunet.compression.compression_settings import Start, StepSettings
 from blunet.compression.pipeline import PROBES
 from blunet.compression.presets import preset
 from blunet.compression.run_events import StepDone
-from blunet.compression.training import segmentation_task, train, validate
+from blunet.compression.training import train
+from blunet.compression.training_task import make_segmentation_task, validate
 from blunet.dataset.crops import Crops
 from blunet.dataset.fields import crop_for_validation, prepare_for_training, read_field
 from blunet.dataset.pairs import find_pairs
@@ -97,10 +98,16 @@ def main() -> None:
         keras.utils.set_random_seed(1)
         levels = ResidualLevels.uniform(row.levels)
         network = binarise(
-            student.network, student.settings, levels, probes, row.start, coded=row.coded, window=row.window
+            student.network,
+            student.settings,
+            levels,
+            probes,
+            row.start,
+            binarize_depthwise=row.coded,
+            gradient_window=row.window,
         )
         before = validate(network, validation, multiple).iou
-        task = segmentation_task(network, validation, multiple, step)
+        task = make_segmentation_task(network, validation, multiple, step)
         *_, done = train("binarise", task, crops, step)
         assert isinstance(done, StepDone)
         settings = student.settings.changed(network="blunet", residual_levels=levels, binarize_depthwise=row.coded)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blunet.compression.code_fit import fit_codes
-from blunet.networks.residual_code import least_squares_gammas
+from blunet.networks.residual_code import fit_gammas
 from blunet.packed.bit_planes import residual_code, residual_value
 
 
@@ -30,7 +30,7 @@ def test_sums_of_fitted_codes_err_less_than_those_of_coded_weights(levels):
     seen, kernel = correlated(rng, 3000, 32), rng.normal(0, 0.1, (32, 8)).astype("f4")
     wanted = seen @ kernel
     fitted = fit_codes(seen, wanted, kernel, levels)
-    gammas = least_squares_gammas(kernel, levels)
+    gammas = fit_gammas(kernel, levels)
     plain = decoded(kernel, gammas)
     offset = (wanted - seen @ plain).mean(0)
     fitted_error = error(seen, decoded(fitted.kernel, fitted.gammas), fitted.offset, wanted)
@@ -46,7 +46,7 @@ def test_what_the_inputs_have_lost_is_made_good():
     seen, wanted = 0.5 * real + 3, real @ kernel
     fitted = fit_codes(seen, wanted, kernel, 3)
     assert error(seen, decoded(fitted.kernel, fitted.gammas), fitted.offset, wanted) < 0.02
-    assert error(seen, decoded(kernel, least_squares_gammas(kernel, 3)), fitted.offset, wanted) > 0.2
+    assert error(seen, decoded(kernel, fit_gammas(kernel, 3)), fitted.offset, wanted) > 0.2
 
 
 def test_inputs_that_are_never_seen_keep_their_kernel():

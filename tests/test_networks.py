@@ -10,7 +10,7 @@ from reference_engine import ReferenceEngine
 from blunet.architecture import NETWORKS, NetworkSettings, ResidualLevels, census, layer_table
 from blunet.errors import InputError
 from blunet.images.normalisation_settings import Normalisation
-from blunet.networks.build import build_network, feature_map
+from blunet.networks.build import build_network, get_feature_map
 from blunet.networks.keras_file import KerasModel, load_keras
 from blunet.networks.published_checkpoint import import_published
 from blunet.networks.weight_transfer import get_weights, set_weights
@@ -52,7 +52,7 @@ def test_parameters_are_those_of_the_table(network):
     if network != "blunet":
         assert model.count_params() == census(settings).float_parameters
     for layer in layer_table(settings):
-        assert feature_map(model, layer.name).shape[-1] == layer.filters
+        assert get_feature_map(model, layer.name).shape[-1] == layer.filters
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -84,7 +84,7 @@ def test_signal_keeps_its_variance_on_the_way_down(network):
     settings = NetworkSettings(network=network, levels=5, base_filters=16)
     model = build_network(settings, seed=3)
     names = [f"level{level}_contracting_2" for level in range(5)]
-    probe = keras.Model(model.inputs[0], [feature_map(model, n) for n in names])
+    probe = keras.Model(model.inputs[0], [get_feature_map(model, n) for n in names])
     image = textured((64, 64)) - 0.5
     deviations = [float(np.std(keras.ops.convert_to_numpy(m))) for m in probe(image[None, ..., None])]
     assert all(0.01 < d < 10 for d in deviations), deviations
@@ -100,7 +100,7 @@ def test_a_fresh_blunet_does_not_answer_a_constant(levels):
     result = keras.ops.convert_to_numpy(model(textured((64, 64))[None, ..., None]))
     assert result.std() > 0.005
     names = [f"level{level}_contracting_2" for level in range(5)]
-    probe = keras.Model(model.inputs[0], [feature_map(model, n) for n in names])
+    probe = keras.Model(model.inputs[0], [get_feature_map(model, n) for n in names])
     for values in probe(textured((64, 64))[None, ..., None]):
         assert 0.05 < float(np.std(keras.ops.convert_to_numpy(values))) < 2
 

@@ -8,9 +8,9 @@ import pytest
 from keras import ops
 
 from blunet.networks.residual_code import (
-    halving_gammas,
-    least_squares_gammas,
-    published_gammas,
+    fit_gammas,
+    get_halving_gammas,
+    get_published_gammas,
     residual_binarise,
 )
 from blunet.networks.residual_layers import BinaryConv2D, BinarySeparableConv2D, ResidualSign
@@ -110,21 +110,21 @@ def test_zero_is_positive_and_magnitudes_count():
 
 
 def test_starts():
-    np.testing.assert_allclose(published_gammas(3), [1 / 2, 1 / 3, 1 / 6])
-    np.testing.assert_array_equal(halving_gammas(3), [0.5, 0.25, 0.125])
+    np.testing.assert_allclose(get_published_gammas(3), [1 / 2, 1 / 3, 1 / 6])
+    np.testing.assert_array_equal(get_halving_gammas(3), [0.5, 0.25, 0.125])
     values = np.random.default_rng(0).normal(0, 0.05, 4000)
-    errors = [np.square(values - forward(values, least_squares_gammas(values, m))).mean() for m in (1, 2, 3)]
+    errors = [np.square(values - forward(values, fit_gammas(values, m))).mean() for m in (1, 2, 3)]
     assert errors[0] > 2 * errors[1] > 4 * errors[2]
     assert errors[2] < 0.05 * np.square(values).mean()
-    assert np.square(values - forward(values, published_gammas(3))).mean() > 4 * errors[2]
+    assert np.square(values - forward(values, get_published_gammas(3))).mean() > 4 * errors[2]
 
 
 @pytest.mark.parametrize(
     "layer",
     [
-        ResidualSign(2, "published", window=0.7),
+        ResidualSign(2, "published", gradient_window=0.7),
         BinaryConv2D(4, 3, levels=2, start="published"),
-        BinarySeparableConv2D(4, 2, depthwise_levels=1, pointwise_levels=3, window=0.5),
+        BinarySeparableConv2D(4, 2, depthwise_levels=1, pointwise_levels=3, gradient_window=0.5),
     ],
     ids=lambda layer: type(layer).__name__,
 )

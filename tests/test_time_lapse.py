@@ -10,7 +10,7 @@ from made_pairs import grey, put
 
 from blunet.compression.presets import preset
 from blunet.compression.run_data import read_data
-from blunet.compression.run_estimate import duration
+from blunet.compression.run_estimate import estimate_seconds
 from blunet.compression.run_request import Request
 from blunet.dataset.splits import split_by_share
 from blunet.dataset.time_lapse import is_time_lapse, outline_objects
@@ -82,7 +82,7 @@ def test_a_run_and_the_check_before_it_split_a_time_lapse_alike(tmp_path):
     assert [line for line in checked.lines if "in a row (f8, f9)" in line] == data.report.remarks != []
     assert list(checked.lines) == data.report.describe()
     steps = settings.steps("scratch")
-    validated = {shape: duration(settings, steps, [shape] * 2) for shape in ((64, 128), (128, 128))}
+    validated = {shape: estimate_seconds(settings, steps, [shape] * 2) for shape in ((64, 128), (128, 128))}
     cost = estimate_cost(settings, "scratch", checked.validation_sizes)
     assert cost.seconds == pytest.approx(validated[64, 128], rel=1e-6)
     assert validated[64, 128] < validated[128, 128] * 0.9999

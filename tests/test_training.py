@@ -11,7 +11,8 @@ from blunet.architecture import NetworkSettings, ResidualLevels
 from blunet.compression.binarisation import binarise
 from blunet.compression.compression_settings import StepSettings
 from blunet.compression.run_events import BatchDone, EpochDone, RunStopped, StepDone
-from blunet.compression.training import States, learning_rate, segmentation_task, train, validate
+from blunet.compression.training import StepFiles, compute_learning_rate, train
+from blunet.compression.training_task import make_segmentation_task, validate
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.crops import Crops
 from blunet.dataset.fields import Field, prepare_for_training, simulate_fields
@@ -35,7 +36,7 @@ def crops(fields):
 
 
 def run(network, crops, fields, step, states=None, cancelled=lambda: False):
-    task = segmentation_task(network, fields[4:], NETWORK.multiple, step)
+    task = make_segmentation_task(network, fields[4:], NETWORK.multiple, step)
     return list(train("student", task, crops, step, states, cancelled))
 
 
@@ -92,8 +93,10 @@ def test_what_has_learnt_is_handed_on_unless_an_epoch_is_better(kept, fields, cr
     network, _ = student
     before = [w.copy() for w in network.get_weights()]
     step = StepSettings(epochs=2, batches=3, learning_rate=0.5)  # a rate that ruins any network
-    task = segmentation_task(network, fields[4:], NETWORK.multiple, step, has_learnt=True)
-    states = None if kept == "in memory" else States(tmp_path / "last.npz", tmp_path / "best.npz", tmp_path / "p.png")
+    task = make_segmentation_task(network, fields[4:], NETWORK.multiple, step, pretrained=True)
+    states = (
+        None if kept == "in memory" else StepFiles(tmp_path / "last.npz", tmp_path / "best.npz", tmp_path / "p.png")
+    )
     start = task.validate().iou
     try:
         if kept == "stopped":
@@ -120,8 +123,8 @@ def test_border_weights_and_dice_train(fields, crops, loss):
 def test_a_step_stopped_anywhere_and_resumed_ends_as_an_uninterrupted_one(fields, crops, stop, tmp_path):
     step = StepSettings(epochs=3, batches=6, learning_rate=1e-3)
     whole = build_network(NETWORK, seed=1)
-    run(whole, crops, fields, step, States(*(tmp_path / n for n in ("a.npz", "b.npz", "a.png"))))
-    states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
+    run(whole, crops, fields, step, StepFiles(*(tmp_path / n for n in ("a.npz", "b.npz", "a.png"))))
+    states = StepFiles(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     asked = []
 
     def cancelled():
@@ -142,7 +145,7 @@ def test_a_step_stopped_anywhere_and_resumed_ends_as_an_uninterrupted_one(fields
 
 def test_a_loss_that_is_not_finite_stops_with_advice(fields, crops, tmp_path):
     network = build_network(NETWORK, seed=1)
-    states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
+    states = StepFiles(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     run(network, crops, fields, StepSettings(epochs=1, batches=3, learning_rate=1e-3), states)
     kept = states.best.read_bytes()
     network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])
@@ -153,7 +156,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(fields, crops, tmp_path):
 
 
 def test_weights_that_are_no_number_after_the_last_batch_are_not_saved(fields, crops, tmp_path):
-    states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
+    states = StepFiles(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     network = build_network(NETWORK, seed=1)
     run(
         network,
@@ -164,7 +167,7 @@ def test_weights_that_are_no_number_after_the_last_batch_are_not_saved(fields, c
         lambda: states.last.exists(),
     )
     kept = states.last.read_bytes()
-    task = segmentation_task(
+    task = make_segmentation_task(
         network, fields[4:], NETWORK.multiple, StepSettings(epochs=2, batches=1, learning_rate=1e-3)
     )
 
@@ -179,7 +182,7 @@ def test_weights_that_are_no_number_after_the_last_batch_are_not_saved(fields, c
 
 
 def test_a_step_whose_best_weights_are_gone_does_not_take_others(fields, crops, tmp_path):
-    states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
+    states = StepFiles(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     run(build_network(NETWORK, seed=1), crops, fields, StepSettings(epochs=1, batches=3, learning_rate=1e-3), states)
     states.best.unlink()
     with pytest.raises(InputError, match=r"best\.npz' is gone; put it back, or delete '.*last\.npz'"):
@@ -196,7 +199,7 @@ def test_a_step_whose_best_weights_are_gone_does_not_take_others(fields, crops, 
 
 
 def test_a_checkpoint_cut_in_half_is_named(fields, crops, tmp_path):
-    states = States(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
+    states = StepFiles(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     step = StepSettings(epochs=1, batches=3, learning_rate=1e-3)
     run(build_network(NETWORK, seed=1), crops, fields, step, states)
     more = step.changed(epochs=2)
@@ -205,7 +208,7 @@ def test_a_checkpoint_cut_in_half_is_named(fields, crops, tmp_path):
         for broken in (whole[:5000], whole[:5000] + b"damaged!" + whole[5008:]):
             cut.write_bytes(broken)
             network = build_network(NETWORK, seed=1)
-            task = segmentation_task(network, fields[4:], NETWORK.multiple, more)
+            task = make_segmentation_task(network, fields[4:], NETWORK.multiple, more)
             with pytest.raises(InputError, match=rf"'.*{cut.name}' cannot be read: .*; delete the step's \.npz files"):
                 next(train("student", task, crops, more, states))  # before anything is trained
         cut.write_bytes(whole)
@@ -213,11 +216,11 @@ def test_a_checkpoint_cut_in_half_is_named(fields, crops, tmp_path):
 
 def test_learning_rate_is_constant_then_falls():
     study = StepSettings(epochs=400, batches=1, learning_rate=1e-3, monitor="val_loss", decay=0.95)
-    assert learning_rate(study, 0) == learning_rate(study, 199) == 1e-3
-    assert learning_rate(study, 200) == pytest.approx(0.95e-3)
-    assert learning_rate(study, 209) == pytest.approx(1e-3 * 0.95**10)
+    assert compute_learning_rate(study, 0) == compute_learning_rate(study, 199) == 1e-3
+    assert compute_learning_rate(study, 200) == pytest.approx(0.95e-3)
+    assert compute_learning_rate(study, 209) == pytest.approx(1e-3 * 0.95**10)
     short = StepSettings(epochs=20, batches=1, learning_rate=1e-3, monitor="val_loss")
-    assert learning_rate(short, 19) == pytest.approx(1e-5)
+    assert compute_learning_rate(short, 19) == pytest.approx(1e-5)
 
 
 def test_the_calibrated_start_loses_least(fields, student):

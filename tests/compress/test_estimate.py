@@ -28,31 +28,33 @@ LARGER = QUICK.changed(
 
 def test_the_estimate_is_near_to_what_was_measured(monkeypatch):
     """On two cores of the reference: the quick preset on 12 fields with 10 more to test, and single steps."""
-    monkeypatch.setattr(estimate, "core_speed", lambda: 1.0)
+    monkeypatch.setattr(estimate, "measure_core_speed", lambda: 1.0)
     monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 2)
     field = (1022, 1024)
-    assert estimate.duration(QUICK, STEPS, [field] * 2, [field] * 10) == pytest.approx(472, rel=0.3)
-    assert estimate.step_seconds(LARGER, "transfer", [field] * 7) == pytest.approx(26 * 50.5, rel=0.2)
-    assert estimate.step_seconds(LARGER, "hint_encoder", [field] * 7) == pytest.approx(2 * 13.8, rel=0.3)
-    assert estimate.step_seconds(LARGER, "retrain", [field] * 7) == pytest.approx(24 * 16.0, rel=0.2)
+    assert estimate.estimate_seconds(QUICK, STEPS, [field] * 2, [field] * 10) == pytest.approx(472, rel=0.3)
+    assert estimate.estimate_step_seconds(LARGER, "transfer", [field] * 7) == pytest.approx(26 * 50.5, rel=0.2)
+    assert estimate.estimate_step_seconds(LARGER, "hint_encoder", [field] * 7) == pytest.approx(2 * 13.8, rel=0.3)
+    assert estimate.estimate_step_seconds(LARGER, "retrain", [field] * 7) == pytest.approx(24 * 16.0, rel=0.2)
 
 
 def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):
-    assert estimate.core_speed() > 0
-    monkeypatch.setattr(estimate, "core_speed", lambda: 1.0)
-    before = estimate.duration(QUICK, STEPS)
-    monkeypatch.setattr(estimate, "core_speed", lambda: 2.0)
-    assert estimate.duration(QUICK, STEPS) == pytest.approx(before / 2)
+    assert estimate.measure_core_speed() > 0
+    monkeypatch.setattr(estimate, "measure_core_speed", lambda: 1.0)
+    before = estimate.estimate_seconds(QUICK, STEPS)
+    monkeypatch.setattr(estimate, "measure_core_speed", lambda: 2.0)
+    assert estimate.estimate_seconds(QUICK, STEPS) == pytest.approx(before / 2)
     monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 1)
-    one = estimate.duration(QUICK, STEPS)
+    one = estimate.estimate_seconds(QUICK, STEPS)
     monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 4)
-    assert one / 4 < estimate.duration(QUICK, STEPS) < one / 1.5
-    assert estimate.duration(QUICK, list(STEPS)[1:]) < estimate.duration(QUICK, STEPS)
-    assert estimate.duration(QUICK, STEPS, [(512, 512)]) > estimate.duration(QUICK, STEPS)
+    assert one / 4 < estimate.estimate_seconds(QUICK, STEPS) < one / 1.5
+    assert estimate.estimate_seconds(QUICK, list(STEPS)[1:]) < estimate.estimate_seconds(QUICK, STEPS)
+    assert estimate.estimate_seconds(QUICK, STEPS, [(512, 512)]) > estimate.estimate_seconds(QUICK, STEPS)
     wider = QUICK.changed(validation_size=1024)
-    assert estimate.duration(wider, STEPS, [(900, 900)]) > estimate.duration(QUICK, STEPS, [(900, 900)])
-    assert estimate.duration(wider, STEPS, [(512, 512)]) == estimate.duration(QUICK, STEPS, [(512, 512)])
-    step = estimate.step_seconds
+    assert estimate.estimate_seconds(wider, STEPS, [(900, 900)]) > estimate.estimate_seconds(QUICK, STEPS, [(900, 900)])
+    assert estimate.estimate_seconds(wider, STEPS, [(512, 512)]) == estimate.estimate_seconds(
+        QUICK, STEPS, [(512, 512)]
+    )
+    step = estimate.estimate_step_seconds
     field = [(1024, 1024)] * 20
     assert step(wider, "hint_decoder", field) == step(QUICK, "hint_decoder", field) > step(QUICK, "hint_decoder")
     less = QUICK.changed(validation_size=64)
@@ -64,10 +66,10 @@ def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):
 def test_the_time_left_is_told_once_there_is_a_pace():
     validation = [(800, 900)]
     left = TimeLeft(TINY, STEPS, validation)
-    assert left.costs["retrain"] > TimeLeft(TINY, STEPS).costs["retrain"]
+    assert left.estimates["retrain"] > TimeLeft(TINY, STEPS).estimates["retrain"]
     batch = BatchDone("transfer", 1, 2, 1, 4, 0.5)
-    assert left.seconds(batch) is None
+    assert left.estimate_seconds(batch) is None
     left._began -= 10
-    later = left.seconds(replace(batch, batch=3))
-    costs = sum(left.costs[s] for s in list(STEPS)[2:])
-    assert later == pytest.approx(40 * 5 / 8 + 40 * costs / left.costs["transfer"], rel=0.05)
+    later = left.estimate_seconds(replace(batch, batch=3))
+    costs = sum(left.estimates[s] for s in list(STEPS)[2:])
+    assert later == pytest.approx(40 * 5 / 8 + 40 * costs / left.estimates["transfer"], rel=0.05)

@@ -1,4 +1,4 @@
-"""The state of a step on disk: weights, optimiser, and where it stood; written whole or not at all."""
+"""The state of a step on disk: weights, optimiser and progress. A file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy as np
 from blunet.errors import InputError
 from blunet.files import replacing
 
-#: What reading a file that is cut short, or of something else, raises.
+#: Exceptions of reading a file that is truncated or of another kind.
 UNREADABLE = (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass
 class Progress:
-    """Where a step stands.
+    """How far a step has come.
 
     Attributes
     ----------
@@ -30,13 +30,13 @@ class Progress:
     losses : list of float
         Training losses of the epoch's batches so far.
     best_epoch : int
-        Epoch (counted from 1) of the best weights; 0: those that the step began with.
+        Epoch, counted from 1, of the best weights; 0: the weights that the step started with.
     best_score : float or None
-        By the step's monitor; greater is better. None: there are no best weights yet.
+        Value of the step's monitor for them, the greater the better. None: there are no best weights yet.
     best_loss, best_iou : float or None
         Validation figures of the best weights.
     seconds : float
-        Time spent so far.
+        Training time so far.
     """
 
     epoch: int = 0
@@ -57,7 +57,7 @@ def save_state(
     Raises
     ------
     InputError
-        If it cannot be written, for instance because the disk is full; an older file stays as it was.
+        If the file cannot be written, for instance because the disk is full. An older file stays unchanged.
     """
     arrays = {f"w{i}": np.asarray(w) for i, w in enumerate(model.get_weights())}
     if optimizer is not None:
@@ -72,12 +72,12 @@ def save_state(
 
 
 def load_state(path: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer | None) -> Progress:
-    """Put a saved state into a model and its (built) optimiser.
+    """Load a saved state into a model and its built optimiser.
 
     Raises
     ------
     InputError
-        If the file is cut short, or belongs to another network.
+        If the file is truncated or of another network.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
@@ -94,12 +94,12 @@ def load_state(path: Path, model: keras.Model, optimizer: keras.optimizers.Optim
 
 
 def read_progress(path: Path) -> Progress:
-    """Read only where a saved step stands.
+    """Read the progress of a saved state alone.
 
     Raises
     ------
     InputError
-        If the file is cut short.
+        If the file is truncated.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:

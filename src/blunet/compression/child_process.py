@@ -1,10 +1,10 @@
-"""The process that compresses, started and watched by `blunet.jobs.compression_run`.
+"""The process that compresses, started by `blunet.jobs.compression_run` as
+`python -m blunet.compression.child_process RUN`.
 
-It is started by `python -m blunet.compression.child_process RUN`.
-
-It speaks lines. On stdin: the request as JSON, then `cancel`, or the end of the file when whoever asked is gone; both
-stop the run at its next batch, saved. On stdout: one event a line, and nothing else: what libraries print goes to
-stderr. The argument only tells people who list processes which run this is. No Keras here until it is needed.
+It reads lines from stdin: the request as JSON, then `cancel`. `cancel`, or the end of stdin if the parent process has
+ended, saves the state and stops the run at the next batch. It writes events to stdout, one per line, and nothing else;
+what libraries print goes to stderr. The argument only shows in a list of processes which run this is. Keras is imported
+when it is needed.
 """
 
 from __future__ import annotations
@@ -22,53 +22,52 @@ from io import FileIO
 from pathlib import Path
 from typing import TextIO
 
+from blunet.compression.run_directory import LOG
 from blunet.compression.run_events import Event, RunFailed
 from blunet.compression.run_request import Request
 from blunet.errors import InputError
 
 Pipeline = Callable[[Request, Callable[[], bool]], Iterator[Event]]
 
-#: Exit codes: ended as told by the last event; an error of this program; bad input.
+#: Exit codes: ended as the last event says; an error of this program; bad input.
 DONE, BROKEN, BAD_INPUT = 0, 1, 2
 CANCEL = b"cancel"
-#: Where the traceback of an unexpected error, or the last words of a dead child, are kept in the run's folder.
-LOG = "log.txt"
-#: What the system says where a disk, a quota or a file may not grow.
+#: Errors of the system for a full disk, a used-up quota, or a file that is too large.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main() -> int:
-    """Compress as stdin asks and return the exit code."""
-    return serve(_pipeline)
+    """Compress what stdin requests and return the exit code."""
+    return serve(_import_pipeline)
 
 
 def serve(load: Callable[[], Pipeline]) -> int:
-    """Speak the protocol around a pipeline.
+    """Run a pipeline with the protocol of this module.
 
     Parameters
     ----------
     load : callable
-        Returns the pipeline; called when stdin and stdout are safe from the libraries that it imports.
+        Returns the pipeline. It is called when the libraries that it imports can no longer use stdin and stdout.
 
     Returns
     -------
     int
-        The process's exit code.
+        Exit code of the process.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches whoever started this, who then cancels
-    requests, events = _own_stdin(), _own_stdout()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C and cancels
+    requests, events = _take_stdin(), _take_stdout()
     faulthandler.enable(all_threads=False)
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
     request = Request.from_json(requests.readline().decode())
-    threading.Thread(target=_listen, args=(requests, cancelled), name="listen", daemon=True).start()
-    failure, code = _attempt(load, request, events, cancelled)
+    threading.Thread(target=_wait_for_cancel, args=(requests, cancelled), name="wait for cancel", daemon=True).start()
+    failure, code = _run(load, request, events, cancelled)
     if failure is not None:
-        _tell(events, failure, cancelled)
+        _send(events, failure, cancelled)
     return code
 
 
-def _pipeline() -> Pipeline:
+def _import_pipeline() -> Pipeline:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -82,31 +81,31 @@ def _pipeline() -> Pipeline:
     return compress
 
 
-def _attempt(
+def _run(
     load: Callable[[], Pipeline], request: Request, events: TextIO, cancelled: threading.Event
 ) -> tuple[RunFailed | None, int]:
-    """Run the pipeline to its end; return how it failed, if it raised, and the exit code."""
+    """Run the pipeline; return the event of its failure, if it raised an exception, and the exit code."""
     last: Event | None = None
     try:
         for last in load()(request, cancelled.is_set):
-            _tell(events, last, cancelled)
+            _send(events, last, cancelled)
     except InputError as e:
         return RunFailed(str(e)), BAD_INPUT
     except OSError as e:
-        _log(request.run)
-        return RunFailed(_disk_sentence(e, request.run)), BROKEN
+        _write_log(request.run)
+        return RunFailed(_describe_disk_error(e, request.run)), BROKEN
     except MemoryError:
-        _log(request.run)
+        _write_log(request.run)
         return RunFailed("The memory ran out; choose smaller crops or fewer filters, or close other programs."), BROKEN
-    except Exception as e:  # the border of the process: whatever it was, the user gets a sentence
-        where = _log(request.run)
+    except Exception as e:  # the border of the process: the user gets a sentence for every error
+        where = _write_log(request.run)
         details = f"; details are in '{where}'" if where else ""
         return RunFailed(f"An unexpected {type(e).__name__} ended the run: {_first_line(e)}{details}."), BROKEN
     return None, BAD_INPUT if isinstance(last, RunFailed) else DONE
 
 
-def _tell(events: TextIO, event: Event, cancelled: threading.Event) -> None:
-    """Send an event; if nobody listens any more, have the run stop."""
+def _send(events: TextIO, event: Event, cancelled: threading.Event) -> None:
+    """Send an event; stop the run if the parent process has ended."""
     try:
         events.write(event.to_json() + "\n")
         events.flush()
@@ -114,7 +113,7 @@ def _tell(events: TextIO, event: Event, cancelled: threading.Event) -> None:
         cancelled.set()
 
 
-def _listen(requests: FileIO, cancelled: threading.Event) -> None:
+def _wait_for_cancel(requests: FileIO, cancelled: threading.Event) -> None:
     """Wait for `cancel` or the end of stdin."""
     with contextlib.suppress(OSError):
         while (line := requests.readline()) and line.strip() != CANCEL:
@@ -122,10 +121,10 @@ def _listen(requests: FileIO, cancelled: threading.Event) -> None:
     cancelled.set()
 
 
-def _own_stdin() -> FileIO:
-    """Take stdin away from everyone else, who finds it empty.
+def _take_stdin() -> FileIO:
+    """Return stdin for this module alone; for all other code it is empty.
 
-    Unbuffered: at exit Python must not wait for the lock of a buffer in which another thread reads.
+    It is unbuffered: at exit, Python must not wait for the lock of a buffer that another thread reads.
     """
     own = os.dup(0)
     with open(os.devnull, "rb") as nothing:
@@ -133,18 +132,18 @@ def _own_stdin() -> FileIO:
     return FileIO(own, "r")
 
 
-def _own_stdout() -> TextIO:
-    """Take stdout away from everyone else, whose output goes to stderr."""
+def _take_stdout() -> TextIO:
+    """Return stdout for this module alone; all other output goes to stderr."""
     own = os.dup(1)
     sys.stdout.flush()
     os.dup2(2, 1)
     return open(own, "w", encoding="utf-8", newline="\n")
 
 
-def _log(run: str) -> Path | None:
-    """Print the traceback of the current error on stderr and keep it in the run's folder, if that was made."""
+def _write_log(run: str) -> Path | None:
+    """Write the traceback of the current error to stderr and, if there is one, to the run's folder."""
     text = traceback.format_exc()
-    with contextlib.suppress(OSError):  # stderr may be a file on the very disk that is full
+    with contextlib.suppress(OSError):  # stderr can be a file on the full disk
         sys.stderr.write(text)
         sys.stderr.flush()
     folder = Path(run)
@@ -156,11 +155,11 @@ def _log(run: str) -> Path | None:
     return folder / LOG
 
 
-def _disk_sentence(error: OSError, run: str) -> str:
+def _describe_disk_error(error: OSError, run: str) -> str:
     if error.errno in FULL:
         return f"The disk of '{run}' is full ({os.strerror(error.errno)}); free some space, then resume the run."
     reason = error.strerror or _first_line(error)
-    return f"'{error.filename or run}' could not be read or written: {reason}; mend that, then resume the run."
+    return f"'{error.filename or run}' could not be read or written: {reason}; correct that, then resume the run."
 
 
 def _first_line(error: Exception, most: int = 200) -> str:

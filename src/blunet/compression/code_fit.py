@@ -1,4 +1,4 @@
-"""Codes fitted to a layer's sums instead of its weights: what one code loses, the others make good."""
+"""Fits the codes of a kernel to a layer's sums, so that the errors of single codes compensate each other."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.networks.residual_code import least_squares_gammas
+from blunet.networks.residual_code import fit_gammas
 
 Array = NDArray[np.float32]
 Wide = NDArray[np.float64]
 
-#: Added to the diagonal of the inputs' second moments, as a share of its mean: inputs hardly seen decide nothing.
+#: Share of the mean of the second moments' diagonal that is added to it, so that inputs near zero have no influence.
 DAMPING = 0.01
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A kernel whose residual code gives a layer's sums.
+    """A kernel whose residual code approximates a layer's sums.
 
     Attributes
     ----------
     kernel : ndarray of float32, shape (inputs, filters)
-        Latent values: `gammas` code them.
+        Latent values, to be coded with `gammas`.
     gammas : ndarray of float32, shape (M,)
     offset : ndarray of float32, shape (filters,)
-        By how much the wanted sums are larger, in the mean.
+        Mean by which the wanted sums are larger.
     """
 
     kernel: Array
@@ -34,17 +34,17 @@ class Fitted:
     offset: Array
 
 
-def fit_codes(seen: Array, wanted: Array, kernel: Array, levels: int) -> Fitted:
-    """Find a kernel whose residual code, times what a layer sees, is near to the sums that are wanted.
+def fit_codes(inputs: Array, wanted: Array, kernel: Array, levels: int) -> Fitted:
+    """Find a kernel whose residual code, times a layer's inputs, approximates given sums.
 
     Parameters
     ----------
-    seen : ndarray of float32, shape (samples, inputs)
-        What the layer sees in the binary network.
+    inputs : ndarray of float32, shape (samples, inputs)
+        Inputs of the layer in the binary network.
     wanted : ndarray of float32, shape (samples, filters)
-        Sums, without the bias.
+        Sums to be approximated, without the bias.
     kernel : ndarray of float32, shape (inputs, filters)
-        The float network's; the fit stays with it where the samples say nothing.
+        Kernel of the float network, which is kept where the samples do not determine the fit.
     levels : int
         Residual levels M.
 
@@ -54,33 +54,35 @@ def fit_codes(seen: Array, wanted: Array, kernel: Array, levels: int) -> Fitted:
 
     Notes
     -----
-    First the float kernel is moved so that it gives the wanted sums, but for a constant, from inputs that are codes
-    (ridge regression). Its inputs' rows are then coded one after the other, and those left are moved so that they make
-    good, in the sums, what each code errs, what is cut off beyond the outermost codes included (optimal brain
-    quantisation; in this form GPTQ, Frantar et al., ICLR 2023, arXiv 2210.17323). Gammas begin as the least squares of
-    the moved kernel, and are fitted to the sums before the codes are found a second time.
+    First the float kernel is adjusted so that coded inputs give the wanted sums up to a constant (ridge regression).
+    Its rows, one for each input, are then coded one after the other; after each, the rows that are left are adjusted so
+    that they compensate the error of its code in the sums, including what is cut off beyond the outermost codes
+    (optimal brain quantisation; in this form GPTQ, Frantar et al., ICLR 2023, arXiv 2210.17323). The gammas start as
+    the least squares of the adjusted kernel, and are fitted to the sums before the codes are found a second time.
     """
-    mean_seen, mean_wanted = seen.mean(0), wanted.mean(0)
-    centred = seen - mean_seen
-    moments = (centred.T @ centred).astype(np.float64) / len(seen)
+    mean_input, mean_wanted = inputs.mean(0), wanted.mean(0)
+    centred = inputs - mean_input
+    moments = (centred.T @ centred).astype(np.float64) / len(inputs)
     moments += DAMPING * max(float(np.trace(moments)) / len(moments), 1e-12) * np.eye(len(moments))
-    lost = wanted - mean_wanted - centred @ kernel
-    moved = kernel.astype(np.float64) + np.linalg.solve(moments, (centred.T @ lost).astype(np.float64) / len(seen))
-    gammas = least_squares_gammas(moved, levels)
-    _, signs = _coded(moved, moments, gammas)
-    gammas = _refitted(signs, moved, moments, gammas)
-    latent, signs = _coded(moved, moments, gammas)
+    missing = wanted - mean_wanted - centred @ kernel
+    adjusted = kernel.astype(np.float64) + np.linalg.solve(
+        moments, (centred.T @ missing).astype(np.float64) / len(inputs)
+    )
+    gammas = fit_gammas(adjusted, levels)
+    _, signs = _code_rows(adjusted, moments, gammas)
+    gammas = _refit_gammas(signs, adjusted, moments, gammas)
+    latent, signs = _code_rows(adjusted, moments, gammas)
     values = np.tensordot(gammas, signs, 1)
-    return Fitted(latent.astype(np.float32), gammas, (mean_wanted - mean_seen @ values).astype(np.float32))
+    return Fitted(latent.astype(np.float32), gammas, (mean_wanted - mean_input @ values).astype(np.float32))
 
 
-def _coded(kernel: Wide, moments: Wide, gammas: Array) -> tuple[Wide, Wide]:
-    """Code the inputs in turn, those that weigh most first.
+def _code_rows(kernel: Wide, moments: Wide, gammas: Array) -> tuple[Wide, Wide]:
+    """Code the rows of a kernel one after the other, beginning with the input of the largest second moment.
 
     Returns
     -------
     latent : ndarray, shape (inputs, filters)
-        The values that were coded, none beyond the outermost code.
+        The values that were coded, clipped to the outermost codes.
     signs : ndarray, shape (M, inputs, filters)
     """
     order = np.argsort(-np.diag(moments), kind="stable")
@@ -94,13 +96,16 @@ def _coded(kernel: Wide, moments: Wide, gammas: Array) -> tuple[Wide, Wide]:
             signs[m, i] = np.where(residual >= 0, 1.0, -1.0)
             residual = residual - gamma * signs[m, i]
         left[i + 1 :] -= factor[i, i + 1 :, None] * (residual / factor[i, i])
-        np.clip(row, -reach, reach, out=row)  # the same code; training still moves it
+        np.clip(row, -reach, reach, out=row)  # the code stays the same, and training can still change it
     back = np.argsort(order)
     return left[back], signs[:, back]
 
 
-def _refitted(signs: Wide, kernel: Wide, moments: Wide, gammas: Array) -> Array:
-    """Return the gammas whose sums, with these signs, are nearest to the kernel's; falling, and as before where 0."""
+def _refit_gammas(signs: Wide, kernel: Wide, moments: Wide, gammas: Array) -> Array:
+    """Return the gammas that, with these signs, give the sums closest to the kernel's, in falling order.
+
+    A gamma that would be 0 stays as it was.
+    """
     weighed = np.stack([moments @ plane for plane in signs])
     products = np.array([[np.vdot(a, b) for b in weighed] for a in signs])
     wanted = np.array([np.vdot(kernel, b) for b in weighed])

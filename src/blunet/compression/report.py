@@ -103,7 +103,7 @@ class Report(ReportPart):
         return self.test or self.validation
 
 
-def changes_between(stages: Sequence[StageFigures]) -> list[StageChange]:
+def compare_stages(stages: Sequence[StageFigures]) -> list[StageChange]:
     """Compare each stage with the one before it."""
     return [StageChange.between(before, after) for before, after in pairwise(stages)]
 

@@ -23,7 +23,7 @@ from blunet.files import output_folder, remove_unfinished, replacing
 #: Version of `run.json`.
 FORMAT = 1
 TEACHER_HASH = "teacher_sha256"
-#: Files that may be in the folder of a run that has not begun.
+#: Files that may be in the folder of a run that has not begun: the log of errors, and the lock.
 LOG, LOCK = "log.txt", "lock"
 #: An error names this many changed files at most.
 NAMED_FILES = 5

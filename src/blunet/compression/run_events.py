@@ -1,7 +1,4 @@
-"""What a compression tells while it runs: one stream for the terminal, `events.jsonl` and the window.
-
-Plain Python: the process that watches a compression reads these without importing Keras.
-"""
+"""The events of a compression, for the terminal, the window and `events.jsonl`. No Keras here."""
 
 from __future__ import annotations
 
@@ -23,19 +20,19 @@ class Event:
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """The run begins or goes on.
+    """The run is started or resumed.
 
     Attributes
     ----------
     run : str
         The run's folder.
     steps : list of str
-        Steps that will run, in order.
+        The steps of the run, in order.
     training, validation, test : list of str
         Names of the files.
     resumed : bool
     seconds, bytes : float, int
-        Estimated duration and disk use; 0 where not known yet.
+        Estimated duration and disk space; 0 if they are not known.
     """
 
     run: str
@@ -58,7 +55,7 @@ class Note(Event):
 
 @dataclass(frozen=True)
 class StepStarted(Event):
-    """A step begins, or goes on at `epoch` (counted from 1)."""
+    """A step starts, or continues at `epoch`, counted from 1."""
 
     step: str
     epoch: int
@@ -68,7 +65,7 @@ class StepStarted(Event):
 
 @dataclass(frozen=True)
 class BatchDone(Event):
-    """A batch was trained on; told a few times a second at most.
+    """A batch was trained on. There are a few of these events a second at most.
 
     Attributes
     ----------
@@ -79,7 +76,7 @@ class BatchDone(Event):
         Within the epoch, counted from 1.
     loss : float
     seconds_left : float or None
-        Of the whole run; None while it cannot be told.
+        For the whole run; None as long as it cannot be estimated.
     """
 
     step: str
@@ -93,26 +90,26 @@ class BatchDone(Event):
 
 @dataclass(frozen=True)
 class EpochDone(Event):
-    """One epoch of a step is over and its weights were validated.
+    """An epoch of a step has ended, and its weights were validated.
 
     Attributes
     ----------
     step : str
         Name of the step.
     epoch, epochs : int
-        The epoch, counted from 1, and how many the step has.
+        The epoch, counted from 1, and the number of epochs of the step.
     loss, val_loss : float
         Mean of the training loss over the epoch, and the same loss on the validation images.
     val_iou : float or None
-        Mean IoU of the validation images' foreground at p > 0.5; None while hints are learnt.
+        Mean IoU of the validation images' foreground at p > 0.5; None for hints.
     learning_rate : float
-        Of the epoch.
+        Learning rate of the epoch.
     best : bool
         Whether these weights are the best so far by the step's monitor.
     seconds : float
         Duration of the epoch with its validation.
     preview : str or None
-        A PNG of the first validation image's mask, 0 and 255; None where the step gives no mask.
+        PNG file of the first validation image's mask, 0 and 255; None for hints.
     """
 
     step: str
@@ -129,17 +126,18 @@ class EpochDone(Event):
 
 @dataclass(frozen=True)
 class StepDone(Event):
-    """A step is over.
+    """A step has ended.
 
     Attributes
     ----------
     step : str
     best_epoch : int
-        Counted from 1; 0: no epoch was better than what the step began with.
+        Counted from 1; 0: no epoch was better than the weights that the step started with.
     val_loss : float
     val_iou : float or None
         Of the best weights.
     seconds : float
+        Training time.
     """
 
     step: str
@@ -151,9 +149,14 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class RunDone(Event):
-    """All steps are over: `model` is the packed model, `report` the report, both paths.
+    """All steps have ended.
 
-    `seconds` are those since the run began or was resumed.
+    Attributes
+    ----------
+    model, report : str
+        Files of the packed model and of the report.
+    seconds : float
+        Time since the run was started or resumed.
     """
 
     model: str
@@ -163,15 +166,15 @@ class RunDone(Event):
 
 @dataclass(frozen=True)
 class RunStopped(Event):
-    """The run was cancelled; its state is saved and `--resume` goes on.
+    """The run was cancelled, and its state is saved: it can be resumed.
 
     Attributes
     ----------
     step : str
-        Or "report", while the stages are scored.
+        Name of the step; "report" while the stages are scored.
     epoch, batch : int
-        The epoch, counted from 1, and how many of its batches are done; epoch 0: the step had not begun or not yet
-        gone on.
+        The epoch, counted from 1, and the number of its batches that are done. Epoch 0: the step was not started or
+        resumed yet.
     """
 
     step: str
@@ -181,7 +184,7 @@ class RunStopped(Event):
 
 @dataclass(frozen=True)
 class RunFailed(Event):
-    """The run ended in an error: one sentence that says what was wrong and what to do."""
+    """The run ended with an error; the sentence says what is wrong and what to do."""
 
     sentence: str
 
@@ -193,7 +196,7 @@ EVENTS: dict[str, type[Event]] = {
 
 
 def event_from_json(line: str) -> Event:
-    """Read an event written by `Event.to_json`; unknown fields of a newer version are passed over.
+    """Read an event written by `Event.to_json`; unknown fields of a newer version are ignored.
 
     Raises
     ------
@@ -212,7 +215,7 @@ def event_from_json(line: str) -> Event:
 
 
 def read_events(path: str | Path) -> Iterator[Event]:
-    """Yield the events of an `events.jsonl`; a torn line is passed over."""
+    """Yield the events of an `events.jsonl`; incomplete lines are skipped."""
     for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             yield event_from_json(line)

@@ -1,4 +1,4 @@
-"""Every stage of a run, scored on the same files, in figures and in pictures."""
+"""Scores every stage of a run on the same files."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from blunet.images.frame_source import read_image
 from blunet.segmentation.predictor import Predictor
 from blunet.simulation.dic_fields import DicField
 
-#: Thresholds tried on the validation files.
+#: Thresholds that are compared on the validation files.
 THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(9))
-#: Mean IoU by which a few validation images cannot tell two thresholds apart.
+#: Difference in mean IoU that a few validation images cannot resolve.
 INDISTINCT = 0.01
-#: Probabilities of up to so many bytes are held in memory until the threshold is known, more on disk.
+#: Bytes of probabilities that are kept in memory until the threshold is known; more are kept on disk.
 HELD_BYTES = 2**28
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A network of the run as it was scored.
+    """The scores of a network of the run.
 
     Attributes
     ----------
     figures : StageFigures
-        All scores are those at its threshold.
+        All scores are for the threshold that is among them.
     pictures : dict
-        By validation file: a PNG of what was found, missed and wrongly found.
+        A PNG of what was found, missed and invented, by name of the validation file.
     """
 
     figures: StageFigures
@@ -61,16 +61,16 @@ def score_stage(
     Parameters
     ----------
     name : str
-        In the users' words: "U-Net before transfer", "U-Net", "lightweight U-Net", "BLU-Net".
+        "U-Net before transfer", "U-Net", "lightweight U-Net" or "BLU-Net".
     model : Predictor
     validation, test : sequence of Pair
         At least one file for validation.
     folder : Path, optional
-        Where probabilities lie for a while if they are too many for the memory; None: the system's place.
+        Folder for probabilities that are too many for the memory. None: the system's folder for temporary files.
     check : callable
-        Called before every file; what it raises ends the work.
+        Called before every file; it may raise an exception.
     simulated : sequence of DicField
-        Fields that help to choose the threshold and are not scored.
+        Fields that are used to choose the threshold, and are not scored.
     """
     seconds: list[float] = []
 
@@ -82,15 +82,15 @@ def score_stage(
         seconds.append(time.perf_counter() - began)
         return probability, read_mask(pair.mask, probability.shape)
 
-    with _held(folder) as file:
+    with _open_temporary(folder) as file:
         ious = []
         for pair in validation:
             probability, truth = predict(pair)
-            ious.append(_ious(probability, truth))
+            ious.append(_score_thresholds(probability, truth))
             np.save(file, probability)
         for field in simulated:
             check()
-            ious.append(_ious(model.predict(field.image), field.labels))
+            ious.append(_score_thresholds(model.predict(field.image), field.labels))
         threshold = choose_threshold(ious)
         file.seek(0)
         pictures, rows = {}, []
@@ -126,21 +126,21 @@ def choose_threshold(ious: Sequence[Sequence[float]]) -> float:
     Returns
     -------
     float
-        Of those whose mean IoU is within `INDISTINCT` of the highest, the nearest to 0.5: the highest of a flat curve
-        is an accident of a few images, and a threshold far out is wrong sooner on others.
+        Of the thresholds whose mean IoU is within `INDISTINCT` of the highest, the one closest to 0.5. The maximum of a
+        flat curve depends on a few images by chance, and an extreme threshold is more likely wrong on others.
     """
     means = [round(float(np.mean(of_one)), 6) for of_one in zip(*ious, strict=True)]
     good = [t for t, mean in zip(THRESHOLDS, means, strict=True) if mean >= max(means) - INDISTINCT]
     return min(good, key=lambda t: round(abs(t - 0.5), 6))
 
 
-def _held(folder: Path | None) -> IO[bytes]:
-    """Open a file that lies in memory until it is large, and is gone when it is closed."""
+def _open_temporary(folder: Path | None) -> IO[bytes]:
+    """Return a temporary file that is kept in memory until it is large."""
     return tempfile.SpooledTemporaryFile(HELD_BYTES, dir=None if folder is None else str(folder))
 
 
-def _ious(probability: NDArray[np.float32], truth: NDArray[np.int32]) -> list[float]:
-    """IoU of the foreground at each of `THRESHOLDS`."""
+def _score_thresholds(probability: NDArray[np.float32], truth: NDArray[np.int32]) -> list[float]:
+    """Return the IoU of the foreground at each of `THRESHOLDS`."""
     return [iou(truth > 0, probability > threshold) for threshold in THRESHOLDS]
 
 

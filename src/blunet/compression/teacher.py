@@ -1,4 +1,4 @@
-"""Where the teacher comes from: a file, simulated fields, or nothing."""
+"""The U-Net that a compression starts from: a file, simulated images, or random weights."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from blunet.networks.published_checkpoint import import_published
 from blunet.networks.weight_transfer import get_weights, set_weights
 from blunet.packed.model_card import ModelInfo
 
+PUBLISHED_ENDINGS = (".h5", ".hdf5")
+
 
 def load_teacher(source: str, settings: CompressionSettings) -> KerasModel | None:
     """Read the teacher.
@@ -30,7 +32,7 @@ def load_teacher(source: str, settings: CompressionSettings) -> KerasModel | Non
     Returns
     -------
     KerasModel or None
-        None where there is no file: the U-Net starts afresh.
+        None if there is no file, and the U-Net starts from random weights.
 
     Raises
     ------
@@ -40,33 +42,49 @@ def load_teacher(source: str, settings: CompressionSettings) -> KerasModel | Non
     if source in WITHOUT_FILE:
         return None
     path = Path(source)
-    published = path.suffix.lower() in (".h5", ".hdf5")
-    if not path.exists() or not (published or path.suffix.lower() == ".keras"):
-        fault, place = (
-            (f"is a '{path.suffix}' file", "") if path.exists() else ("is no file", " (its new place, if moved)")
-        )
+    if not path.exists():
         raise InputError(
-            f"The teacher '{source}' {fault}; give a .keras or published .h5 file{place}, 'simulated' or 'scratch'."
+            f"The teacher '{source}' is no file; give a .keras or published .h5 file (its new place, if moved), "
+            "'simulated' or 'scratch'."
         )
-    if published:
+    if path.suffix.lower() in PUBLISHED_ENDINGS:
         network, found = import_published(path, "unet")
         teacher = KerasModel(network, found, ModelInfo(normalisation=Normalisation(method="range")), path)
-    else:
+    elif path.suffix.lower() == ".keras":
         teacher = load_keras(path)
-    if teacher.settings.network != "unet":
-        raise InputError(f"The teacher '{source}' is a '{teacher.settings.network}' network; give a U-Net.")
-    wanted = settings.network("unet")
-    shape, asked = ((s.levels, s.base_filters) for s in (teacher.settings, wanted))
-    if shape != asked:
+    else:
         raise InputError(
-            f"The teacher '{source}' has {shape[0]} levels and {shape[1]} filters, the settings {asked[0]} and "
-            f"{asked[1]}: set levels = {shape[0]} and base_filters = {shape[1]}."
+            f"The teacher '{source}' is a '{path.suffix}' file; give a .keras or published .h5 file, 'simulated' or "
+            "'scratch'."
         )
+    _check_shape(source, teacher.settings, settings)
     return teacher
 
 
-def rebuilt(model: keras.Model | None, settings: NetworkSettings, l2: float, seed: int) -> keras.Model:
-    """Build a network whose loss has the given penalty, with the weights of `model` (None: fresh ones)."""
+def _check_shape(source: str, teacher: NetworkSettings, settings: CompressionSettings) -> None:
+    if teacher.network != "unet":
+        raise InputError(f"The teacher '{source}' is a '{teacher.network}' network; give a U-Net.")
+    if (teacher.levels, teacher.base_filters) != (settings.levels, settings.base_filters):
+        raise InputError(
+            f"The teacher '{source}' has {teacher.levels} levels and {teacher.base_filters} filters, the settings "
+            f"{settings.levels} and {settings.base_filters}: set levels = {teacher.levels} and base_filters = "
+            f"{teacher.base_filters}."
+        )
+
+
+def rebuild(model: keras.Model | None, settings: NetworkSettings, l2: float, seed: int) -> keras.Model:
+    """Build a network whose loss has an L2 penalty, with the weights of a model.
+
+    Parameters
+    ----------
+    model : keras.Model or None
+        None: the weights are random.
+    settings : NetworkSettings
+    l2 : float
+        Factor of the sum of the squared kernels in the loss.
+    seed : int
+        Seed of the random weights.
+    """
     network = build_network(settings, seed=seed, l2=l2)
     if model is not None:
         set_weights(network, settings, get_weights(model, settings))

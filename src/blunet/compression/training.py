@@ -1,125 +1,54 @@
-"""The training loop that every step of the compression runs: resumable, cancellable, told as events."""
+"""The training loop that every step of the compression runs; it can be cancelled and resumed."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
 from blunet.compression.checkpoint import Progress, load_state, read_progress, save_state
 from blunet.compression.compression_settings import StepSettings
 from blunet.compression.run_events import BatchDone, EpochDone, Event, RunStopped, StepDone, StepStarted
+from blunet.compression.training_task import Task, Validation
 from blunet.dataset.crops import Batch, Crops
-from blunet.dataset.fields import Field
 from blunet.errors import InputError
-from blunet.evaluation.metrics import iou
 from blunet.files import replacing
-from blunet.networks.keras_file import run_network
 
+#: Share of the epochs in which the learning rate is constant.
 CONSTANT_SHARE = 0.5
+#: Learning rate of the last epoch as a share of the first's, for steps without a decay.
 LAST_RATE = 0.01
-#: Seconds between the events of batches, and between checkpoints within an epoch.
-TELL_SECONDS, SAVE_SECONDS = 0.25, 300.0
-
-
-class Validation(NamedTuple):
-    """Figures on the validation images: the loss, the IoU (None for hints), the first image's mask."""
-
-    loss: float
-    iou: float | None
-    mask: NDArray[np.bool_] | None
+#: Least time in seconds between two events of batches, and between two checkpoints within an epoch.
+EVENT_SECONDS, CHECKPOINT_SECONDS = 0.25, 300.0
 
 
 @dataclass(frozen=True)
-class States:
-    """Where a step keeps its state, its best weights and its latest mask."""
+class StepFiles:
+    """Files of an unfinished step: its last state, its best weights, and a picture of its latest mask."""
 
     last: Path
     best: Path
     preview: Path
 
 
-@dataclass(frozen=True)
-class Task:
-    """What a step trains.
+def compute_learning_rate(settings: StepSettings, epoch: int) -> float:
+    """Return the learning rate of an epoch, counted from 0.
 
-    Attributes
-    ----------
-    model : keras.Model
-        The network, or a model of its feature maps.
-    loss : Any
-        As `keras.Model.compile` takes it.
-    targets : callable
-        From a batch to what the model's outputs are compared with.
-    validate : callable
-        Measures the model as it is.
-    has_learnt : bool
-        Whether the model begins with weights of use: they are the best until an epoch is better.
+    It is constant in the first half of the epochs, and then falls by a constant factor from epoch to epoch.
     """
-
-    model: keras.Model
-    loss: Any
-    targets: Callable[[Batch], Any]
-    validate: Callable[[], Validation]
-    has_learnt: bool = False
-
-
-def learning_rate(settings: StepSettings, epoch: int) -> float:
-    """Rate of an epoch (counted from 0): constant in the first half, then falling by a factor an epoch."""
-    first_falling = int(settings.epochs * CONSTANT_SHARE)
-    falling = max(0, epoch - first_falling + 1)
+    constant = int(settings.epochs * CONSTANT_SHARE)
+    falling = max(0, epoch - constant + 1)
     factor = settings.decay
     if factor is None:
-        factor = LAST_RATE ** (1 / max(1, settings.epochs - first_falling))
+        factor = LAST_RATE ** (1 / max(1, settings.epochs - constant))
     return float(settings.learning_rate * factor**falling)
-
-
-def segmentation_task(
-    network: keras.Model,
-    validation: Sequence[Field],
-    multiple: int,
-    settings: StepSettings,
-    *,
-    has_learnt: bool = False,
-) -> Task:
-    """Train a network on its foreground."""
-    return Task(
-        model=network,
-        loss="binary_crossentropy" if settings.loss == "bce" else cross_entropy_and_dice,
-        targets=lambda batch: batch.truths,
-        validate=lambda: validate(network, validation, multiple),
-        has_learnt=has_learnt,
-    )
-
-
-def cross_entropy_and_dice(truth: Any, probability: Any) -> Any:
-    """Per pixel: binary cross-entropy plus the image's Dice loss, ``1 - 2 |p t| / (|p| + |t|)``."""
-    entropy = keras.losses.binary_crossentropy(truth, probability)
-    both = ops.sum(truth * probability, axis=(1, 2, 3), keepdims=False)
-    all_of = ops.sum(truth + probability, axis=(1, 2, 3), keepdims=False)
-    dice = 1.0 - (2.0 * both + 1.0) / (all_of + 1.0)
-    return entropy + ops.reshape(dice, (-1, 1, 1))
-
-
-def validate(network: keras.Model, validation: Sequence[Field], multiple: int) -> Validation:
-    """Return the mean binary cross-entropy and the mean IoU at p > 0.5 over images with untouched truth."""
-    losses, ious, first = [], [], None
-    for field in validation:
-        p = run_network(network, field.image, multiple)
-        truth = field.labels > 0
-        likelihood = np.clip(np.where(truth, p, 1 - p), 1e-7, 1)
-        losses.append(float(-np.log(likelihood).mean()))
-        ious.append(iou(truth, p > 0.5))
-        first = p > 0.5 if first is None else first
-    return Validation(float(np.mean(losses)), float(np.mean(ious)), first)
 
 
 def train(
@@ -127,23 +56,23 @@ def train(
     task: Task,
     crops: Crops,
     settings: StepSettings,
-    states: States | None = None,
-    cancelled: Callable[[], bool] = lambda: False,
+    files: StepFiles | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
-    """Train a step; at the end its model holds the best weights.
+    """Train a step; at the end its model has the best weights.
 
     Parameters
     ----------
     name : str
-        Of the step.
+        Name of the step.
     task : Task
     crops : Crops
-        Batch i of the step is its batch i, so that a resumed step sees what an uninterrupted one sees.
+        Batch i of the step is batch i of the crops, so that a resumed step sees what an uninterrupted one sees.
     settings : StepSettings
-    states : States, optional
-        Where state is kept; what lies there already is gone on with. None: nothing is kept.
-    cancelled : callable
-        Asked before every batch; True saves the state and ends the step with `RunStopped`.
+    files : StepFiles, optional
+        Where the state is saved; if there is one already, training continues from it. None: nothing is saved.
+    is_cancelled : callable
+        Called before every batch; if it returns True, the state is saved and the step ends with `RunStopped`.
 
     Yields
     ------
@@ -153,154 +82,165 @@ def train(
     Raises
     ------
     InputError
-        If loss or weights are no longer finite, or a state cannot be written or read.
+        If the loss or the weights are no longer finite, or a state cannot be written or read.
     """
-    model, optimizer = task.model, keras.optimizers.Adam(settings.learning_rate)
-    model.compile(optimizer=optimizer, loss=task.loss, jit_compile=False)
-    optimizer.build(model.trainable_variables)
-    progress, best = Progress(), None
-    if states is not None and states.last.exists():
-        progress = _resumed(states, model, optimizer)
-    elif task.has_learnt and not settings.ignored_epochs:
-        _judge(progress, task.validate(), settings)
-        best = _keep(task, states, progress)
-    yield StepStarted(name, min(progress.epoch + 1, settings.epochs), settings.epochs, settings.batches)
-    while progress.epoch < settings.epochs:
-        began = time.monotonic()
-        optimizer.learning_rate.assign(learning_rate(settings, progress.epoch))
-        batches = _epoch(name, task, crops, settings, progress, cancelled)
-        if (yield from _saved(batches, name, model, optimizer, settings, progress, states)):
-            return
+    yield from _Training(name, task, crops, settings, files, is_cancelled).run()
+
+
+class _Training:
+    """A step while it trains; the parameters are those of `train`."""
+
+    def __init__(
+        self,
+        name: str,
+        task: Task,
+        crops: Crops,
+        settings: StepSettings,
+        files: StepFiles | None,
+        is_cancelled: Callable[[], bool],
+    ) -> None:
+        self.name, self.task, self.crops, self.settings = name, task, crops, settings
+        self.files, self.is_cancelled = files, is_cancelled
+        self.model = task.model
+        self.optimizer = keras.optimizers.Adam(settings.learning_rate)
+        self.model.compile(optimizer=self.optimizer, loss=task.loss, jit_compile=False)
+        self.optimizer.build(self.model.trainable_variables)
+        self.progress = Progress()
+        self.best_weights: list[NDArray[Any]] | None = None
+        """The best weights, where they are not saved in a file."""
+
+    def run(self) -> Iterator[Event]:
+        """Train the step as `train` says."""
+        progress, settings = self.progress, self.settings
+        if self.files is not None and self.files.last.exists():
+            progress = self.progress = self._load(self.files)
+        elif self.task.pretrained and not settings.ignored_epochs and self._is_best(measured := self.task.validate()):
+            self._keep_best(measured)
+        yield StepStarted(self.name, min(progress.epoch + 1, settings.epochs), settings.epochs, settings.batches)
+        while progress.epoch < settings.epochs:
+            began = time.monotonic()
+            self.optimizer.learning_rate.assign(compute_learning_rate(settings, progress.epoch))
+            if not (yield from self._train_epoch()):
+                return
+            yield self._end_epoch(began)
+        if self.files is not None and progress.best_score is not None:
+            load_state(self.files.best, self.model, None)
+        elif self.best_weights is not None:
+            self.model.set_weights(self.best_weights)
+        best_loss = float(progress.best_loss or 0.0)
+        yield StepDone(self.name, progress.best_epoch, best_loss, progress.best_iou, progress.seconds)
+
+    def _train_epoch(self) -> Generator[Event, None, bool]:
+        """Train the rest of an epoch; return whether it came to its end, and was not cancelled."""
+        progress, batches, epochs = self.progress, self.settings.batches, self.settings.epochs
+        start = progress.epoch * batches
+        saved, reported = time.monotonic(), 0.0
+        for batch in self.crops.draw_batches(start + progress.batch, start + batches):
+            if self.is_cancelled():
+                self._save(saved)
+                yield RunStopped(self.name, progress.epoch + 1, progress.batch)
+                return False
+            loss = self._train_batch(batch)
+            now = time.monotonic()
+            if now - saved > CHECKPOINT_SECONDS:
+                saved = self._save(saved)
+            if now - reported > EVENT_SECONDS or progress.batch == batches:
+                reported = now
+                yield BatchDone(self.name, progress.epoch + 1, epochs, progress.batch, batches, loss)
+        progress.seconds += time.monotonic() - saved
+        return True
+
+    def _train_batch(self, batch: Batch) -> float:
+        """Train on a batch and return its loss."""
+        self.model.reset_metrics()
+        result = self.model.train_on_batch(batch.images, self.task.make_targets(batch), sample_weight=batch.weights)
+        loss = float(np.ravel(result)[0])
+        if not math.isfinite(loss):
+            raise self._diverged("loss")
+        self.progress.losses.append(loss)
+        self.progress.batch += 1
+        return loss
+
+    def _end_epoch(self, began: float) -> EpochDone:
+        """Validate the weights after an epoch that began at that time, and save the state."""
+        progress, settings = self.progress, self.settings
         trained = time.monotonic()
-        measured = task.validate()
+        measured = self.task.validate()
         if not math.isfinite(measured.loss):
-            raise _diverged(name, "loss", settings, progress)
+            raise self._diverged("loss")
         loss = float(np.mean(progress.losses))
         progress.epoch, progress.batch, progress.losses = progress.epoch + 1, 0, []
         progress.seconds += time.monotonic() - trained
-        is_best = _judge(progress, measured, settings)
-        if is_best:
-            best = _keep(task, states, progress)
-        if states is not None:
-            save_state(states.last, model, optimizer, progress)
-        yield EpochDone(
-            step=name,
+        if is_best := self._is_best(measured):
+            self._keep_best(measured)
+        if self.files is not None:
+            save_state(self.files.last, self.model, self.optimizer, progress)
+        return EpochDone(
+            step=self.name,
             epoch=progress.epoch,
             epochs=settings.epochs,
             loss=loss,
             val_loss=measured.loss,
             val_iou=measured.iou,
-            learning_rate=learning_rate(settings, progress.epoch - 1),
+            learning_rate=compute_learning_rate(settings, progress.epoch - 1),
             best=is_best,
             seconds=time.monotonic() - began,
-            preview=_write_preview(states, measured.mask),
+            preview=self._write_preview(measured.mask),
         )
-    if states is not None and progress.best_score is not None:
-        load_state(states.best, model, None)
-    elif best is not None:
-        model.set_weights(best)
-    yield StepDone(name, progress.best_epoch, float(progress.best_loss or 0.0), progress.best_iou, progress.seconds)
 
+    def _is_best(self, measured: Validation) -> bool:
+        """Return whether the weights after the epochs so far are the best; epoch 0 is the start of the step."""
+        progress, ignored = self.progress, self.settings.ignored_epochs
+        if ignored and progress.epoch <= ignored:
+            return False
+        return progress.best_score is None or self._score(measured) > progress.best_score
 
-def _saved(
-    batches: Iterator[Event],
-    name: str,
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    settings: StepSettings,
-    progress: Progress,
-    states: States | None,
-) -> Generator[Event, None, bool]:
-    """Hand on the events of an epoch and save the state now and then; returns whether the step was stopped."""
-    saved = time.monotonic()
-    for event in batches:
-        stopped = isinstance(event, RunStopped)
-        if stopped or time.monotonic() - saved > SAVE_SECONDS:
-            if not all(np.isfinite(weight).all() for weight in model.get_weights()):
-                raise _diverged(name, "weights", settings, progress)
-            progress.seconds += time.monotonic() - saved
-            saved = time.monotonic()
-            if states is not None:
-                save_state(states.last, model, optimizer, progress)
-        yield event
-        if stopped:
-            return True
-    progress.seconds += time.monotonic() - saved
-    return False
+    def _score(self, measured: Validation) -> float:
+        return -measured.loss if self.settings.monitor == "val_loss" or measured.iou is None else measured.iou
 
+    def _keep_best(self, measured: Validation) -> None:
+        """Keep the weights as the best: in a file, or else in memory."""
+        progress = self.progress
+        progress.best_epoch, progress.best_score = progress.epoch, self._score(measured)
+        progress.best_loss, progress.best_iou = measured.loss, measured.iou
+        if self.files is None:
+            self.best_weights = self.model.get_weights()
+        else:
+            save_state(self.files.best, self.model, None, progress)
 
-def _keep(task: Task, states: States | None, progress: Progress) -> list[NDArray[Any]] | None:
-    """Keep the weights as the best: on disk, or else in memory."""
-    if states is None:
-        weights: list[NDArray[Any]] = task.model.get_weights()
-        return weights
-    save_state(states.best, task.model, None, progress)
-    return None
+    def _load(self, files: StepFiles) -> Progress:
+        """Load the last state; missing best weights are an error now, and not after the last epoch."""
+        if read_progress(files.last).best_score is not None:
+            if not files.best.exists():
+                raise InputError(
+                    f"The checkpoint '{files.best}' is gone; put it back, or delete '{files.last}' to start the step "
+                    "again."
+                )
+            load_state(files.best, self.model, None)
+        return load_state(files.last, self.model, self.optimizer)
 
-
-def _resumed(states: States, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Progress:
-    """Load the last state; that the best weights are lost is said now and not after the epochs that are left."""
-    if read_progress(states.last).best_score is not None:
-        if not states.best.exists():
-            raise InputError(
-                f"The checkpoint '{states.best}' is gone; put it back, or delete '{states.last}' to start the step "
-                "again."
-            )
-        load_state(states.best, model, None)
-    return load_state(states.last, model, optimizer)
-
-
-def _epoch(
-    name: str,
-    task: Task,
-    crops: Crops,
-    settings: StepSettings,
-    progress: Progress,
-    cancelled: Callable[[], bool],
-) -> Iterator[Event]:
-    """Train the rest of an epoch; ends early with RunStopped where it is cancelled."""
-    start, told = progress.epoch * settings.batches, 0.0
-    for batch in crops.draw_batches(start + progress.batch, start + settings.batches):
-        if cancelled():
-            yield RunStopped(name, progress.epoch + 1, progress.batch)
-            return
-        task.model.reset_metrics()
-        result = task.model.train_on_batch(batch.images, task.targets(batch), sample_weight=batch.weights)
-        loss = float(np.ravel(result)[0])
-        if not math.isfinite(loss):
-            raise _diverged(name, "loss", settings, progress)
-        progress.losses.append(loss)
-        progress.batch += 1
+    def _save(self, since: float) -> float:
+        """Save the state within an epoch, count the time since the last state, and return the time of this one."""
+        if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
+            raise self._diverged("weights")
         now = time.monotonic()
-        if now - told > TELL_SECONDS or progress.batch == settings.batches:
-            told = now
-            yield BatchDone(name, progress.epoch + 1, settings.epochs, progress.batch, settings.batches, loss)
+        self.progress.seconds += now - since
+        if self.files is not None:
+            save_state(self.files.last, self.model, self.optimizer, self.progress)
+        return now
 
+    def _write_preview(self, mask: NDArray[np.bool_] | None) -> str | None:
+        if self.files is None or mask is None:
+            return None
+        from PIL import Image
 
-def _diverged(name: str, what: str, settings: StepSettings, progress: Progress) -> InputError:
-    return InputError(
-        f"The {what} of the step '{name}' became infinite or no number in epoch {progress.epoch + 1}; the last good "
-        f"checkpoint is kept: lower '{name}.learning_rate' ({settings.learning_rate:g}) in the settings and resume."
-    )
+        with replacing(self.files.preview) as temporary:
+            Image.fromarray(mask.astype(np.uint8) * 255).save(temporary)
+        return str(self.files.preview)
 
-
-def _judge(progress: Progress, measured: Validation, settings: StepSettings) -> bool:
-    """Note the figures after the epoch that is over, the start's after epoch 0, if they are the best so far."""
-    score = -measured.loss if settings.monitor == "val_loss" or measured.iou is None else measured.iou
-    if progress.epoch <= settings.ignored_epochs and settings.ignored_epochs:
-        return False
-    if progress.best_score is not None and score <= progress.best_score:
-        return False
-    progress.best_epoch, progress.best_score = progress.epoch, score
-    progress.best_loss, progress.best_iou = measured.loss, measured.iou
-    return True
-
-
-def _write_preview(states: States | None, mask: NDArray[np.bool_] | None) -> str | None:
-    if states is None or mask is None:
-        return None
-    from PIL import Image
-
-    with replacing(states.preview) as temporary:
-        Image.fromarray(mask.astype(np.uint8) * 255).save(temporary)
-    return str(states.preview)
+    def _diverged(self, what: str) -> InputError:
+        name, rate = self.name, self.settings.learning_rate
+        return InputError(
+            f"The {what} of the step '{name}' became infinite or NaN in epoch {self.progress.epoch + 1}; the last good "
+            f"checkpoint is kept: lower '{name}.learning_rate' ({rate:g}) in the settings and resume."
+        )

@@ -1,4 +1,4 @@
-"""Compressing in a child process that is watched, cancelled and, if it hangs, ended."""
+"""Runs a compression in a child process, which can be cancelled and killed."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from blunet.compression.child_process import LOG
+from blunet.compression.run_directory import LOG
 from blunet.compression.run_events import Event, Note, RunDone, RunFailed, RunStopped, event_from_json
 from blunet.compression.run_request import Request
 from blunet.jobs.events import Cancelled, CancelToken
 
-#: Starts the child. With -P, modules in the folder where the user stands are not taken for libraries.
+#: Command of the child process. With -P, Python imports no modules from the current folder.
 COMMAND = (sys.executable, "-P", "-m", "blunet.compression.child_process")
-#: A child that was told to stop is given so many seconds: a large teacher's batch and checkpoint take some.
+#: Seconds after which a cancelled child process is killed. A batch and the checkpoint of a large network take some.
 GRACE = 60.0
-#: How often the token is looked at, in seconds.
+#: Seconds between two looks at the cancel token.
 POLL = 0.1
 #: Lines of the child's log that an error quotes.
 LAST_LINES = 8
-#: What TensorFlow always says, and what never is the reason of an end.
+#: Lines that TensorFlow always writes, and that never say why a process ended.
 CHATTER = re.compile(r"I\d{4} |WARNING: All log messages before absl|\s*$")
 #: Events that end a run.
 ENDS = (RunDone, RunStopped, RunFailed)
 
 
 class ChildError(RuntimeError):
-    """The process that compresses died: a sentence that says how.
+    """The child process died; the sentence says how.
 
     Attributes
     ----------
     last_lines : tuple of str
-        The last of what it printed.
+        The last lines of its output.
     """
 
     def __init__(self, sentence: str, last_lines: tuple[str, ...]) -> None:
@@ -57,34 +57,34 @@ def compress(
     kill: CancelToken | None = None,
     command: Sequence[str] | None = None,
 ) -> Iterator[Event]:
-    """Compress in a child process and yield its events as they come.
+    """Compress in a child process, and yield its events.
 
-    The child is gone when this ends, however it ends. Closing the generator, or an exception while it waits, cancels
-    the child and waits for it; a second exception, or one after `token` was cancelled, ends it at once.
+    The child process never outlives this generator. To close the generator, or an exception while it waits, cancels the
+    child process and waits for its end; a second exception, or one after `token` was cancelled, kills it at once.
 
     Parameters
     ----------
     request : Request
     token : CancelToken, optional
-        When cancelled, the child is told to stop at its next batch, saved.
+        When it is cancelled, the child process saves its state and stops at the next batch.
     grace : float
-        Seconds after which a cancelled child is killed; what it had saved stays.
+        Seconds after which a cancelled child process is killed. What it saved stays.
     kill : CancelToken, optional
-        When cancelled, the child is killed at once.
+        When it is cancelled, the child process is killed at once.
     command : sequence of str, optional
-        Starts the child; None: `COMMAND`. The run's folder is appended, which names the run in a list of processes.
+        Command of the child process; None: `COMMAND`. The run's folder is appended, which shows in lists of processes.
 
     Yields
     ------
     Event
-        The child's, and a Note when it is told to stop. At last RunDone, RunStopped or RunFailed.
+        The events of the run, and a Note when it is cancelled. RunDone, RunStopped or RunFailed last.
 
     Raises
     ------
     Cancelled
-        If the child had to be killed after it was cancelled.
+        If the child process was killed after it was cancelled.
     ChildError
-        If the child died without saying how the run ended.
+        If the child process died before the run had ended.
     """
     token = token or CancelToken()
     with tempfile.TemporaryFile() as log:
@@ -95,7 +95,7 @@ def compress(
                 ended = ended or isinstance(event, ENDS)
                 yield event
         except BaseException:
-            if ended or not child.cancelled:  # a child that has told its end still tidies up
+            if ended or not child.cancelled:  # after its last event it only cleans up
                 child.cancel()
                 child.wait(grace)
             raise
@@ -105,33 +105,35 @@ def compress(
             return
         if child.overdue:
             raise Cancelled
-        raise _death(child.wait(grace), _kept(log, Path(request.run)))
+        raise _describe_death(child.wait(grace), _keep_log(log, Path(request.run)))
 
 
 class _Child:
-    """The child process, a thread that reads its lines, and what is known of its end."""
+    """The child process, and a thread that reads its output."""
 
     def __init__(self, command: list[str], request: str, log: IO[bytes]) -> None:
         self.cancelled = False
         self.overdue = False
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, **_apart())
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, **_detach_options()
+        )
         self._reader = threading.Thread(target=self._read, name="compression", daemon=True)
         self._reader.start()
         self._send(request)
 
     def events(self, token: CancelToken, grace: float, kill: CancelToken) -> Iterator[Event]:
-        """Yield events until the child closes its stdout, passing the token's word on.
+        """Yield events until the child process closes its stdout; cancel or kill it if a token is cancelled.
 
-        A child that does not stop when told to, or lives on after its last event, is killed after `grace` seconds.
+        A cancelled child process, or one that has sent its last event, is killed after `grace` seconds.
         """
-        last_call = float("inf")
+        deadline = float("inf")
         while True:
             if token.cancelled and not self.cancelled:
                 self.cancel()
-                last_call = time.monotonic() + grace
+                deadline = time.monotonic() + grace
                 yield Note("Stopping at the next batch and saving.")
-            if (kill.cancelled or time.monotonic() > last_call) and not self.overdue:
+            if (kill.cancelled or time.monotonic() > deadline) and not self.overdue:
                 self.overdue = True
                 self.kill()
             try:
@@ -145,17 +147,17 @@ class _Child:
             except ValueError:
                 continue
             if isinstance(event, ENDS):
-                last_call = min(last_call, time.monotonic() + grace)
+                deadline = min(deadline, time.monotonic() + grace)
             yield event
         self.wait(grace)
 
     def cancel(self) -> None:
-        """Tell the child to stop at its next batch."""
+        """Let the child process stop at its next batch."""
         self.cancelled = True
         self._send("cancel")
 
     def wait(self, seconds: float) -> int:
-        """Wait for the child's end, kill it after `seconds`, and return its exit code."""
+        """Wait for the child process to end, kill it after a number of seconds, and return its exit code."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -163,7 +165,7 @@ class _Child:
             return self._process.wait()
 
     def kill(self) -> None:
-        """End the child and what it has started, if they still live, and close the pipes."""
+        """Kill the child process and those that it has started, and close the pipes."""
         if self._process.poll() is None:
             if sys.platform == "win32":
                 self._process.kill()
@@ -181,7 +183,7 @@ class _Child:
         return self._process.stdin
 
     def _send(self, line: str) -> None:
-        with contextlib.suppress(OSError):  # a dead child is noticed by the end of its stdout
+        with contextlib.suppress(OSError):  # the end of its stdout shows that a child process has died
             self._stdin.write(line.encode() + b"\n")
             self._stdin.flush()
 
@@ -193,15 +195,15 @@ class _Child:
         self._lines.put(None)
 
 
-def _apart() -> dict[str, Any]:
-    """Options that keep the terminal's Ctrl-C from the child, and a console window from the screen."""
+def _detach_options() -> dict[str, Any]:
+    """Return options that keep Ctrl-C in the terminal from the child process, and hide its console window."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     return {"start_new_session": True}
 
 
-def _kept(log: IO[bytes], run: Path) -> tuple[str, ...]:
-    """Append the child's log to that of the run, if the run's folder was made, and return its last lines."""
+def _keep_log(log: IO[bytes], run: Path) -> tuple[str, ...]:
+    """Append the child process's log to that of the run, if the run has a folder, and return its last lines."""
     log.seek(0)
     text = log.read().decode(errors="replace")
     if run.is_dir():
@@ -210,8 +212,8 @@ def _kept(log: IO[bytes], run: Path) -> tuple[str, ...]:
     return tuple(line[:200] for line in text.splitlines() if not CHATTER.match(line))[-LAST_LINES:]
 
 
-def _death(code: int, last_lines: tuple[str, ...]) -> ChildError:
-    """Say how the child died."""
+def _describe_death(code: int, last_lines: tuple[str, ...]) -> ChildError:
+    """Return an error that says how the child process died."""
     how, advice = f"ended with exit code {code} before the run was over", "report this if it happens again"
     if code < 0:
         names = {number.value: number.name for number in signal.Signals}

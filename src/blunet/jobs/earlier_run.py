@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blunet.compression.compression_settings import CompressionSettings
-from blunet.compression.run_directory import RunDirectory
+from blunet.compression.run_directory import LOCK, LOG, RunDirectory
 from blunet.compression.run_events import Event, read_events
 from blunet.compression.settings_file import read_settings
 from blunet.errors import InputError
@@ -65,7 +65,7 @@ class RunFolder:
 def inspect_folder(folder: Path) -> RunFolder:
     """Find out whether a run can begin or go on in a folder, which need not exist."""
     if not RunDirectory(folder).facts.is_file():
-        return RunFolder(folder, _obstacle(folder))
+        return RunFolder(folder, _find_obstacle(folder))
     try:
         return RunFolder(folder, earlier=read_run(folder))
     except InputError as e:
@@ -92,11 +92,11 @@ def read_run(folder: Path) -> EarlierRun:
     return EarlierRun(data, teacher, read_settings(run.settings), events, *made)
 
 
-def _obstacle(folder: Path) -> str:
-    """Say what stands in the way of a new run in a folder; empty if nothing does."""
+def _find_obstacle(folder: Path) -> str:
+    """Return why no run can begin in a folder, in one sentence; empty if one can."""
     try:
         if folder.is_dir():
-            others = sorted(path.name for path in folder.iterdir() if path.name not in ("log.txt", "lock"))
+            others = sorted(path.name for path in folder.iterdir() if path.name not in (LOG, LOCK))
             if others:
                 return f"The run folder '{folder}' holds other files ('{others[0]}'): choose an empty or a new one."
         there = next((path for path in (folder, *folder.parents) if path.exists()), folder)

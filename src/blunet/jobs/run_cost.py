@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blunet.compression.compression_settings import CompressionSettings
-from blunet.compression.run_estimate import disk_bytes, duration
+from blunet.compression.run_estimate import estimate_disk_bytes, estimate_seconds
 
 
 @dataclass(frozen=True)
@@ -37,4 +37,4 @@ def estimate_cost(settings: CompressionSettings, teacher: str, validation_sizes:
         Sizes of the validation images in pixels.
     """
     steps = settings.steps(teacher)
-    return RunCost(duration(settings, steps, validation_sizes), disk_bytes(settings, steps))
+    return RunCost(estimate_seconds(settings, steps, validation_sizes), estimate_disk_bytes(settings, steps))

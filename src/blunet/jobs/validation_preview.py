@@ -1,4 +1,4 @@
-"""What a network in training finds in a validation image, as a run leaves it behind once an epoch."""
+"""The mask that a network in training finds in a validation image, which a run saves after each epoch."""
 
 from __future__ import annotations
 
@@ -19,23 +19,30 @@ from blunet.images.frame_source import read_image
 
 @dataclass(frozen=True)
 class Preview:
-    """Grey values of a validation image, or of the part of it that is looked at, and the mask found: both (Y, X)."""
+    """A validation image and what the network finds in it.
+
+    Attributes
+    ----------
+    image : ndarray of shape (Y, X)
+        Grey values, cropped as for the validation.
+    mask : ndarray of shape (Y, X), bool
+    """
 
     image: NDArray[Any]
     mask: NDArray[np.bool_]
 
 
 def read_preview(picture: Path, data: Path, name: str) -> Iterator[Preview]:
-    """Yield what a run shows of its latest epoch; nothing where the files have gone meanwhile.
+    """Yield the preview of a run's latest epoch; nothing if its files no longer exist.
 
     Parameters
     ----------
     picture : Path
-        Of the mask.
+        Picture of the mask.
     data : Path
         Folder of the run's images and masks.
     name : str
-        Of the validation image, as pairs are named.
+        Name of the pair of the validation image.
     """
     from PIL import Image
 
@@ -47,6 +54,6 @@ def read_preview(picture: Path, data: Path, name: str) -> Iterator[Preview]:
         truth = read_mask(pair.mask, (image.shape[0], image.shape[1]))
     except (InputError, OSError, ValueError):
         return
-    part = image[find_validation_crop(truth, max(mask.shape))]
-    if part.shape == mask.shape:
-        yield Preview(part, mask)
+    crop = image[find_validation_crop(truth, max(mask.shape))]
+    if crop.shape == mask.shape:
+        yield Preview(crop, mask)

@@ -6,7 +6,12 @@ import keras
 
 from blunet.architecture import Layer, NetworkSettings, layer_table
 from blunet.networks.residual_code import ActivationStart, Tensor, WeightStart
-from blunet.networks.residual_layers import BinaryConv2D, BinarySeparableConv2D, ResidualSign, depthwise_initializer
+from blunet.networks.residual_layers import (
+    BinaryConv2D,
+    BinarySeparableConv2D,
+    ResidualSign,
+    make_depthwise_initializer,
+)
 
 
 def build_network(
@@ -15,56 +20,61 @@ def build_network(
     seed: int | None = None,
     weight_start: WeightStart = "least_squares",
     activation_start: ActivationStart = "halving",
-    window: float | None = None,
+    gradient_window: float | None = None,
     l2: float = 0.0,
 ) -> keras.Model:
-    """Build a network with fresh weights.
+    """Build a network with random weights.
 
     Parameters
     ----------
     settings : NetworkSettings
     seed : int, optional
-        Equal seeds give equal weights on one backend.
-    weight_start, activation_start, window
-        How binary layers start and pass gradients (see `residual`); without meaning for float networks.
+        The same seed gives the same weights on one backend.
+    weight_start : {"least_squares", "published"}
+        Gammas of the kernels of a binary network.
+    activation_start : {"halving", "published"}
+        Gammas of its residual signs, see `ResidualSign`.
+    gradient_window : float, optional
+        Half width of its published straight-through gradients. None: the gradients of a quantiser, see
+        `residual_binarise`.
     l2 : float
-        Factor of the sum of squares of the kernels in a float network's loss; not of level 0's two contracting
-        convolutions nor of the output.
+        Factor of the sum of the squared kernels in the loss of a float network, without the two contracting
+        convolutions of level 0 and the output.
 
     Returns
     -------
     keras.Model
-        From ``(N, H, W, 1)`` in [0, 1] to ``(N, H, W, 1)`` probabilities; H and W are multiples of
-        ``settings.multiple``. Layers are named as in the table; the values behind the activation of layer
-        ``name`` are ``feature_map(model, name)``.
+        From images (N, Y, X, 1) in [0, 1] to probabilities (N, Y, X, 1), where Y and X are multiples of
+        ``settings.multiple``. Layers are named as in the table of layers; `get_feature_map` returns the map behind the
+        activation of a layer.
     """
     if seed is not None:
         keras.utils.set_random_seed(seed)
     maps: dict[str, Tensor] = {}
     x = inputs = keras.Input((None, None, 1), name="image")
     for layer in layer_table(settings):
-        x = _source(layer, x, maps)
+        x = _add_source(layer, x, maps)
         if settings.binary:
-            x = _binary(layer, weight_start, window)(x)
+            x = _make_binary_layer(layer, weight_start, gradient_window)(x)
             if layer.activation == "sigmoid":
                 x = keras.layers.Activation("sigmoid", name="probability")(x)
             else:
                 levels = layer.weight("activation_gamma").shape[0]
-                x = ResidualSign(levels, activation_start, window, name=f"{layer.name}_sign")(x)
+                x = ResidualSign(levels, activation_start, gradient_window, name=f"{layer.name}_sign")(x)
         else:
-            x = _float(layer, l2)(x)
+            x = _make_float_layer(layer, l2)(x)
         maps[layer.name] = x
     return keras.Model(inputs, x, name=settings.network)
 
 
-def feature_map(model: keras.Model, layer: str) -> Tensor:
-    """Return the symbolic output, after its activation, of the layer of the table called `layer`."""
+def get_feature_map(model: keras.Model, layer: str) -> Tensor:
+    """Return the symbolic output, behind its activation, of a layer of the table."""
     names = {part.name for part in model.layers}
     behind = {f"{layer}_sign", "probability" if layer == "output" else ""} & names
     return model.get_layer(behind.pop() if behind else layer).output
 
 
-def _source(layer: Layer, x: Tensor, maps: dict[str, Tensor]) -> Tensor:
+def _add_source(layer: Layer, x: Tensor, maps: dict[str, Tensor]) -> Tensor:
     if layer.source == "pooled":
         return keras.layers.MaxPooling2D(2, name=f"level{layer.level}_pool")(x)
     if layer.source == "upsampled":
@@ -75,7 +85,7 @@ def _source(layer: Layer, x: Tensor, maps: dict[str, Tensor]) -> Tensor:
     return x
 
 
-def _float(layer: Layer, l2: float) -> keras.layers.Layer:
+def _make_float_layer(layer: Layer, l2: float) -> keras.layers.Layer:
     spared = layer.path == "output" or (layer.path == "contracting" and layer.level == 0)
     penalty = keras.regularizers.L2(l2) if l2 > 0 and not spared else None
     if layer.kind == "separable":
@@ -84,7 +94,7 @@ def _float(layer: Layer, l2: float) -> keras.layers.Layer:
             layer.kernel_size,
             padding="same",
             activation=layer.activation,
-            depthwise_initializer=depthwise_initializer(layer.kernel_size),
+            depthwise_initializer=make_depthwise_initializer(layer.kernel_size),
             pointwise_initializer="he_normal",
             depthwise_regularizer=penalty,
             pointwise_regularizer=penalty,
@@ -101,7 +111,7 @@ def _float(layer: Layer, l2: float) -> keras.layers.Layer:
     )
 
 
-def _binary(layer: Layer, start: WeightStart, window: float | None) -> keras.layers.Layer:
+def _make_binary_layer(layer: Layer, start: WeightStart, gradient_window: float | None) -> keras.layers.Layer:
     if layer.kind == "separable":
         return BinarySeparableConv2D(
             layer.filters,
@@ -109,9 +119,9 @@ def _binary(layer: Layer, start: WeightStart, window: float | None) -> keras.lay
             layer.weight("depthwise_kernel").residual_levels,
             layer.weight("pointwise_kernel").residual_levels,
             start,
-            window,
+            gradient_window,
             coded_levels=next((w.shape[0] for w in layer.weights if w.name == "depthwise_activation_gamma"), 0),
             name=layer.name,
         )
     levels = layer.weight("kernel").residual_levels
-    return BinaryConv2D(layer.filters, layer.kernel_size, levels, start, window, name=layer.name)
+    return BinaryConv2D(layer.filters, layer.kernel_size, levels, start, gradient_window, name=layer.name)

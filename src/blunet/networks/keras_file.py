@@ -1,4 +1,4 @@
-"""Keras networks in files: `.keras` with the model's description inside, and the way to `.blunet`."""
+"""Keras networks in `.keras` files that also hold the model's description, and their conversion to `.blunet`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from blunet.packed.tiles import pad_to_multiple
 
 @dataclass(frozen=True, eq=False)
 class KerasModel:
-    """A Keras network with all that belongs to it; predicts as `PackedModel` does.
+    """A Keras network with its settings and description; it predicts as `PackedModel` does.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class KerasModel:
     settings : NetworkSettings
     info : ModelInfo
     path : Path or None
-        The file it was read from.
+        The file that it was read from.
     """
 
     network: keras.Model
@@ -73,7 +73,7 @@ class KerasModel:
         return PackedModel(weights, self.info)
 
     def save(self, path: str | Path) -> None:
-        """Write a `.keras` file whose zip member `blunet.json` holds settings and description.
+        """Write a `.keras` file, with the settings and the description in its zip member `blunet.json`.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class KerasModel:
 
 
 def run_network(network: keras.Model, scaled: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
-    """Run a network on one image (Y, X) in [0, 1] of any size: padded by reflection, cropped back."""
+    """Return the probability (Y, X) of an image (Y, X) in [0, 1] of any size, padded by reflection and cropped back."""
     padded = pad_to_multiple(scaled, multiple)
     result = keras.ops.convert_to_numpy(network.predict_on_batch(padded[None, ..., None]))
     return np.array(result[0, : scaled.shape[0], : scaled.shape[1], 0], np.float32)
@@ -103,7 +103,7 @@ def load_keras(path: str | Path) -> KerasModel:
     Raises
     ------
     InputError
-        If there is no such file, it is not a `.keras` file of this project, or its weights do not fit.
+        If there is no such file, it is not a `.keras` file of this project, or its weights do not match its settings.
     """
     path = Path(path)
     settings, info = read_keras_description(path)

@@ -19,7 +19,7 @@ def import_published(path: str | Path, network: Network) -> tuple[keras.Model, N
     -------
     model : keras.Model
     settings : NetworkSettings
-        As read off the file.
+        As found in the file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The weights of a Keras network under the names of the table of layers."""
+"""Copies weights to and from Keras networks, by their names in the table of layers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FloatWeights = dict[tuple[str, str], NDArray[np.float32]]
 
 
 def get_weights(model: keras.Model, settings: NetworkSettings) -> FloatWeights:
-    """Copy the weights out of a network: (layer, weight) -> float32; of a binary one the latent kernels."""
+    """Return copies of a network's weights by (layer, weight), float32; for a binary network the latent kernels."""
     return {key: np.asarray(keras.ops.convert_to_numpy(v), np.float32) for key, v in _variables(model, settings)}
 
 
 def set_weights(model: keras.Model, settings: NetworkSettings, weights: Mapping[tuple[str, str], Any]) -> None:
-    """Put weights into a network.
+    """Set weights of a network.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def set_weights(model: keras.Model, settings: NetworkSettings, weights: Mapping[
         From `build_network(settings)`.
     settings : NetworkSettings
     weights : mapping of (layer, weight) to array
-        Those that are absent keep their values.
+        Weights that are not in it keep their values.
 
     Raises
     ------

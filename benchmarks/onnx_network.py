@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from blunet.architecture import Layer, NetworkSettings, layer_table
+from blunet.architecture import Layer, NetworkSettings, list_layers
 from blunet.packed.bit_planes import tie_break
 
 #: Kernels as numbers, biases and gammas by layer and name, in the table's shapes.
@@ -33,7 +33,7 @@ def onnx_network(settings: NetworkSettings, weights: Weights, size: int) -> onnx
     """
     graph = _Graph(weights)
     maps, x = {}, "image"
-    for layer in layer_table(settings):
+    for layer in list_layers(settings):
         if layer.source == "pooled":
             x = graph.add("MaxPool", [x], kernel_shape=[2, 2], strides=[2, 2])
         elif layer.source == "upsampled":

@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator
 import numpy as np
 from onnx_network import Weights, onnx_network
 
-from blunet.architecture import NetworkSettings, layer_table
+from blunet.architecture import NetworkSettings, list_layers
 from blunet.jobs.engine_benchmark import EngineProcess, Timed, Timing, engines, in_turn, processor
 from blunet.jobs.engine_benchmark_child import random_weights, serve
 from blunet.jobs.events import CancelToken
@@ -107,7 +107,7 @@ def drawn_weights(settings: NetworkSettings) -> Weights:
         packed = random_weights(settings)
         return {**packed.floats, **{key: packed.decoded(*key) for key in packed.planes}}
     rng = np.random.default_rng(0)
-    shapes = {(layer.name, w.name): w.shape for layer in layer_table(settings) for w in layer.weights}
+    shapes = {(layer.name, w.name): w.shape for layer in list_layers(settings) for w in layer.weights}
     return {key: rng.normal(0, 1 / np.sqrt(np.prod(shape[:3])), shape).astype("f4") for key, shape in shapes.items()}
 
 

@@ -15,7 +15,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from blunet.architecture import census
+from blunet.architecture import count_parameters
 from blunet.dataset.pairs import find_pairs
 from blunet.evaluation.scores import average_scores, check_pairs, evaluate
 from blunet.networks.keras_file import load_keras
@@ -45,7 +45,8 @@ def main() -> None:
     threshold = model.info.threshold if arguments.threshold is None else arguments.threshold
     model = replace(model, info=model.info.changed(card=card, threshold=threshold))
     model.save(BUNDLED)
-    print(f"{BUNDLED.name}: {BUNDLED.stat().st_size:,} bytes, {census(model.settings).size_mib:.3f} MiB of weights\n")
+    size = count_parameters(model.settings).size_mib
+    print(f"{BUNDLED.name}: {BUNDLED.stat().st_size:,} bytes, {size:.3f} MiB of weights\n")
 
     thresholds = _thresholds(arguments.run)
     print("| images | network | threshold | IoU | F1 | AP at IoU 0.5 |\n|---|---|---|---|---|---|")

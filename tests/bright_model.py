@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from blunet.architecture import NetworkSettings, ResidualLevels, layer_table
+from blunet.architecture import NetworkSettings, ResidualLevels, list_layers
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.model_card import ModelCard, ModelInfo
 from blunet.packed.packed_model import PackedModel
@@ -22,7 +22,7 @@ def bright_model(info: ModelInfo | None = None) -> PackedModel:
         network="blunet", levels=1, base_filters=1, residual_levels=ResidualLevels(activation=1, convolution=2)
     )
     weights = {}
-    for layer in layer_table(settings):
+    for layer in list_layers(settings):
         for weight in layer.weights:
             values = np.ones(weight.shape) if weight.name.endswith("gamma") else np.zeros(weight.shape)
             if weight.name == "kernel":

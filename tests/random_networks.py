@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from blunet.architecture import NetworkSettings, ResidualLevels, layer_table
+from blunet.architecture import NetworkSettings, ResidualLevels, list_layers
 
 #: Levels, filters and residual levels (activation, convolution, depthwise, pointwise) of networks to test.
 NETWORKS = [
@@ -44,7 +44,7 @@ def latent_weights(settings: NetworkSettings, seed: int, exact: bool = False) ->
     """
     rng = np.random.default_rng(seed)
     weights = {}
-    for layer in layer_table(settings):
+    for layer in list_layers(settings):
         for weight in layer.weights:
             if weight.name.endswith("gamma"):
                 values = rng.choice([-6, -3, -2, -1, 1, 2, 4, 5], weight.shape) / 8

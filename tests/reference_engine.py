@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from blunet.architecture import Layer, layer_table
+from blunet.architecture import Layer, list_layers
 from blunet.packed.binary_weights import BinaryWeights
 from blunet.packed.bit_planes import residual_code, residual_value, tie_break
 
@@ -37,7 +37,7 @@ class ReferenceEngine:
     def __init__(self, weights: BinaryWeights) -> None:
         self.weights = weights
         self.settings = weights.settings
-        self.layers = layer_table(weights.settings)
+        self.layers = list_layers(weights.settings)
         self._weights: dict[tuple[str, str], Map] = {}
         for layer in self.layers:
             for weight in layer.weights:

@@ -7,10 +7,10 @@ import pytest
 from blunet.architecture import (
     NetworkSettings,
     ResidualLevels,
-    census,
-    compression_ratio,
-    layer_table,
-    reach,
+    compute_compression_ratio,
+    compute_reach,
+    count_parameters,
+    list_layers,
 )
 from blunet.errors import InputError
 
@@ -23,15 +23,15 @@ from blunet.errors import InputError
         ("blunet", 11_780_352, 7_044, 1.43120),
     ],
 )
-def test_census_is_the_published_one(network, binary, floats, mib):
-    counted = census(NetworkSettings(network=network))
+def test_parameters_are_counted_as_published(network, binary, floats, mib):
+    counted = count_parameters(NetworkSettings(network=network))
     assert (counted.binary_parameters, counted.float_parameters) == (binary, floats)
     assert counted.size_mib == pytest.approx(mib, rel=5e-6)
 
 
 def test_compression_ratio_of_the_published_blunet():
-    assert compression_ratio(NetworkSettings(network="blunet")) == pytest.approx(82.7, abs=0.05)
-    assert compression_ratio(NetworkSettings(network="unet")) == 1
+    assert compute_compression_ratio(NetworkSettings(network="blunet")) == pytest.approx(82.7, abs=0.05)
+    assert compute_compression_ratio(NetworkSettings(network="unet")) == 1
 
 
 def test_residual_levels_count_bits_of_their_kind_only():
@@ -42,22 +42,22 @@ def test_residual_levels_count_bits_of_their_kind_only():
         residual_levels=ResidualLevels(activation=1, convolution=2, depthwise=3, pointwise=1),
     )
     bits = 0
-    for layer in layer_table(few):
+    for layer in list_layers(few):
         for weight in layer.weights:
             levels = {"kernel": 2, "depthwise_kernel": 3, "pointwise_kernel": 1}.get(weight.name, 0)
             assert weight.residual_levels == levels
             bits += weight.size * levels
-    assert census(few).binary_parameters == bits
-    assert layer_table(few)[0].weight("activation_gamma").shape == (1,)
+    assert count_parameters(few).binary_parameters == bits
+    assert list_layers(few)[0].weight("activation_gamma").shape == (1,)
 
 
 def test_reach_at_five_levels():
-    assert reach(NetworkSettings(levels=5)) == (107, 122)
-    assert reach(NetworkSettings(levels=1)) == (2, 2)
+    assert compute_reach(NetworkSettings(levels=5)) == (107, 122)
+    assert compute_reach(NetworkSettings(levels=1)) == (2, 2)
 
 
 def test_every_map_is_wired_to_the_channels_it_receives():
-    table = layer_table(NetworkSettings(network="lightweight", levels=4, base_filters=8))
+    table = list_layers(NetworkSettings(network="lightweight", levels=4, base_filters=8))
     filters = {layer.name: layer.filters for layer in table}
     previous = 1
     for layer in table:

@@ -7,7 +7,7 @@ import pytest
 from random_networks import NETWORKS, exact_image, latent_weights, names
 from reference_engine import ReferenceEngine, sigmoid
 
-from blunet.architecture import NetworkSettings, ResidualLevels, layer_table
+from blunet.architecture import NetworkSettings, ResidualLevels, list_layers
 from blunet.errors import InputError
 from blunet.images.normalisation import Limits, normalise
 from blunet.images.normalisation_settings import Normalisation
@@ -64,7 +64,7 @@ def naive_input(layer, previous: np.ndarray, maps: dict) -> np.ndarray:
 def naive_run(settings, latent, image: np.ndarray):
     """Yield every layer with its input and its sums."""
     current, maps = image[..., None].astype(float), {}
-    for layer in layer_table(settings):
+    for layer in list_layers(settings):
         inputs = naive_input(layer, current, maps)
         sums = naive_sums(layer, latent, inputs)
         yield layer, inputs, sums

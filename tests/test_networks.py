@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from reference_engine import ReferenceEngine
 
-from blunet.architecture import NETWORKS, NetworkSettings, ResidualLevels, census, layer_table
+from blunet.architecture import NETWORKS, NetworkSettings, ResidualLevels, count_parameters, list_layers
 from blunet.errors import InputError
 from blunet.images.normalisation_settings import Normalisation
 from blunet.networks.build import build_network, get_feature_map
@@ -48,10 +48,10 @@ def test_parameters_are_those_of_the_table(network):
         residual_levels=ResidualLevels(activation=3, convolution=2, depthwise=1, pointwise=3),
     )
     model = build_network(settings)
-    assert model.count_params() == sum(w.size for layer in layer_table(settings) for w in layer.weights)
+    assert model.count_params() == sum(w.size for layer in list_layers(settings) for w in layer.weights)
     if network != "blunet":
-        assert model.count_params() == census(settings).float_parameters
-    for layer in layer_table(settings):
+        assert model.count_params() == count_parameters(settings).float_parameters
+    for layer in list_layers(settings):
         assert get_feature_map(model, layer.name).shape[-1] == layer.filters
 
 
@@ -167,12 +167,12 @@ def test_packed_sums_equal_keras_layer_by_layer(coded):
         network.inputs[0],
         [
             t
-            for layer in layer_table(settings)
+            for layer in list_layers(settings)
             for t in (network.get_layer(layer.name).input, network.get_layer(layer.name).output)
         ],
     )
     maps = [keras.ops.convert_to_numpy(m)[0] for m in probe(image)]
-    for i, layer in enumerate(layer_table(settings)):
+    for i, layer in enumerate(list_layers(settings)):
         sums = engine.layer_sums(layer, maps[2 * i])
         assert np.abs(sums - maps[2 * i + 1]).max() <= 1e-5 * np.abs(maps[2 * i + 1]).max(), layer.name
 
@@ -255,7 +255,7 @@ def test_coded_depthwise_results_are_learnt_with():
     moved = [
         key for key in before if key[1] == "depthwise_activation_gamma" and not np.allclose(before[key], after[key])
     ]
-    assert len(moved) == sum(layer.kind == "separable" for layer in layer_table(settings))
+    assert len(moved) == sum(layer.kind == "separable" for layer in list_layers(settings))
     again = type(network).from_config(network.get_config())
     again.set_weights(network.get_weights())
     np.testing.assert_array_equal(again.predict_on_batch(image), network.predict_on_batch(image))

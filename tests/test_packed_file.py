@@ -12,7 +12,7 @@ import tifffile
 from random_networks import NETWORKS, latent_weights, names
 from safetensors.numpy import load, save
 
-from blunet.architecture import NetworkSettings, ResidualLevels, census
+from blunet.architecture import NetworkSettings, ResidualLevels, count_parameters
 from blunet.errors import InputError
 from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.binary_weights import BinaryWeights, binarise_weights
@@ -107,11 +107,11 @@ def test_a_full_size_model_is_as_small_as_promised(tmp_path):
     settings = NetworkSettings(network="blunet")
     write_file(tmp_path / "m.blunet", binarise_weights(settings, latent_weights(settings, 0)), INFO)
     size = (tmp_path / "m.blunet").stat().st_size
-    assert census(settings).bits / 8 < size <= 1_596_270
+    assert count_parameters(settings).bits / 8 < size <= 1_596_270
 
 
 def test_the_largest_card_keeps_the_promise_and_a_larger_one_is_refused(weights, tmp_path):
-    overhead = len(to_bytes(weights, ModelInfo())) - census(SETTINGS).bits / 8
+    overhead = len(to_bytes(weights, ModelInfo())) - count_parameters(SETTINGS).bits / 8
     full = NetworkSettings(network="blunet")
     assert overhead < 2**16
     path = tmp_path / "m.blunet"

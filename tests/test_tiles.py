@@ -7,14 +7,14 @@ import pytest
 from random_networks import exact_image, latent_weights
 from reference_engine import ReferenceEngine
 
-from blunet.architecture import NetworkSettings, ResidualLevels, reach
+from blunet.architecture import NetworkSettings, ResidualLevels, compute_reach
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.packed_model import PackedModel
 from blunet.packed.tiles import halo, pad_to_multiple, tiles
 
 
 def test_the_halo_of_five_levels():
-    assert reach(NetworkSettings(network="blunet")) == (107, 122)
+    assert compute_reach(NetworkSettings(network="blunet")) == (107, 122)
     assert halo(NetworkSettings(network="blunet")) == 128
 
 
@@ -23,7 +23,7 @@ def test_the_halo_of_five_levels():
 def test_tiles_cover_the_image_once_with_their_halo(levels, size):
     settings = NetworkSettings(network="blunet", levels=levels, base_filters=4)
     step, shape = settings.multiple, (23 * settings.multiple, 7 * settings.multiple)
-    margin = max(reach(settings))
+    margin = max(compute_reach(settings))
     covered = np.zeros(shape, int)
     for tile in tiles(shape, size, settings):
         covered[tile.core] += 1

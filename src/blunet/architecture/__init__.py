@@ -1,19 +1,19 @@
-"""Settings of a network, its table of layers, the size census, names in published checkpoints; plain Python."""
+"""What a network is: its settings, its layers, its size, and their names in published checkpoints. Plain Python."""
 
-from blunet.architecture.census import Census, census, compression_ratio
 from blunet.architecture.network_settings import NETWORKS, Network, NetworkSettings, ResidualLevels
-from blunet.architecture.network_table import Layer, Weight, layer_table, reach
+from blunet.architecture.network_table import Layer, Weight, compute_reach, list_layers
+from blunet.architecture.parameter_count import ParameterCount, compute_compression_ratio, count_parameters
 
 __all__ = [
     "NETWORKS",
-    "Census",
     "Layer",
     "Network",
     "NetworkSettings",
+    "ParameterCount",
     "ResidualLevels",
     "Weight",
-    "census",
-    "compression_ratio",
-    "layer_table",
-    "reach",
+    "compute_compression_ratio",
+    "compute_reach",
+    "count_parameters",
+    "list_layers",
 ]

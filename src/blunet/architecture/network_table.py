@@ -1,4 +1,4 @@
-"""The table of a network's layers: everything else about its shape follows from it."""
+"""The table of a network's layers, from which its size, its weights and its programs follow."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Weight:
     shape : tuple of int
         Kernels are ``(height, width, inputs, filters)``; depthwise ones ``(height, width, inputs, 1)``.
     residual_levels : int
-        Bits a value where the tensor is binarised, 0 where it is stored as float32.
+        Bits per value of a binarised tensor; 0: the tensor is stored as float32.
     gamma : str or None
-        The name of the vector of gammas that belongs to a binarised tensor.
+        Name of the vector of gammas of a binarised tensor.
     """
 
     name: str
@@ -47,27 +47,31 @@ class Weight:
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution of a network with the activation behind it.
+    """One convolution of a network, with its activation.
 
     Attributes
     ----------
     name : str
         ``level3_contracting_1``, ``level0_expanding_3``, ..., ``output``.
-    level, path, index
-        Where the layer stands; `index` counts from 1 within a path and level.
+    level : int
+        Resolution level; 0 is full resolution.
+    path : {"contracting", "expanding", "output"}
+    index : int
+        Number of the layer within its path and level, counted from 1.
     kind : {"convolution", "separable"}
-        A plain convolution, or a depthwise one followed by a pointwise (1 x 1) one, which has the bias.
+        A plain convolution, or a depthwise convolution followed by a pointwise (1 x 1) convolution with the bias.
     kernel_size : int
-        Side of the (square) kernel; zero padding 'same', of a 2 x 2 kernel at the bottom and right.
+        Side of the square kernel. Zero padding is 'same': for a 2 x 2 kernel at the bottom and right.
     inputs, filters : int
-        Channels in and out.
+        Number of input and output channels.
     source : {"previous", "pooled", "upsampled", "concatenated"}
-        What the layer sees: the map before it, that map max-pooled 2 x 2, repeated 2 x 2, or behind `skip`.
+        Input of the layer: the map of the previous layer, that map max-pooled 2 x 2, repeated 2 x 2, or concatenated
+        behind the map of `skip`.
     skip : str or None
-        The layer whose map stands in front of the previous one when `source` is "concatenated".
+        Name of the layer whose map comes before the previous one if `source` is "concatenated".
     activation : {"relu", "residual_sign", "sigmoid"}
     weights : tuple of Weight
-        The tensors of the convolution and of its activation, in the order of published checkpoints.
+        Tensors of the convolution and of its activation, in the order of published checkpoints.
     """
 
     name: str
@@ -84,11 +88,11 @@ class Layer:
     weights: tuple[Weight, ...]
 
     def weight(self, name: str) -> Weight:
-        """Return the weight called `name`."""
+        """Return a weight by its name."""
         return next(w for w in self.weights if w.name == name)
 
 
-def layer_table(settings: NetworkSettings) -> tuple[Layer, ...]:
+def list_layers(settings: NetworkSettings) -> tuple[Layer, ...]:
     """List the layers of a network in the order in which they run.
 
     Parameters
@@ -98,7 +102,8 @@ def layer_table(settings: NetworkSettings) -> tuple[Layer, ...]:
     Returns
     -------
     tuple of Layer
-        Two layers a level on the way down, three on the way up, and the output. The input is ``(H, W, 1)``.
+        Two layers per level on the contracting path, three on the expanding path, and the output. The input of the
+        first is of shape (Y, X, 1).
     """
     return tuple(_layers(settings))
 
@@ -169,16 +174,16 @@ def _weights(s: NetworkSettings, plain: bool, size: int, inputs: int, filters: i
             yield Weight("activation_gamma", (r.activation,))
 
 
-def reach(settings: NetworkSettings) -> tuple[int, int]:
-    """How far a network looks: the pixels before and after a pixel on which its output there may depend.
+def compute_reach(settings: NetworkSettings) -> tuple[int, int]:
+    """Compute how many pixels before and after a pixel can change the output there.
 
     Returns
     -------
     before, after : int
-        In input pixels, the same along both axes; 107 and 122 at five levels.
+        In pixels of the input, the same along both axes; 107 and 122 for five levels.
     """
     before = after = 0
-    for layer in layer_table(settings):
+    for layer in list_layers(settings):
         step = 2**layer.level
         if layer.source == "upsampled":
             before, after = before + step, after + step

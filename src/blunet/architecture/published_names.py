@@ -1,4 +1,4 @@
-"""What layers and weights are called in published checkpoints (HDF5 files of Keras 2.9)."""
+"""Names of layers and weights in published checkpoints (HDF5 files of Keras 2.9)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from blunet.architecture.network_settings import Network
 from blunet.architecture.network_table import Layer
 
 
-def published_layer(layer: Layer, network: Network) -> str:
-    """Name of the group that holds the weights of `layer` in a published checkpoint of `network`."""
+def get_published_layer(layer: Layer, network: Network) -> str:
+    """Return the name of the group that holds the weights of a layer."""
     if layer.path == "output":
         return "output" if network == "unet" else "logit_output"
     binary = network == "blunet"
@@ -20,12 +20,12 @@ def published_layer(layer: Layer, network: Network) -> str:
     return f"{prefix}_{'Binary' if binary else ''}SeparableConv2D_{layer.index}"
 
 
-def published_weights(layer: Layer, network: Network) -> dict[str, tuple[str, str]]:
-    """Where each weight of `layer` lies: our name of the weight -> (group, dataset) of the checkpoint.
+def locate_published_weights(layer: Layer, network: Network) -> dict[str, tuple[str, str]]:
+    """Return the group and the dataset of each weight of a layer, by the name of the weight in the table of layers.
 
     The group of an activation's gamma is that of the sign activation behind the convolution.
     """
-    group = published_layer(layer, network)
+    group = get_published_layer(layer, network)
     sign = group.replace("BinarySeparableConv2D", "BinarySignActivation").replace(
         "BinaryConv2D", "BinarySignActivation"
     )

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import Layer, NetworkSettings, layer_table
+from blunet.architecture import Layer, NetworkSettings, list_layers
 from blunet.compression.code_fit import fit_codes
 from blunet.compression.layerwise import (
     compute_layer_input,
@@ -189,7 +189,7 @@ def _correct_bias(model: keras.Model, layer: Layer, inputs: list[Tensor], goal: 
 
 def _compute_maps(model: keras.Model, settings: NetworkSettings, images: Sequence[Array]) -> dict[str, Array]:
     """Return the values behind every activation, of shape (N, Y, X, filters), by layer."""
-    names = [layer.name for layer in layer_table(settings)]
+    names = [layer.name for layer in list_layers(settings)]
     probe = keras.Model(model.inputs[0], [get_feature_map(model, name) for name in names])
     parts = [probe.predict_on_batch(image[None, ..., None]) for image in images]
     return {
@@ -226,7 +226,7 @@ def _fold(weights: FloatWeights, settings: NetworkSettings, clips: Mapping[str, 
     """Rewrite a float network for maps v = 2 top x / clip - top in place of x."""
     folded: FloatWeights = {}
     previous = ""
-    for layer in layer_table(settings):
+    for layer in list_layers(settings):
         bias = weights[layer.name, "bias"].astype(np.float64)
         scale = _get_input_clips(layer, previous, clips) / (2 * top) if previous else np.ones(1)
         shift = scale * top if previous else np.zeros(1)

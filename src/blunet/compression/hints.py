@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import NetworkSettings, layer_table
+from blunet.architecture import NetworkSettings, list_layers
 from blunet.compression.compression_settings import HINT_VALIDATION_SIZE
 from blunet.compression.steps import HintPart
 from blunet.compression.training_task import Task, Validation
@@ -26,7 +26,7 @@ def list_hint_layers(settings: NetworkSettings, part: HintPart) -> list[str]:
     level on the expanding path, and the output.
     """
     paths = ("contracting",) if part == "encoder" else ("expanding", "output")
-    return [layer.name for layer in layer_table(settings) if layer.path in paths]
+    return [layer.name for layer in list_layers(settings) if layer.path in paths]
 
 
 def make_hint_task(

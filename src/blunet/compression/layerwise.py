@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import Layer, NetworkSettings, layer_table
+from blunet.architecture import Layer, NetworkSettings, list_layers
 from blunet.networks.residual_code import Tensor, fit_gammas
 from blunet.networks.weight_transfer import FloatWeights
 
@@ -38,7 +38,7 @@ def visit_layers(
     The layers run image by image and without a graph. To trace a graph for every layer would take longer than all the
     sums.
     """
-    table = layer_table(settings)
+    table = list_layers(settings)
     skipped = {layer.skip for layer in table}
     kept: dict[str, list[Tensor]] = {}  # only the maps that a later layer needs: all maps would fill the memory
     previous = [keras.ops.convert_to_tensor(image[None, ..., None]) for image in images]
@@ -71,7 +71,7 @@ def fit_weight_gammas(
     """Return the least-squares gammas of the kernels among `weights`."""
     return {
         (layer.name, weight.gamma): fit_gammas(weights[layer.name, weight.name], weight.residual_levels)
-        for layer in layer_table(settings)
+        for layer in list_layers(settings)
         for weight in layer.weights
         if weight.gamma is not None and (layer.name, weight.name) in weights
     }

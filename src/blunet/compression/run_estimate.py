@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from blunet.architecture import Network, NetworkSettings, census, layer_table
+from blunet.architecture import Network, NetworkSettings, count_parameters, list_layers
 from blunet.compression.compression_settings import HINT_VALIDATION_SIZE, CompressionSettings
 from blunet.compression.steps import STEPS
 
@@ -102,7 +102,7 @@ def count_operations(settings: NetworkSettings, pixels: float, *, contracting: b
         Multiply-adds of the layers, and values of their maps.
     """
     multiply_adds = values = 0.0
-    for layer in layer_table(settings):
+    for layer in list_layers(settings):
         if contracting and layer.path != "contracting":
             continue
         positions = pixels / 4**layer.level
@@ -189,7 +189,7 @@ def estimate_disk_bytes(settings: CompressionSettings, steps: Sequence[str]) -> 
 
     The results of all steps are kept, and of one step at a time the state and the best weights.
     """
-    floats = {kind: census(settings.network(kind)).float_parameters for kind in ("unet", "lightweight")}
+    floats = {kind: count_parameters(settings.network(kind)).float_parameters for kind in ("unet", "lightweight")}
     sizes = {name: 4 * floats["unet" if STEPS[name].network == "unet" else "lightweight"] for name in steps}
     results = 3 * sum(sizes.values())  # a `.keras` file also has the optimiser's two moments
     states = 2 * 4 * max(sizes.values(), default=0)  # a state, and the one that replaces it

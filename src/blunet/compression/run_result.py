@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from blunet.architecture import Network, census
+from blunet.architecture import Network, count_parameters
 from blunet.compression.report import Report, compare_stages
 from blunet.compression.report_examples import choose_examples
 from blunet.compression.report_page import render_report
@@ -100,5 +100,5 @@ def _make_report(context: RunContext, stages: Sequence[Stage], events: Sequence[
         teacher=context.request.teacher,
         settings=settings.to_dict(),
         seconds=sum(seconds.values()),
-        stored_bits=census(settings.network("blunet")).bits,
+        stored_bits=count_parameters(settings.network("blunet")).bits,
     )

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import census
+from blunet.architecture import count_parameters
 from blunet.compression.report import FileFigures, ImageFigures, StageFigures
 from blunet.compression.report_pictures import draw_foreground
 from blunet.dataset.pairs import Pair
@@ -100,7 +100,7 @@ def score_stage(
             rows.append((pair.name, score(probability, truth, threshold)))
             pictures[pair.name] = draw_foreground(probability > threshold, truth > 0)
     tested = [(pair.name, score(*predict(pair), threshold)) for pair in test]
-    counted = census(model.settings)
+    counted = count_parameters(model.settings)
     figures = StageFigures(
         name=name,
         network=model.settings.network,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from blunet.architecture import NetworkSettings, census, compression_ratio
+from blunet.architecture import NetworkSettings, compute_compression_ratio, count_parameters
 from blunet.errors import InputError
 from blunet.packed.blunet_file import read_file
 from blunet.packed.keras_description import read_keras_description
@@ -62,7 +62,7 @@ class ModelFile:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the description that `blunet info --json` prints."""
-        counted = census(self.network)
+        counted = count_parameters(self.network)
         network = self.network.to_dict()
         return {
             "network": self.network.network,
@@ -74,7 +74,7 @@ class ModelFile:
             "float_parameters": counted.float_parameters,
             "size_mib": counted.size_mib,
             "file_bytes": self.path.stat().st_size,
-            "compression_ratio": compression_ratio(self.network),
+            "compression_ratio": compute_compression_ratio(self.network),
             "card": self.info.card.to_dict(),
         }
 

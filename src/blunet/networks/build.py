@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from blunet.architecture import Layer, NetworkSettings, layer_table
+from blunet.architecture import Layer, NetworkSettings, list_layers
 from blunet.networks.residual_code import ActivationStart, Tensor, WeightStart
 from blunet.networks.residual_layers import (
     BinaryConv2D,
@@ -52,7 +52,7 @@ def build_network(
         keras.utils.set_random_seed(seed)
     maps: dict[str, Tensor] = {}
     x = inputs = keras.Input((None, None, 1), name="image")
-    for layer in layer_table(settings):
+    for layer in list_layers(settings):
         x = _add_source(layer, x, maps)
         if settings.binary:
             x = _make_binary_layer(layer, weight_start, gradient_window)(x)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import NetworkSettings, layer_table
+from blunet.architecture import NetworkSettings, list_layers
 
 FloatWeights = dict[tuple[str, str], NDArray[np.float32]]
 
@@ -41,7 +41,7 @@ def set_weights(model: keras.Model, settings: NetworkSettings, weights: Mapping[
 
 
 def _variables(model: keras.Model, settings: NetworkSettings) -> Iterator[tuple[tuple[str, str], Any]]:
-    for layer in layer_table(settings):
+    for layer in list_layers(settings):
         for weight in layer.weights:
             if weight.name == "activation_gamma":
                 yield (layer.name, weight.name), model.get_layer(f"{layer.name}_sign").gamma

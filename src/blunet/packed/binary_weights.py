@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import NetworkSettings, Weight, layer_table
+from blunet.architecture import NetworkSettings, Weight, list_layers
 from blunet.errors import InputError
 from blunet.packed.bit_planes import pack_bits, residual_code, residual_value, unpack_bits, word_count
 
@@ -101,7 +101,7 @@ def binary_table(settings: NetworkSettings) -> Iterator[tuple[Key, Weight]]:
     """
     if not settings.binary:
         raise InputError(f"The network is '{settings.network}'; only a 'blunet' can be packed.")
-    for layer in layer_table(settings):
+    for layer in list_layers(settings):
         for weight in layer.weights:
             yield (layer.name, weight.name), weight
 

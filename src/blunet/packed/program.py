@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import Layer, NetworkSettings, layer_table
+from blunet.architecture import Layer, NetworkSettings, list_layers
 from blunet.packed.binary_weights import BinaryWeights
 from blunet.packed.bit_planes import tie_break, unpack_bits
 from blunet.packed.kernels.memory import lined_up
@@ -94,7 +94,7 @@ def compile_program(weights: BinaryWeights) -> tuple[Operation, ...]:
         network of the table can be compiled.
     """
     compiler = _Compiler(weights)
-    operations = (compiler.operation(layer) for layer in layer_table(weights.settings))
+    operations = (compiler.operation(layer) for layer in list_layers(weights.settings))
     return tuple(replace(o, arrays={key: lined_up(array) for key, array in o.arrays.items()}) for o in operations)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import NETWORKS, Layer, Network, NetworkSettings, ResidualLevels, layer_table
-from blunet.architecture.published_names import published_weights
+from blunet.architecture import NETWORKS, Layer, Network, NetworkSettings, ResidualLevels, list_layers
+from blunet.architecture.published_names import locate_published_weights
 from blunet.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def read_published(
             settings = _settings(file, path, network)
             return settings, {
                 (layer.name, weight): _read(file, path, layer, weight, group, dataset)
-                for layer in layer_table(settings)
-                for weight, (group, dataset) in published_weights(layer, network).items()
+                for layer in list_layers(settings)
+                for weight, (group, dataset) in locate_published_weights(layer, network).items()
             }
     except (OSError, KeyError, RuntimeError) as e:
         raise InputError(f"'{path}' cannot be read as HDF5 ({e}); the file may be cut short: copy it again.") from e
@@ -80,8 +80,8 @@ def _settings(file: h5py.File, path: Path, network: Network) -> NetworkSettings:
     if held != network:
         raise InputError(f"'{path}' holds the network '{held}', not '{network}'; import it with --network {held}.")
     found = [int(m[1]) for name in file if (m := re.match(r"Level(\d+)_", name))]
-    first = layer_table(NetworkSettings(network=network, levels=1, base_filters=1))[0]
-    filters = _dataset(file, path, *published_weights(first, network)["bias"]).size
+    first = list_layers(NetworkSettings(network=network, levels=1, base_filters=1))[0]
+    filters = _dataset(file, path, *locate_published_weights(first, network)["bias"]).size
     settings = NetworkSettings(network=network, levels=max(found) + 1, base_filters=int(filters))
     if network != "blunet":
         return settings
@@ -89,8 +89,8 @@ def _settings(file: h5py.File, path: Path, network: Network) -> NetworkSettings:
     counts |= {"depthwise": "depthwise_gamma", "pointwise": "pointwise_gamma"}
     levels = {}
     for kind, gamma in counts.items():
-        for layer in layer_table(settings):
-            places = published_weights(layer, network)
+        for layer in list_layers(settings):
+            places = locate_published_weights(layer, network)
             if gamma in places:
                 levels[kind] = int(_dataset(file, path, *places[gamma]).size)
                 break

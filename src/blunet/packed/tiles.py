@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import NetworkSettings, reach
+from blunet.architecture import NetworkSettings, compute_reach
 
 Window = tuple[slice, slice]
 
@@ -85,7 +85,7 @@ def _reflected(size: int, window: slice) -> NDArray[np.int64]:
 
 def halo(settings: NetworkSettings) -> int:
     """Pixels that a tile needs around its core: the network's reach, rounded up to a multiple of its step."""
-    return _round_up(max(reach(settings)), settings.multiple)
+    return _round_up(max(compute_reach(settings)), settings.multiple)
 
 
 def tiles(shape: tuple[int, int], size: int, settings: NetworkSettings) -> Iterator[Tile]:

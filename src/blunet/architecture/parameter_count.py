@@ -1,15 +1,15 @@
-"""How large a network is, counted from its table of layers."""
+"""The size of a network, counted from its table of layers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from blunet.architecture.network_settings import NetworkSettings
-from blunet.architecture.network_table import layer_table
+from blunet.architecture.network_table import list_layers
 
 
 @dataclass(frozen=True)
-class Census:
+class ParameterCount:
     """Stored parameters of a network.
 
     Attributes
@@ -17,7 +17,7 @@ class Census:
     binary_parameters : int
         Bits: M for every binarised weight.
     float_parameters : int
-        Values of 32 bits: all weights of a float network; of a binary one every bias and gamma.
+        Values of 32 bits: all weights of a float network; the biases and gammas of a binary one.
     """
 
     binary_parameters: int
@@ -34,23 +34,23 @@ class Census:
         return self.bits / 8 / 2**20
 
 
-def census(settings: NetworkSettings) -> Census:
+def count_parameters(settings: NetworkSettings) -> ParameterCount:
     """Count the parameters of a network.
 
     Examples
     --------
-    >>> census(NetworkSettings(network="unet")).float_parameters
+    >>> count_parameters(NetworkSettings(network="unet")).float_parameters
     31030593
-    >>> census(NetworkSettings(network="blunet"))
-    Census(binary_parameters=11780352, float_parameters=7044)
+    >>> count_parameters(NetworkSettings(network="blunet"))
+    ParameterCount(binary_parameters=11780352, float_parameters=7044)
     """
-    weights = [w for layer in layer_table(settings) for w in layer.weights]
-    return Census(
+    weights = [w for layer in list_layers(settings) for w in layer.weights]
+    return ParameterCount(
         binary_parameters=sum(w.size * w.residual_levels for w in weights),
         float_parameters=sum(w.size for w in weights if w.residual_levels == 0),
     )
 
 
-def compression_ratio(settings: NetworkSettings) -> float:
-    """Size of the U-Net of equal levels and filters over the size of this network."""
-    return census(settings.changed(network="unet")).bits / census(settings).bits
+def compute_compression_ratio(settings: NetworkSettings) -> float:
+    """Divide the size of the U-Net with the same levels and filters by the size of a network."""
+    return count_parameters(settings.changed(network="unet")).bits / count_parameters(settings).bits

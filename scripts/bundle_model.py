@@ -11,11 +11,11 @@ changed. Rows are printed as Markdown.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from blunet.architecture import count_parameters
+from blunet.compression.report import read_report
 from blunet.dataset.pairs import find_pairs
 from blunet.evaluation.scores import average_scores, check_pairs, evaluate
 from blunet.networks.keras_file import load_keras
@@ -70,8 +70,7 @@ def row(title: str, stage: str, network: Predictor, folder: str, threshold: floa
 
 
 def _thresholds(run: Path) -> dict[str, float]:
-    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
-    return {stage["name"]: stage["threshold"] for stage in report["models"]}
+    return {stage.name: stage.threshold for stage in read_report(run / "report.json").models}
 
 
 if __name__ == "__main__":

@@ -92,6 +92,8 @@ def test_equal_models_give_equal_bytes(weights, content, tmp_path):
     card = INFO.card.to_dict()
     card = ModelCard.from_dict({**card, "settings": dict(reversed(card["settings"].items()))})
     assert to_bytes(turned, ModelInfo(normalisation=INFO.normalisation, threshold=0.4, card=card)) == content
+    whole, real = (Normalisation(method="percentile", low=low, high=high) for low, high in ((1, 99), (1.0, 99.0)))
+    assert to_bytes(weights, ModelInfo(normalisation=whole)) == to_bytes(weights, ModelInfo(normalisation=real))
     for name in ("a.blunet", "b.blunet"):
         write_file(tmp_path / name, *read_file_of(content, tmp_path))
     assert (tmp_path / "a.blunet").read_bytes() == (tmp_path / "b.blunet").read_bytes() == content

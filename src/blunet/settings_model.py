@@ -40,10 +40,10 @@ class SettingError(InputError):
 
 
 class SettingsModel(BaseModel):
-    """Settings that cannot be changed after they were checked.
+    """Settings that are checked when they are made, and cannot be changed afterwards.
 
-    Unknown names, values of another type and values out of range raise `InputError`: one sentence that names the
-    setting, with the tables that it lies in, its value, and what is allowed.
+    An unknown name, a value of another type and a value out of range raise `InputError`: a sentence with the name of
+    the setting and of the tables around it, its value, and what is allowed.
     """
 
     model_config = ConfigDict(
@@ -125,22 +125,22 @@ def setting_of(model: type[SettingsModel], name: str) -> Any:
 
 @dataclass(frozen=True)
 class SettingFacts:
-    """What is known of one setting, for help, tooltips, comments and docs.
+    """The description of one setting, for help, tooltips, comments and docs.
 
     Attributes
     ----------
     name : str
-        Dotted where it lies in a table of its own, such as "normalisation.low".
+        With the names of the tables around it, such as "normalisation.low".
     title, description : str
     unit : str or None
     default : any
-        Of plain type; None where there is none, or where the value has to be given.
+        None if there is none, or if the value has to be given.
     minimum, maximum : float or None
-        Smallest and largest value. None: no limit.
+        Limits of the value. None: no limit.
     minimum_allowed, maximum_allowed : bool
-        Whether the limit itself may be given.
+        Whether the limit itself is allowed.
     choices : tuple of str
-        The values of a setting of words; else empty.
+        The allowed words; empty if the setting is not a choice of words.
     annotation : any
         The setting's type.
     """
@@ -169,7 +169,7 @@ class SettingFacts:
 
     @property
     def allowed(self) -> str:
-        """The values that can be given, in words; empty where any can."""
+        """The allowed values in words; empty if there are no limits."""
         if self.choices:
             return ", ".join(self.choices)
         low, high = _number(self.minimum), _number(self.maximum)
@@ -181,24 +181,24 @@ class SettingFacts:
 
     @property
     def wanted(self) -> str:
-        """What has to be given, as a sentence about a wrong value ends."""
+        """The type and the allowed values in words, as in the sentence about a wrong value."""
         kind = _in_words(self.annotation)
         return f"{kind}, {self.allowed}" if self.allowed and not self.choices else kind
 
     @property
     def help(self) -> str:
         """Description, unit and allowed values on one line."""
-        told = [f"in {self.unit}"] * (self.unit is not None) + [self.allowed] * bool(self.allowed)
-        return f"{self.description} ({'; '.join(told)})" if told else self.description
+        notes = [f"in {self.unit}"] * (self.unit is not None) + [self.allowed] * bool(self.allowed)
+        return f"{self.description} ({'; '.join(notes)})" if notes else self.description
 
 
 def facts_of(model: type[SettingsModel], name: str) -> SettingFacts:
-    """Return what is known of the setting `name` of a model."""
+    """Return the description of a setting of a model."""
     return _facts(name, model.model_fields[name])
 
 
 def setting_table(model: type[SettingsModel], prefix: str = "") -> Iterator[SettingFacts]:
-    """Yield the facts of all settings of a model, in their order; those of nested tables have dotted names."""
+    """Yield the descriptions of all settings of a model in their order; those of nested tables have dotted names."""
     for name, field in model.model_fields.items():
         inner = nested_model(field.annotation)
         if inner is None:
@@ -208,13 +208,13 @@ def setting_table(model: type[SettingsModel], prefix: str = "") -> Iterator[Sett
 
 
 def nested_model(annotation: Any) -> type[SettingsModel] | None:
-    """Return the model of a setting that is a table of its own, else None."""
+    """Return the model of a setting that is a table of settings, else None."""
     kind = _without_none(annotation)
     return kind if isinstance(kind, type) and issubclass(kind, SettingsModel) else None
 
 
 def _first_error(error: ValidationError, model: type[BaseModel]) -> InputError:
-    """Return an error about the first thing that is wrong."""
+    """Return the first error as a sentence."""
     first = error.errors()[0]
     places = [str(part) for part in first["loc"]]
     place, value = ".".join(places), first["input"]
@@ -234,7 +234,7 @@ def _first_error(error: ValidationError, model: type[BaseModel]) -> InputError:
 
 
 def _wanted(places: list[str], field: FieldInfo) -> str:
-    """Say what has to be given at a place within a field: `places` begins with the field's name."""
+    """Return in words what is allowed at a place within a field; the first of `places` is the field's name."""
     if len(places) == 1:
         return _facts(places[0], field).wanted
     kind = field.annotation
@@ -263,7 +263,7 @@ def _facts(name: str, field: FieldInfo) -> SettingFacts:
 
 
 def _in_words(annotation: Any) -> str:
-    """Name a type as in "give a whole number"."""
+    """Return the name of a type, as in "give a whole number"."""
     kind = _without_none(annotation)
     if choices := _choices(kind):
         return f"one of {', '.join(choices)}"
@@ -279,7 +279,7 @@ def _names(model: type[BaseModel]) -> str:
 
 
 def _number(value: float | None) -> str:
-    """Write a limit; an integer in full. Empty where there is none."""
+    """Write a limit, an integer in full; empty if there is none."""
     if value is None:
         return ""
     return str(value) if isinstance(value, int) else f"{value:g}"

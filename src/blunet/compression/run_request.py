@@ -1,4 +1,4 @@
-"""What a compression is asked to do, as it is handed to the process that does it. No Keras here."""
+"""The request for a compression, which is sent to the child process. No Keras here."""
 
 from __future__ import annotations
 

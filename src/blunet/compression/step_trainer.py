@@ -73,9 +73,7 @@ class StepTrainer:
             network.set_weights(self._load_result(step).network.get_weights())
         else:
             context.check(step)
-            folder.result(step).unlink(
-                missing_ok=True
-            )  # a result of fewer epochs, which must not be taken for this one
+            folder.result(step).unlink(missing_ok=True)  # of fewer epochs: it must not pass for the new result
             yield from self._run(step, network, task, files)
         self._remove_states(step, files)
         return network

@@ -1,4 +1,4 @@
-"""What is in the folder of a run: nothing yet, an earlier run that can go on, or something else."""
+"""Finds out whether a folder is free for a run, or holds a run that can be resumed."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class RunFolder:
     ----------
     path : Path
     problem : str
-        Why a run can neither begin nor go on there, in one sentence; empty if it can.
+        Why a run can be neither started nor resumed there, in one sentence; empty if it can.
     earlier : EarlierRun or None
-        The run that can go on there.
+        The run that can be resumed there.
     """
 
     path: Path
@@ -63,7 +63,7 @@ class RunFolder:
 
 
 def inspect_folder(folder: Path) -> RunFolder:
-    """Find out whether a run can begin or go on in a folder, which need not exist."""
+    """Find out whether a run can be started or resumed in a folder, which need not exist."""
     if not RunDirectory(folder).facts.is_file():
         return RunFolder(folder, _find_obstacle(folder))
     try:

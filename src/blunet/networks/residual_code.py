@@ -20,7 +20,7 @@ Tensor = Any
 WeightStart = Literal["least_squares", "published"]
 ActivationStart = Literal["halving", "published"]
 
-#: Half width of the published gradient window: a sign passes the gradient where its residual lies in ``[-1, 1]``.
+#: Half width of the published gradient window: a sign passes the gradient where its residual is in ``[-1, 1]``.
 PUBLISHED_WINDOW = 1.0
 #: Number of values of a tensor that gammas are fitted to, and of alternating fits of gammas and codes.
 FITTED_VALUES, REFINEMENTS = 100_000, 16

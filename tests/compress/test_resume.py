@@ -139,7 +139,7 @@ def test_the_published_start_trains_with_the_published_gradient_also_when_it_goe
         longer = settings.changed(binarise=STEP.changed(epochs=epochs))
         list(compress(request(data, tmp_path / "run", longer, teacher="scratch", resume=resume)))
         trained = keras.models.load_model(tmp_path / "run" / "checkpoints" / "binarise.keras")
-        assert {layer.window for layer in trained.layers if hasattr(layer, "window")} == {window}
+        assert {layer.gradient_window for layer in trained.layers if hasattr(layer, "gradient_window")} == {window}
 
 
 def test_a_finished_run_goes_on_with_more_epochs(data, tmp_path):
@@ -148,7 +148,7 @@ def test_a_finished_run_goes_on_with_more_epochs(data, tmp_path):
     first = list(compress(request(data, run, short, teacher="scratch")))
     longer = short.changed(binarise=STEP.changed(epochs=4))
     events = list(compress(request(data, run, longer, teacher="scratch", resume=True)))
-    assert events[0].seconds == pytest.approx(estimate.duration(longer, ["binarise"], [(80, 96)]))
+    assert events[0].seconds == pytest.approx(estimate.estimate_seconds(longer, ["binarise"], [(80, 96)]))
     assert events[0].seconds < first[0].seconds
     done = [(e.step, e.epoch) for e in events if isinstance(e, EpochDone)]
     assert done == [("binarise", 3), ("binarise", 4)]

@@ -1,4 +1,4 @@
-"""The table of layers and what follows from it: the published figures, to the last parameter."""
+"""The table of layers, and what follows from it: the published numbers, to the last parameter."""
 
 from __future__ import annotations
 

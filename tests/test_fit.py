@@ -1,4 +1,4 @@
-"""Codes fitted to sums: they err less in the sums than codes of the weights."""
+"""Codes that are fitted to sums: the errors of the sums are smaller than with codes of the weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from blunet.packed.bit_planes import residual_code, residual_value
 
 
 def correlated(rng, samples, inputs):
-    """What layers see: inputs that tell much the same."""
+    """Correlated inputs, as those of layers are."""
     causes = rng.normal(size=(samples, 4)) @ rng.normal(size=(4, inputs))
     return (causes + 0.3 * rng.normal(size=(samples, inputs))).astype("f4")
 
@@ -39,8 +39,8 @@ def test_sums_of_fitted_codes_err_less_than_those_of_coded_weights(levels):
     assert (fitted.gammas > 0).all()
 
 
-def test_what_the_inputs_have_lost_is_made_good():
-    """Inputs are seen at half their height and above a pedestal: kernel and offset undo that."""
+def test_errors_of_the_inputs_are_compensated():
+    """Inputs are halved, and an offset is added: the kernel and its offset undo that."""
     rng = np.random.default_rng(0)
     real, kernel = correlated(rng, 4000, 16), rng.normal(0, 0.1, (16, 4)).astype("f4")
     seen, wanted = 0.5 * real + 3, real @ kernel
@@ -49,7 +49,7 @@ def test_what_the_inputs_have_lost_is_made_good():
     assert error(seen, decoded(kernel, fit_gammas(kernel, 3)), fitted.offset, wanted) > 0.2
 
 
-def test_inputs_that_are_never_seen_keep_their_kernel():
+def test_inputs_that_are_always_zero_keep_their_kernel():
     rng = np.random.default_rng(1)
     seen, kernel = correlated(rng, 500, 8), rng.normal(0, 0.1, (8, 3)).astype("f4")
     seen[:, 5] = 2.0  # constant: it tells nothing but an offset

@@ -28,7 +28,7 @@ def textured(shape, seed=0):
 
 
 def random_network(settings, seed=0):
-    """Fresh weights whose biases and gammas are drawn as well."""
+    """Random weights, with random biases and gammas too."""
     network = build_network(settings, seed=seed)
     rng = np.random.default_rng(seed)
     for key, value in get_weights(network, settings).items():
@@ -92,7 +92,7 @@ def test_signal_keeps_its_variance_on_the_way_down(network):
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
-def test_a_fresh_blunet_does_not_answer_a_constant(levels):
+def test_a_random_blunet_does_not_return_a_constant(levels):
     settings = NetworkSettings(
         network="blunet", levels=5, base_filters=16, residual_levels=ResidualLevels.uniform(levels)
     )
@@ -105,7 +105,7 @@ def test_a_fresh_blunet_does_not_answer_a_constant(levels):
         assert 0.05 < float(np.std(keras.ops.convert_to_numpy(values))) < 2
 
 
-def test_two_files_hold_all_that_belongs_to_a_model(tmp_path):
+def test_a_keras_file_and_a_blunet_file_hold_the_whole_model(tmp_path):
     settings = NetworkSettings(network="blunet", levels=3, base_filters=8)
     info = ModelInfo(
         normalisation=Normalisation(method="percentile", low=1, high=99, shading=20.0),
@@ -158,7 +158,7 @@ def test_packed_engine_gives_the_same_answer(settings):
 
 @pytest.mark.parametrize("coded", [False, True])
 def test_packed_sums_equal_keras_layer_by_layer(coded):
-    """Before each sign, on the same inputs, within 1e-5 of the layer's largest."""
+    """On the same inputs, the sums before each sign differ by less than 1e-5 of the layer's largest sum."""
     settings = NetworkSettings(network="blunet", levels=3, base_filters=8, binarize_depthwise=coded)
     network = random_network(settings, 7)
     engine = ReferenceEngine(KerasModel(network, settings, ModelInfo()).packed().weights)
@@ -239,7 +239,7 @@ def test_faulty_checkpoints_are_named(fault, legacy, tmp_path):
         read_published(path, "blunet")
 
 
-def test_coded_depthwise_results_are_learnt_with():
+def test_a_network_with_binarised_depthwise_results_learns():
     """Its gammas get gradients, the loss falls, and the file gives the same network again."""
     settings = NetworkSettings(
         network="blunet", levels=2, base_filters=8, residual_levels=ResidualLevels.uniform(2), binarize_depthwise=True

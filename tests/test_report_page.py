@@ -40,13 +40,13 @@ def test_losses_of_any_magnitude_can_be_distinguished():
     assert first - second > 20
 
 
-def test_losses_that_are_all_equal_or_nothing_are_drawn():
+def test_losses_that_are_all_equal_or_zero_are_drawn():
     for loss in (0.0, 0.7):
         page = render_report(REPORT, [epoch("retrain", i, loss, 0.0) for i in (1, 2)], [])
         assert len(heights(page)) == 2
 
 
-def test_epochs_of_a_step_that_was_begun_again_are_drawn_once():
+def test_epochs_of_a_restarted_step_are_drawn_once():
     events = [epoch("retrain", i, 1.0, 0.5) for i in (1, 2, 3)]
     page = render_report(REPORT, [*events[:2], epoch("transfer", 1, 1.0, 0.5), *events], [])
     assert page == render_report(REPORT, [*events[:2], epoch("transfer", 1, 1.0, 0.5), events[2]], [])
@@ -71,7 +71,7 @@ def test_names_of_files_are_escaped_and_each_picture_is_shown_with_its_figure():
     assert "<figcaption>a &#34;quoted&#34; stage<br>IoU 0.500</figcaption>" in page
 
 
-def test_changes_between_stages_are_told_in_points():
+def test_changes_between_stages_are_given_in_points():
     changes = [StageChange(before="U-Net", after="lightweight U-Net", iou=-1.25, f1=0.0, ap50=0.0),
                StageChange(before="lightweight U-Net", after="BLU-Net", iou=0.5, f1=0.0, ap50=0.0)]  # fmt: skip
     page = " ".join(render_report(REPORT.changed(losses=changes), [], []).split())

@@ -80,7 +80,7 @@ def test_forward_and_gradient_follow_the_definition(levels, window):
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
-def test_as_one_quantiser_a_code_passes_the_gradient_up_to_half_a_step_beyond_its_reach(levels):
+def test_as_one_quantiser_a_code_passes_the_gradient_up_to_half_a_step_beyond_its_outermost_values(levels):
     rng = np.random.default_rng(levels)
     x = rng.normal(0, 0.8, (40, 7)).astype(np.float32)
     gamma = (0.5 ** np.arange(1, levels + 1) * rng.choice([-1, 1], levels)).astype(np.float32)

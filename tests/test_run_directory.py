@@ -82,7 +82,7 @@ def test_a_folder_with_other_files_is_left_as_it_is(request_and_data):
     assert [path.name for path in run.path.iterdir()] == ["thesis.docx"]
 
 
-def test_a_run_with_a_rate_of_many_digits_is_resumed_with_what_it_says_of_itself(request_and_data):
+def test_a_run_with_a_rate_of_many_digits_is_resumed_with_its_own_settings(request_and_data):
     request, data = request_and_data
     retrain = request.settings.retrain.changed(learning_rate=3.1234567e-4, l2=1 / 3)
     request = request.changed(settings=request.settings.changed(retrain=retrain))

@@ -89,7 +89,7 @@ def test_ignored_epochs_are_never_the_best(fields, crops):
 
 
 @pytest.mark.parametrize("kept", ["on disk", "in memory", "stopped"])
-def test_what_has_learnt_is_handed_on_unless_an_epoch_is_better(kept, fields, crops, student, tmp_path):
+def test_pretrained_weights_are_kept_unless_an_epoch_is_better(kept, fields, crops, student, tmp_path):
     network, _ = student
     before = [w.copy() for w in network.get_weights()]
     step = StepSettings(epochs=2, batches=3, learning_rate=0.5)  # a rate that ruins any network
@@ -143,7 +143,7 @@ def test_a_step_stopped_anywhere_and_resumed_ends_as_an_uninterrupted_one(fields
         np.testing.assert_allclose(a, b, atol=2e-5)
 
 
-def test_a_loss_that_is_not_finite_stops_with_advice(fields, crops, tmp_path):
+def test_a_loss_that_is_not_finite_ends_in_advice(fields, crops, tmp_path):
     network = build_network(NETWORK, seed=1)
     states = StepFiles(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     run(network, crops, fields, StepSettings(epochs=1, batches=3, learning_rate=1e-3), states)
@@ -155,7 +155,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(fields, crops, tmp_path):
     assert states.best.read_bytes() == kept
 
 
-def test_weights_that_are_no_number_after_the_last_batch_are_not_saved(fields, crops, tmp_path):
+def test_weights_that_become_nan_after_the_last_batch_are_not_saved(fields, crops, tmp_path):
     states = StepFiles(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     network = build_network(NETWORK, seed=1)
     run(
@@ -181,7 +181,7 @@ def test_weights_that_are_no_number_after_the_last_batch_are_not_saved(fields, c
     assert states.last.read_bytes() == kept
 
 
-def test_a_step_whose_best_weights_are_gone_does_not_take_others(fields, crops, tmp_path):
+def test_a_step_without_its_best_weights_is_refused(fields, crops, tmp_path):
     states = StepFiles(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     run(build_network(NETWORK, seed=1), crops, fields, StepSettings(epochs=1, batches=3, learning_rate=1e-3), states)
     states.best.unlink()
@@ -198,7 +198,7 @@ def test_a_step_whose_best_weights_are_gone_does_not_take_others(fields, crops, 
     )
 
 
-def test_a_checkpoint_cut_in_half_is_named(fields, crops, tmp_path):
+def test_a_truncated_or_damaged_checkpoint_is_named(fields, crops, tmp_path):
     states = StepFiles(*(tmp_path / n for n in ("last.npz", "best.npz", "mask.png")))
     step = StepSettings(epochs=1, batches=3, learning_rate=1e-3)
     run(build_network(NETWORK, seed=1), crops, fields, step, states)
@@ -224,7 +224,7 @@ def test_learning_rate_is_constant_then_falls():
 
 
 def test_the_calibrated_start_loses_least(fields, student):
-    """Before any training of its own: against the least-squares and the published start."""
+    """Compared with the least-squares and the published start, before any training."""
     network, _ = student
     images = [f.image for f in fields[:4]]
     teacher = [run_network(network, f.image, 4) for f in fields[4:]]
@@ -236,8 +236,7 @@ def test_the_calibrated_start_loses_least(fields, student):
     assert errors["calibrated"] < 0.8 * min(errors["least_squares"], errors["published"]), errors
 
 
-def test_more_residual_levels_start_nearer_to_the_student(fields, student):
-    """The more residual levels, the nearer the start is to the student."""
+def test_more_residual_levels_start_closer_to_the_student(fields, student):
     network, _ = student
     images = [f.image for f in fields[:4]]
     teacher = run_network(network, fields[4].image, 4)

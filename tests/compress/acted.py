@@ -1,4 +1,4 @@
-"""Compressions whose child acts instead of training, and what is asked of processes."""
+"""Compressions whose child process acts instead of training, and helpers to watch processes."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def lives(process: int) -> bool:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    """Wait for something that must happen; the test's own time limit ends a vain wait."""
+    """Wait until a condition is true; the time limit of the test ends the wait."""
     while not true():
         time.sleep(0.02)

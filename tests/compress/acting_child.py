@@ -50,7 +50,7 @@ REPORT = Report(
 
 
 def trains(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]:
-    """Go on for minutes, and stop when told to."""
+    """Train for minutes, and stop when cancelled."""
     yield from _begin(request)
     for epoch in range(1, 1001):
         for batch in range(1, 11):
@@ -66,13 +66,13 @@ def trains(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]:
 
 
 def prepares(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]:
-    """Take some seconds before anything is told."""
+    """Wait for some seconds before the first event."""
     time.sleep(2.5)
     yield from trains(request, cancelled)
 
 
 def finishes(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]:
-    """Do everything, and leave a report."""
+    """Run to the end, and write a report."""
     yield from _begin(request)
     yield Note("The mask 'b_mask.tif' is empty.", warning=True)
     for epoch in (1, 2):
@@ -115,7 +115,7 @@ def fills_the_disk(request: Request, cancelled: Callable[[], bool]) -> Iterator[
 
 
 def crashes(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]:
-    """Read where no memory is."""
+    """Read from an invalid address."""
     yield from _begin(request)
     ctypes.string_at(0)
 
@@ -128,7 +128,7 @@ def leaves(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]:
 
 
 def hangs(request: Request, cancelled: Callable[[], bool]) -> Iterator[Event]:
-    """Never ask whether to stop, in a batch that lasts for ever."""
+    """Never check for a cancel, in a batch that does not end."""
     yield from _begin(request)
     time.sleep(600)
 

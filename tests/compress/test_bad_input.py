@@ -51,7 +51,7 @@ def test_a_run_folder_that_cannot_be_used(kind, data, finished, tmp_path):
         list(compress(asked))
 
 
-def test_a_teacher_is_known_by_what_its_file_holds(data, tmp_path):
+def test_a_teacher_is_recognised_by_the_content_of_its_file(data, tmp_path):
     run, teacher, moved = (tmp_path / name for name in ("run", "teacher.keras", "moved.keras"))
     unet = NetworkSettings(network="unet", levels=2, base_filters=4)
 
@@ -75,8 +75,8 @@ def test_a_teacher_is_known_by_what_its_file_holds(data, tmp_path):
         list(compress(request(data, run, teacher="scratch", resume=True)))
 
 
-def test_a_run_that_noted_no_hash_of_its_teacher_goes_on(data, tmp_path, monkeypatch):
-    """As they were begun before the file was known by its hash, and under its place as it was given."""
+def test_a_run_without_the_hash_of_its_teacher_can_be_resumed(data, tmp_path, monkeypatch):
+    """Such as a run of an older version, which recorded the path as it was given, and no hash."""
     run, teacher = tmp_path / "run", tmp_path / "teacher.keras"
     unet = NetworkSettings(network="unet", levels=2, base_filters=4)
     KerasModel(build_network(unet, seed=0), unet, ModelInfo(normalisation=TINY.normalisation)).save(teacher)
@@ -136,7 +136,7 @@ def test_a_split_that_leaves_one_side_without_objects_is_refused(data, finished,
         next(compress(request(folder, tmp_path / "run")))
 
 
-def test_a_run_folder_in_use_is_left_alone(data, tmp_path):
+def test_a_run_folder_in_use_is_refused(data, tmp_path):
     run = tmp_path / "run"
     first = compress(request(data, run))
     next(first)
@@ -148,7 +148,7 @@ def test_a_run_folder_in_use_is_left_alone(data, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["lightweight", "filters", "missing", "packed"])
-def test_a_teacher_that_cannot_teach(kind, data, legacy, tmp_path):
+def test_a_teacher_that_cannot_be_used(kind, data, legacy, tmp_path):
     path = tmp_path / "teacher.keras"
     if kind == "lightweight":
         settings, says = NetworkSettings(network="lightweight", levels=2, base_filters=4), "'lightweight' network"

@@ -1,4 +1,4 @@
-"""What `blunet compress` shows, says and leaves with, around a child that acts."""
+"""Output and exit codes of `blunet compress`, with a child process that acts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_command_fails_in_one_sentence(command, act):
     assert "Traceback" not in result.stderr
 
 
-def test_the_command_quotes_a_dead_child(command):
+def test_the_command_quotes_a_child_process_that_died(command):
     result = command("--teacher", "leaves")
     assert (result.exit_code, result.stdout) == (2, "")
     error, quoted = result.stderr.splitlines()[-2:]
@@ -84,7 +84,7 @@ def test_settings_are_checked_before_anything_starts(command, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_resuming_takes_the_settings_and_the_teacher_of_the_run(command, tmp_path, monkeypatch):
+def test_resuming_uses_the_settings_and_the_teacher_of_the_run(command, tmp_path, monkeypatch):
     run = tmp_path / "run"
     run.mkdir()
     begun = preset("study").changed(seed=7)
@@ -113,7 +113,7 @@ def test_resuming_takes_the_settings_and_the_teacher_of_the_run(command, tmp_pat
 @pytest.mark.parametrize(
     ("act", "number"), [("trains", signal.SIGINT), ("hangs", signal.SIGINT), ("trains", signal.SIGTERM)]
 )
-def test_ctrl_c_and_a_termination_save_and_say_how_to_go_on(tmp_path, act, number):
+def test_ctrl_c_and_a_termination_signal_save_and_print_how_to_resume(tmp_path, act, number):
     arguments = ["compress", "--data", "my data", "--out", "run", "--teacher", act]
     command = [sys.executable, "-c", COMMAND, *arguments]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -159,7 +159,7 @@ def test_a_terminal_shows_bars_that_vanish(tmp_path):
     assert "\x1b[2K" in text  # the bars' lines are erased
 
 
-def test_it_is_said_where_a_run_was_stopped():
+def test_the_place_where_a_run_was_stopped_is_described():
     assert describe_place(RunStopped("retrain", 2, 7)) == " in the step 'retrain', epoch 2, batch 7"
     assert describe_place(RunStopped("retrain", 0, 0)) == " before the step 'retrain'"
     assert describe_place(RunStopped("report", 0, 0)) == " while the stages were scored; all steps are done"

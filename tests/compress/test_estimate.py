@@ -1,4 +1,4 @@
-"""How long a compression will take, told before it starts and while it runs."""
+"""Estimates of how long a compression takes, before it starts and while it runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGER = QUICK.changed(
 )
 
 
-def test_the_estimate_is_near_to_what_was_measured(monkeypatch):
+def test_the_estimate_is_close_to_measured_times(monkeypatch):
     """On two cores of the reference: the quick preset on 12 fields with 10 more to test, and single steps."""
     monkeypatch.setattr(estimate, "measure_core_speed", lambda: 1.0)
     monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 2)
@@ -63,7 +63,7 @@ def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):
     assert step(simulated, "retrain", [(64, 64)]) == step(QUICK, "retrain", [(64, 64), (512, 512)])
 
 
-def test_the_time_left_is_told_once_there_is_a_pace():
+def test_the_time_left_is_estimated_from_the_pace():
     validation = [(800, 900)]
     left = TimeLeft(TINY, STEPS, validation)
     assert left.estimates["retrain"] > TimeLeft(TINY, STEPS).estimates["retrain"]

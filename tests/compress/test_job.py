@@ -1,4 +1,4 @@
-"""The process that compresses: its events, cancel, and every way in which it can end."""
+"""The child process that compresses: its events, how it is cancelled, and how it can end."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_request_arrives_as_it_was_sent(request_to):
     assert started.resumed
 
 
-def test_what_libraries_print_is_no_event(request_to):
+def test_output_of_libraries_is_no_event(request_to):
     assert list(compress(request_to("chatters"))) == list(compress(request_to("finishes")))
 
 
@@ -104,7 +104,7 @@ def test_a_child_is_killed_at_once_when_asked_to(request_to):
     assert not lives(child_of(request))
 
 
-def test_a_child_that_has_ended_its_run_is_not_waited_for_for_ever(request_to):
+def test_a_child_process_that_outlives_its_run_is_killed(request_to):
     request = request_to("lives_on")
     assert isinstance(list(compress(request, grace=0.5))[-1], RunDone)
     assert not lives(child_of(request))
@@ -119,7 +119,7 @@ def test_a_child_that_has_ended_its_run_is_not_waited_for_for_ever(request_to):
         ("fills_the_disk", ["disk of", "is full", "resume"]),
     ],
 )
-def test_failures_are_told_in_one_sentence(request_to, act, words):
+def test_failures_are_described_in_one_sentence(request_to, act, words):
     last = list(compress(request_to(act)))[-1]
     assert isinstance(last, RunFailed)
     assert "\n" not in last.sentence
@@ -152,7 +152,7 @@ def test_a_crash_is_an_error_that_names_the_signal_and_the_place(request_to):
 
 
 @posix
-def test_a_killed_child_is_an_error_that_speaks_of_memory(request_to):
+def test_a_killed_child_process_is_an_error_that_mentions_memory(request_to):
     request = request_to("trains")
     events = compress(request)
     next(event for event in events if isinstance(event, BatchDone))
@@ -162,7 +162,7 @@ def test_a_killed_child_is_an_error_that_speaks_of_memory(request_to):
 
 
 @posix
-def test_the_child_leaves_ctrl_c_to_its_parent_and_takes_a_termination_for_a_cancel(request_to):
+def test_the_child_process_ignores_ctrl_c_and_is_cancelled_by_a_termination_signal(request_to):
     request, token = request_to("trains"), CancelToken()
     events = compress(request, token)
     next(event for event in events if isinstance(event, BatchDone))

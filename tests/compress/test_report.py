@@ -130,7 +130,7 @@ def test_scoring_predicts_every_file_once_and_agrees_with_evaluate(data, finishe
         ([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.95]], 0.7),
     ],
 )
-def test_the_threshold_is_the_best_or_one_nearer_to_a_half_that_is_as_good(ious, threshold):
+def test_the_threshold_is_the_closest_to_a_half_of_the_good_ones(ious, threshold):
     assert scoring.choose_threshold(ious) == threshold
 
 

@@ -1,4 +1,4 @@
-"""A compression stopped anywhere and resumed, and a finished one that goes on."""
+"""A compression that was stopped and is resumed, and a finished one that is trained for more epochs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_stopped_in_each_phase_and_resumed_it_ends_with_the_same_weights(data, f
 
 
 @pytest.mark.parametrize("start", ["published", "least_squares"])
-def test_an_output_layer_that_begins_afresh_is_the_same_in_a_resumed_run(data, start, tmp_path):
+def test_a_random_output_layer_is_the_same_in_a_resumed_run(data, start, tmp_path):
     settings = only("hint_encoder", "binarise", start=start)
     whole = list(compress(request(data, tmp_path / "whole", settings, teacher="scratch")))
     assert isinstance(whole[-1], RunDone)
@@ -90,7 +90,7 @@ def test_a_run_is_stopped_between_two_simulated_images(data, tmp_path):
     assert time.monotonic() - began < 60
 
 
-def test_an_unfinished_step_goes_on_with_another_learning_rate_and_a_finished_one_does_not(data, tmp_path):
+def test_the_learning_rate_of_an_unfinished_step_can_change_and_that_of_a_finished_step_cannot(data, tmp_path):
     run = tmp_path / "run"
     stopped_in("transfer", data, run)
     lower = TINY.changed(transfer=STEP.changed(learning_rate=1e-4))
@@ -102,7 +102,7 @@ def test_an_unfinished_step_goes_on_with_another_learning_rate_and_a_finished_on
         next(compress(request(data, run, other, resume=True)))
 
 
-def test_what_a_killed_run_had_begun_to_write_is_removed(data, tmp_path):
+def test_incomplete_files_of_a_killed_run_are_removed(data, tmp_path):
     run = tmp_path / "run"
     stopped_in("pretrain", data, run)
     torn = [run / ".report.123.json", run / "checkpoints" / ".pretrain-last.123.npz", run / "preview" / ".x.12.png"]
@@ -116,7 +116,7 @@ def test_what_a_killed_run_had_begun_to_write_is_removed(data, tmp_path):
     assert (run / ".notes").exists()
 
 
-def test_a_damaged_result_of_a_step_is_named_and_made_again_once_it_is_deleted(data, finished, tmp_path):
+def test_a_damaged_result_of_a_step_is_named_and_trained_again_after_it_was_deleted(data, finished, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished[0], run)
     path = run / "checkpoints" / "hint_encoder.keras"
@@ -132,7 +132,7 @@ def test_a_damaged_result_of_a_step_is_named_and_made_again_once_it_is_deleted(d
 
 
 @pytest.mark.parametrize(("start", "window"), [("published", PUBLISHED_WINDOW), ("calibrated", None)])
-def test_the_published_start_trains_with_the_published_gradient_also_when_it_goes_on(data, start, window, tmp_path):
+def test_the_published_start_trains_with_the_published_gradient_also_when_resumed(data, start, window, tmp_path):
     assert preset("study").start == "published"
     settings = only("binarise", start=start)
     for epochs, resume in ((1, False), (2, True)):
@@ -142,7 +142,7 @@ def test_the_published_start_trains_with_the_published_gradient_also_when_it_goe
         assert {layer.gradient_window for layer in trained.layers if hasattr(layer, "gradient_window")} == {window}
 
 
-def test_a_finished_run_goes_on_with_more_epochs(data, tmp_path):
+def test_a_finished_run_can_be_trained_for_more_epochs(data, tmp_path):
     run = tmp_path / "run"
     short = TINY.changed(hint_encoder=HINT.changed(run=False), hint_decoder=HINT.changed(run=False))
     first = list(compress(request(data, run, short, teacher="scratch")))
@@ -182,7 +182,7 @@ def test_a_moved_folder_is_the_same_data_and_an_edited_file_is_named(data, finis
     assert "mask" not in str(error.value)
 
 
-def test_a_torn_event_is_passed_over_and_spoils_no_other(data, finished, tmp_path):
+def test_an_incomplete_event_is_skipped_and_changes_no_other(data, finished, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished[0], run)
     told = (run / "events.jsonl").read_text()

@@ -51,7 +51,7 @@ def test_three_phases_end_in_a_model_that_segments(data, finished):
     assert Request.from_json(request(data, run).to_json()) == request(data, run)
 
 
-def test_the_folder_holds_what_happened_and_no_more_than_was_said(finished):
+def test_the_folder_has_all_events_and_is_no_larger_than_estimated(finished):
     run, events = finished
     told = [e for e in events if not isinstance(e, BatchDone)]
     assert list(read_events(run / "events.jsonl")) == told
@@ -76,7 +76,7 @@ def test_the_data_are_described_before_the_first_step(finished):
 
 
 def test_dice_and_border_weights_reach_the_steps_that_have_masks(data, tmp_path):
-    """Border weights in hints have no meaning and are passed over; elsewhere they and Dice change the loss."""
+    """Border weights are ignored while hints are learned; elsewhere they and Dice change the loss."""
     one = STEP.changed(epochs=1, batches=3)
     skipped = {s: TINY.step(s).changed(run=False) for s in ("hint_decoder", "retrain")}
     losses = {}
@@ -93,7 +93,7 @@ def test_dice_and_border_weights_reach_the_steps_that_have_masks(data, tmp_path)
 
 
 @pytest.mark.parametrize(("size", "seen"), [(40, (40, 40)), (90, (80, 90)), (512, (80, 96))])
-def test_epochs_are_judged_by_the_last_file_and_its_middle(size, seen, data, tmp_path):
+def test_epochs_are_validated_on_the_middle_of_the_last_file(size, seen, data, tmp_path):
     settings = only("transfer", validation_order="consecutive", validation_size=size)
     first, *events = compress(request(data, tmp_path / "run", settings, teacher="scratch"))
     assert (first.training, first.validation) == (["f0", "f1", "f2"], ["f3"])
@@ -102,7 +102,7 @@ def test_epochs_are_judged_by_the_last_file_and_its_middle(size, seen, data, tmp
         assert mask.size == seen[::-1]
 
 
-def test_a_run_tells_that_frames_in_a_row_validate(tmp_path):
+def test_a_run_reports_that_neighbouring_frames_validate(tmp_path):
     images, labels = simulate_time_lapse(DicSettings(shape=(80, 96), object_diameter=20), 10)
     for i, (image, mask) in enumerate(zip(images, labels, strict=True)):
         tifffile.imwrite(tmp_path / f"f{i}.tif", image)

@@ -1,4 +1,4 @@
-"""`blunet compress` with its real child: stopped, without room, refused, and resumed to the same model."""
+"""`blunet compress` with its real child process: stopped, refused, on a full disk, and resumed to the same model."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def arguments(tiny: Path, run: Path, *more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def whole(tiny) -> Path:
-    """The folder of a run that nobody disturbed."""
+    """The folder of an uninterrupted run."""
     result = CliRunner().invoke(app, arguments(tiny, tiny / "whole"))
     assert result.exit_code == 0, result.output
     return tiny / "whole"
@@ -129,7 +129,7 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def fills(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let no file grow past 12,000 bytes, or leave no more than 24 KiB of the disk free."""
+    """Limit files to 12,000 bytes, or the free space of the disk to 24 KiB."""
     if kind == "limit":
         with monkeypatch.context() as patch:
             patch.setattr(job, "COMMAND", (sys.executable, "-P", "-c", LIMITED))
@@ -143,7 +143,7 @@ def fills(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 @posix
 @pytest.mark.timeout(600)
-def test_a_run_for_whose_beginning_the_disk_has_no_room_can_be_begun_once_it_has(tiny, tmp_path):
+def test_a_run_that_the_full_disk_prevented_can_be_started_when_there_is_space(tiny, tmp_path):
     with small_disk(tmp_path, 4):
         room = os.statvfs(tmp_path)
         (tmp_path / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 8 * 1024))
@@ -160,7 +160,7 @@ def test_a_run_for_whose_beginning_the_disk_has_no_room_can_be_begun_once_it_has
 @posix
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["limit", "disk"])
-def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_with_room_it_goes_on(
+def test_a_full_disk_ends_the_run_in_one_sentence_and_it_can_be_resumed_when_there_is_space(
     tiny, whole, kind, tmp_path, monkeypatch
 ):
     with small_disk(tmp_path, 4) if kind == "disk" else contextlib.nullcontext():
@@ -187,7 +187,7 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_with_room_it_goes
         assert_same_weights(run, whole)
 
 
-def test_a_folder_without_pairs_is_refused_by_the_real_child(tiny):
+def test_a_folder_without_pairs_is_refused_by_the_real_child_process(tiny):
     out = tiny / "never"
     result = CliRunner().invoke(app, ["compress", "--data", str(tiny / "nowhere"), "--out", str(out)])
     assert (result.exit_code, result.stdout) == (2, "")

@@ -26,12 +26,12 @@ def request(data, run, settings=TINY, **more):
 
 
 def only(*steps, **more):
-    """Tiny settings of which only these steps run."""
+    """Return tiny settings with these steps alone."""
     return TINY.changed(**{s: TINY.step(s).changed(run=s in steps) for s in STEPS}, **more)
 
 
 def stopped_in(step, data, run):
-    """Run as far as the first epoch of a step."""
+    """Stop a run after the first epoch of a step."""
     events = []
     for event in compress(request(data, run), lambda: isinstance(events[-1], EpochDone) and events[-1].step == step):
         events.append(event)

@@ -21,7 +21,7 @@ from blunet.cli.setting_help import make_settings_command
 
 __all__ = ["app", "main"]
 
-#: Commands that take settings of a segmentation.
+#: Commands with settings of a segmentation, and of a compression.
 SEGMENTATION = make_settings_command("blunet.segmentation.segmentation_settings", "SegmentationSettings")
 COMPRESSION = make_settings_command("blunet.compression.run_request", "Request")
 

@@ -35,13 +35,17 @@ def test_a_path_is_typed(box, qtbot):
 
 def test_a_folder_is_chosen_in_a_dialog(box, qtbot, tmp_path):
     def choose():
-        dialog = QApplication.activeModalWidget()
-        assert isinstance(dialog, QFileDialog)
-        dialog.setDirectory(str(tmp_path))
-        dialog.accept()
+        for dialog in QApplication.topLevelWidgets():
+            if isinstance(dialog, QFileDialog) and dialog.isVisible():
+                timer.stop()
+                name = dialog.findChild(QLineEdit, "fileNameEdit")
+                name.setText(str(tmp_path))
+                QTest.keyClick(name, Qt.Key.Key_Return)
 
     (button,) = (b for b in box.findChildren(QPushButton) if b.text() == "Choose…")
-    QTimer.singleShot(500, choose)
+    timer = QTimer()
+    timer.timeout.connect(choose)
+    timer.start(50)
     with qtbot.waitSignal(box.changed, timeout=20_000):
         QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     assert box.text == str(tmp_path)

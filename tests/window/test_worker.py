@@ -12,6 +12,8 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication
 
 from blunet.errors import InputError
+from blunet.packed.kernels import compile_notice
+from blunet.widgets.compile_notice import CompileNotice
 from blunet.widgets.worker import Job
 
 GUI = threading.main_thread()
@@ -150,6 +152,17 @@ def test_more_jobs_than_processors_run_side_by_side(qtbot, owner):
         job.start()
     qtbot.waitUntil(lambda: not any(job.running for job in jobs), timeout=10_000)
     assert not everybody.broken
+
+
+def test_a_compilation_in_a_thread_is_announced_on_the_gui_thread(qtbot, owner, monkeypatch):
+    monkeypatch.setattr(compile_notice, "_announced", False)
+    notice, told = CompileNotice(owner), []
+    notice.announced.connect(lambda sentence: told.append((sentence, threading.current_thread())))
+    thread = threading.Thread(target=compile_notice.announce_compilation)
+    with qtbot.waitSignal(notice.announced, timeout=10_000):
+        thread.start()
+    assert told == [(compile_notice.COMPILE_MESSAGE, GUI)]
+    thread.join()
 
 
 QUIT = """

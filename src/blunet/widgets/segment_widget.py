@@ -18,7 +18,7 @@ from blunet.jobs.layer_segmentation import FirstLook, relabel_frames, segment_fr
 from blunet.segmentation.frames import FrameLabelled, FramePredicted
 from blunet.segmentation.provenance import describe_segmentation
 from blunet.segmentation.segmentation_settings import SegmentationSettings
-from blunet.widgets.compiling import Compiling
+from blunet.widgets.compile_notice import CompileNotice
 from blunet.widgets.layer_facts import command_line, frames_of, unwrap_viewer
 from blunet.widgets.preferences import preference, recall, remember
 from blunet.widgets.scroll import DockContent, fill
@@ -73,7 +73,7 @@ class SegmentWidget(DockContent):
         self.form.picker.refused.connect(self.state.warn)
         self.form.image_changed.connect(self._on_image)
         viewer.layers.events.removed.connect(self._on_removed)
-        Compiling(self).told.connect(self.state.note)
+        CompileNotice(self).announced.connect(self.state.note)
         self.form.picker.restore()
         self.form.set_values(recall("segment", {}))
         self._check_image()

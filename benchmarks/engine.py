@@ -20,6 +20,7 @@ import numpy as np
 
 from blunet.architecture import NetworkSettings, ResidualLevels
 from blunet.jobs.engine_benchmark_child import peak_memory, random_weights
+from blunet.packed.engine import time_operations
 from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import PackedModel
 
@@ -92,21 +93,16 @@ def layers(kind: str, filters: int, threads: int) -> None:
     """Print the fastest of five runs of every layer at 512 x 512, and its rate."""
     engine = model_of(kind, filters, threads).engine
     image = np.random.default_rng(0).random((512, 512), np.float32)
-    engine.run(image)
-    runs = []
-    for _ in range(5):
-        stamps: list[float] = []
-        engine.run(image, lambda stamps=stamps: stamps.append(time.perf_counter()))
-        runs.append(np.diff([*stamps, time.perf_counter()]))
+    fastest = time_operations(engine, image, runs=5)
     print(
         f"\n{kind}, {filters} filters, {threads} threads\n"
         f"{'layer':<22}{'kernel':<15}{'ms':>8}{'GMAC/s':>9}{'binary':>9}"
     )
-    for operation, seconds in zip(engine.program, np.min(runs, axis=0), strict=True):
+    for operation, seconds in zip(engine.program, fastest, strict=True):
         floats, bits = operation.multiplications(512, 512)
         rates = "".join(f"{n / seconds / 1e9:>9.0f}" if n else f"{'':>9}" for n in (floats, bits))
         print(f"{operation.layer.name:<22}{operation.kind:<15}{1000 * seconds:>8.2f}{rates}")
-    print(f"{'all':<37}{1000 * np.sum(np.min(runs, axis=0)):>8.2f}")
+    print(f"{'all':<37}{1000 * np.sum(fastest):>8.2f}")
 
 
 if __name__ == "__main__":

@@ -25,9 +25,10 @@ from pathlib import Path
 import numpy as np
 
 from blunet.architecture import Layer, NetworkSettings, ResidualLevels
-from blunet.packed.binary_weights import binarise_weights
+from blunet.packed.binary_weights import BinaryWeights, binarise_weights
 from blunet.packed.engine import Engine
 from blunet.packed.packed_model import PackedModel
+from blunet.packed.threads import ThreadTeam
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from random_networks import latent_weights, names
@@ -115,13 +116,10 @@ def try_network(settings: NetworkSettings, rng: np.random.Generator, *, with_ker
     return near
 
 
-def with_threads(weights, threads: int) -> Engine:
-    """Return an engine of so many threads, also where there are fewer cores."""
-    from concurrent.futures import ThreadPoolExecutor
-
+def with_threads(weights: BinaryWeights, threads: int) -> Engine:
+    """Return an engine with a number of threads, even where there are fewer processors."""
     engine = Engine(weights, 1)
-    if threads > 1:
-        engine.threads, engine._pool = threads, ThreadPoolExecutor(threads)
+    engine.team = ThreadTeam(threads)
     return engine
 
 

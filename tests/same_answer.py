@@ -10,6 +10,7 @@ from reference_engine import ReferenceEngine, convolve_depthwise
 from blunet.architecture import Layer
 from blunet.packed.bit_planes import residual_value, tie_break
 from blunet.packed.engine import Engine
+from blunet.packed.kernels.layout import CodedMap
 
 #: From a layer and its input (H, W, channels) to its sums before the activation (H, W, filters).
 Sums = Callable[[Layer, np.ndarray], np.ndarray]
@@ -21,7 +22,7 @@ def compare_layers(engine: Engine, reference: ReferenceEngine, image: np.ndarray
     The sums are those of `sums_of`, of Keras for instance; None: the reference's own.
     """
     sums_of = sums_of or reference.layer_sums
-    codes = engine.codes(image)
+    codes = layer_codes(engine, image)
     kept = {name: residual_value(code, gammas(reference, name)) for name, code in codes.items()}
     near = total = 0
     previous = ""
@@ -43,6 +44,23 @@ def compare_layers(engine: Engine, reference: ReferenceEngine, image: np.ndarray
             residual = residual - np.where(sign, gamma, -gamma)
         near, total, previous = near + unsure.sum(), total + unsure.size, layer.name
     return near / total
+
+
+def layer_codes(engine: Engine, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the codes of every layer but the output, as booleans of shape (levels, height, width, channels)."""
+    return {
+        operation.layer.name: unpack_map(state.maps[operation.layer.name])
+        for operation, state in engine.steps(image)
+        if operation.layer.name in state.maps
+    }
+
+
+def unpack_map(coded: CodedMap) -> np.ndarray:
+    """Return a map's bits."""
+    m = coded.layout
+    rows = coded.words.reshape(m.height + 2, m.levels, m.words, m.stride)[1:-1, :, :, 1 : m.width + 1]
+    octets = np.ascontiguousarray(rows.transpose(1, 0, 3, 2)).astype("<u8").view(np.uint8)
+    return np.unpackbits(octets, axis=-1, count=m.channels, bitorder="little").astype(bool)
 
 
 def middle_unsure(reference: ReferenceEngine, layer: Layer, inputs: np.ndarray) -> np.ndarray:

@@ -13,9 +13,11 @@ from reference_engine import ReferenceEngine
 from same_answer import compare_layers
 
 from blunet.architecture import NetworkSettings, ResidualLevels
+from blunet.architecture.network_settings import MAX_RESIDUAL_LEVELS
 from blunet.errors import InputError
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.engine import Engine
+from blunet.packed.kernels.layout import MOST_LEVELS
 from blunet.packed.packed_model import PackedModel
 
 MORE = [
@@ -133,6 +135,16 @@ def test_check_ends_a_run_and_the_engine_goes_on():
     assert np.array_equal(engine.run(image), whole)
 
 
+def test_kernels_have_a_branch_for_every_number_of_residual_levels():
+    assert MAX_RESIDUAL_LEVELS == MOST_LEVELS
+    settings = NetworkSettings(
+        network="blunet", levels=2, base_filters=8, residual_levels=ResidualLevels.uniform(MOST_LEVELS)
+    )
+    weights = binarise_weights(settings, latent_weights(settings, 3, exact=True))
+    image = exact_image((32, 16), 4)
+    np.testing.assert_allclose(Engine(weights).run(image), ReferenceEngine(weights).run(image), rtol=1e-5)
+
+
 def test_sides_that_are_no_multiples():
     settings = MORE[0]
     with pytest.raises(ValueError, match="multiples of 4"):
@@ -143,9 +155,9 @@ def test_threads_have_to_be_positive(monkeypatch):
     weights = binarise_weights(NETWORKS[0], latent_weights(NETWORKS[0], 0))
     with pytest.raises(InputError, match="threads is 0"):
         Engine(weights, 0)
-    assert Engine(weights, 10_000).threads <= os.cpu_count()
+    assert Engine(weights, 10_000).team.threads <= os.cpu_count()
     monkeypatch.setenv("BLUNET_THREADS", "1")
-    assert Engine(weights).threads == 1
+    assert Engine(weights).team.threads == 1
     monkeypatch.setenv("BLUNET_THREADS", "many")
     with pytest.raises(InputError, match="BLUNET_THREADS is 'many'"):
         Engine(weights)
@@ -155,15 +167,15 @@ RUN = """
 import sys
 import numpy as np
 from blunet.packed.packed_model import load_model
-probability = load_model().predict(np.load(sys.argv[1]))
+probability = load_model(*sys.argv[3:]).predict(np.load(sys.argv[1]))
 np.save(sys.argv[2], probability)
 """
 
 
-def run_apart(image, out, **environment):
-    """Segment in a process of its own; return the probability and what it logged."""
+def run_apart(image, out, *model, **environment):
+    """Segment in a process of its own; return the probability."""
     ended = subprocess.run(
-        [sys.executable, "-c", RUN, image, out],
+        [sys.executable, "-c", RUN, image, out, *model],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -192,17 +204,22 @@ def test_older_processors_give_the_same(processor, image, tmp_path):
     assert np.mean(np.abs(old - here) > 1e-3) <= 0.01
 
 
-def test_compiled_kernels_are_found_again_and_damaged_ones_replaced(image, tmp_path):
-    cache = tmp_path / "cache"
-    first = run_apart(image, tmp_path / "1.npy", BLUNET_KERNEL_CACHE=str(cache))
+def test_compiled_kernels_are_found_again_and_damaged_ones_replaced(tmp_path):
+    settings, cache = NETWORKS[2], tmp_path / "cache"
+    model, image = tmp_path / "model.blunet", tmp_path / "image.npy"
+    # With other roundings of this network's sums, signs flip.
+    PackedModel(binarise_weights(settings, latent_weights(settings, 0))).save(model)
+    np.save(image, np.random.default_rng(0).random((80, 112), np.float32))
+    first = run_apart(image, tmp_path / "1.npy", model, BLUNET_KERNEL_CACHE=str(cache))
     (folder,) = cache.iterdir()
     files = {f.name: f.stat().st_mtime_ns for f in folder.iterdir()}
     assert len(files) >= 4
-    run_apart(image, tmp_path / "2.npy", BLUNET_KERNEL_CACHE=str(cache))
+    second = run_apart(image, tmp_path / "2.npy", model, BLUNET_KERNEL_CACHE=str(cache))
     assert {f.name: f.stat().st_mtime_ns for f in folder.iterdir()} == files
+    assert np.array_equal(first, second)
     for file in folder.iterdir():  # cut short, or foreign
         file.write_bytes(file.read_bytes()[:100] if file.suffix == ".nbc" else b"something else")
-    third = run_apart(image, tmp_path / "3.npy", BLUNET_KERNEL_CACHE=str(cache))
+    third = run_apart(image, tmp_path / "3.npy", model, BLUNET_KERNEL_CACHE=str(cache))
     assert np.array_equal(first, third)
     assert all(f.stat().st_size > 500 for f in folder.iterdir())
 

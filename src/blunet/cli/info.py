@@ -13,7 +13,7 @@ from blunet.cli.console import given_path, print_json, report_errors, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from blunet.jobs.model_files import ModelFile, ProgramStep
+    from blunet.jobs.model_files import ModelFile, OperationCost
 
 NAMES = {"unet": "U-Net", "lightweight": "Lightweight U-Net", "blunet": "BLU-Net"}
 
@@ -31,11 +31,11 @@ def info(
 
     found = inspect_model(model)
     if program:
-        steps = measure_program(model)
+        costs = measure_program(model)
         if as_json:
-            print_json({**found.to_dict(), "program": [asdict(step) for step in steps]})
+            print_json({**found.to_dict(), "program": [asdict(cost) for cost in costs]})
         else:
-            _program(steps)
+            _print_program(costs)
         return
     if as_json:
         print_json(found.to_dict())
@@ -46,14 +46,14 @@ def info(
         say(f"{name:<{wide}}  {value}" if name else "")
 
 
-def _program(steps: list[ProgramStep]) -> None:
+def _print_program(costs: list[OperationCost]) -> None:
     """Print the operations with their costs."""
     say(f"{'layer':<22}{'kernel':<15}{'source':<14}{'pairs':>6}{'weights':>12}{'float':>12}{'binary':>12}{'time':>12}")
-    for s in steps:
-        products = "".join(f"{n / 1e6:>8,.0f} Mac" if n else f"{'':>12}" for n in (s.float_products, s.bit_products))
-        place = f"{s.layer:<22}{s.kernel:<15}{s.source:<14}{s.pairs or '':>6}{s.weight_bytes / 1024:>8,.0f} KiB"
-        say(f"{place}{products}{1000 * s.seconds:>9.2f} ms")
-    say(f"{'all, 512 x 512':<22}{1000 * sum(s.seconds for s in steps):>80.2f} ms")
+    for c in costs:
+        products = "".join(f"{n / 1e6:>8,.0f} Mac" if n else f"{'':>12}" for n in (c.float_products, c.bit_products))
+        operation = f"{c.layer:<22}{c.kernel:<15}{c.source:<14}{c.pairs or '':>6}{c.weight_bytes / 1024:>8,.0f} KiB"
+        say(f"{operation}{products}{1000 * c.seconds:>9.2f} ms")
+    say(f"{'all, 512 x 512':<22}{1000 * sum(c.seconds for c in costs):>80.2f} ms")
 
 
 def _rows(found: ModelFile) -> Iterator[tuple[str, str]]:

@@ -77,22 +77,18 @@ def _loop(engine: str, threads: int) -> Callable[[], float]:
     from blunet.packed.kernels import ceilings
 
     rng = np.random.default_rng(0)
-    sums, base = np.zeros(16 * 64, np.float32), np.zeros(64, np.float32)
-    arguments: tuple[Any, ...]
+    operands: tuple[Any, ...]
     if engine == "float32_loop":
-        d, w = (rng.random(n, np.float32) for n in (16 * (ceilings.DEPTH + 16), 64 * ceilings.DEPTH))
-        kernel, arguments = ceilings.float_loop, (d, w, base)
+        kernel, operands = ceilings.repeat_float_block, ceilings.float_operands(rng)
         work, products = FLOAT_WORK, ceilings.FLOAT_PRODUCTS
     else:
-        a, b = (rng.integers(0, 2**64, n, np.uint64) for n in (2 * 8 * ceilings.DEPTH + 8, 2 * 16 * ceilings.DEPTH))
-        offsets = np.arange(ceilings.DEPTH, dtype=np.int64) * 8
-        kernel, arguments = ceilings.popcount_loop, (a, offsets, b, np.ones(4, np.float32), base)
+        kernel, operands = ceilings.repeat_popcount_block, ceilings.bit_operands(rng)
         work, products = BIT_WORK, ceilings.BIT_PRODUCTS
     repetitions = round(work / products)
     pool = ThreadPoolExecutor(threads)
 
     def run() -> float:
-        jobs = [partial(kernel, *arguments, sums.copy(), repetitions) for _ in range(threads)]
+        jobs = [partial(kernel, *operands, ceilings.new_sums(), repetitions) for _ in range(threads)]
         for future in [pool.submit(job) for job in jobs]:
             future.result()
         return float(threads * repetitions * products)

@@ -1,8 +1,7 @@
-"""Opening a model file of either kind, and telling what is in it."""
+"""Opening a model file of either kind, and describing what is in it."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from blunet.architecture import NetworkSettings, compute_compression_ratio, count_parameters
 from blunet.errors import InputError
 from blunet.packed.blunet_file import read_file
+from blunet.packed.engine import time_operations
 from blunet.packed.keras_description import read_keras_description
 from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import BUNDLED, load_model
@@ -95,21 +95,21 @@ def inspect_model(path: str | Path) -> ModelFile:
 
 
 @dataclass(frozen=True)
-class ProgramStep:
-    """One operation of a packed network's program, with its cost on an image.
+class OperationCost:
+    """What an operation of a packed network costs on an image.
 
     Attributes
     ----------
     layer, kernel, source : str
-        The layer's name, the kernel that runs it and what it sees (see `blunet.packed.program.Operation`).
+        The layer's name, the kind of operation that runs it (see `blunet.packed.operation.Operation`) and what it sees.
     pairs : int
-        Pairs of bit planes that are counted.
+        Pairs of bit planes that are multiplied.
     weight_bytes : int
-        Memory of its weights as the kernel wants them.
+        Memory of its weights as the kernel reads them.
     float_products, bit_products : int
         Multiply-adds of floats, and of signs.
     seconds : float
-        Measured here, the fastest of three runs.
+        The fastest of three runs.
     """
 
     layer: str
@@ -122,7 +122,7 @@ class ProgramStep:
     seconds: float
 
 
-def measure_program(path: str | Path | None, size: int = 512, threads: int | None = None) -> list[ProgramStep]:
+def measure_program(path: str | Path | None, size: int = 512, threads: int | None = None) -> list[OperationCost]:
     """Compile a packed model and time every operation of its program on a square image.
 
     Parameters
@@ -130,7 +130,7 @@ def measure_program(path: str | Path | None, size: int = 512, threads: int | Non
     path : str or Path, optional
         A `.blunet` file. None: the bundled model.
     size : int
-        Side of the image in pixels; rounded up to what the network takes.
+        Side of the image in pixels; rounded up to a multiple that the network accepts.
     threads : int, optional
         None: one for each processor.
 
@@ -142,27 +142,26 @@ def measure_program(path: str | Path | None, size: int = 512, threads: int | Non
     model = load_model(path, threads=threads)
     side = -(-size // model.settings.multiple) * model.settings.multiple
     image = np.random.default_rng(0).random((side, side), np.float32)
-    model.engine.run(image)
-    runs = []
-    for _ in range(3):
-        stamps: list[float] = []
-        model.engine.run(image, lambda stamps=stamps: stamps.append(time.perf_counter()))  # type: ignore[misc]
-        runs.append(np.diff([*stamps, time.perf_counter()]))
-    fastest = np.min(runs, axis=0)
-    steps = []
-    for operation, seconds in zip(model.engine.program, fastest, strict=True):
+    costs = []
+    for operation, seconds in zip(model.engine.program, time_operations(model.engine, image, runs=3), strict=True):
         floats, bits = operation.multiplications(side, side)
-        layer = operation.layer
-        pairs = operation.pairs if bits else 0
-        size_of = operation.weight_bytes
-        steps.append(
-            ProgramStep(layer.name, operation.kind, layer.source, pairs, size_of, floats, bits, float(seconds))
+        costs.append(
+            OperationCost(
+                layer=operation.layer.name,
+                kernel=operation.kind,
+                source=operation.layer.source,
+                pairs=operation.pairs,
+                weight_bytes=operation.weight_bytes,
+                float_products=floats,
+                bit_products=bits,
+                seconds=float(seconds),
+            )
         )
-    return steps
+    return costs
 
 
 def _is_keras(path: Path) -> bool:
-    """Tell whether a file is a zip archive, or would be one by its ending."""
+    """Tell whether a file is a zip archive, or has the ending of one."""
     if path.suffix.lower() == ".keras" and path.is_file():
         return True
     try:

@@ -28,8 +28,8 @@ VARIABLE = "BLUNET_KERNEL_CACHE"
 
 log = logging.getLogger(__name__)
 
-#: Compiles a function that kernels are made of.
-part: Any = njit(**OPTIONS)
+#: Compiles a function that kernels call.
+subroutine: Any = njit(**OPTIONS)
 
 
 def kernel(function: Callable[..., None]) -> Any:

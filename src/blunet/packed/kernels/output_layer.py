@@ -9,29 +9,30 @@ import math
 import numpy as np
 
 from blunet.packed.kernels.compiled import kernel
-from blunet.packed.kernels.memory import room_for_floats
-from blunet.packed.kernels.vector import count_bits, fetch_add
+from blunet.packed.kernels.memory import allocate_floats
+from blunet.packed.kernels.traversal import fetch_add
+from blunet.packed.kernels.vector_products import count_bits
 
 
 @kernel
-def output_probability(source, s, weights, factors, base, out, region, counter):
+def output_probability(source, matrix, out, region, counter):
     """Compute the probability of foreground.
 
     Parameters
     ----------
-    source, s : uint64, Map
-    weights : uint64, (weight levels, words)
-    factors : float32, (levels * weight levels,)
-        -2 times the products of gammas.
-    base : float
-        The bias and the sum of all products of gammas, times the channels.
+    source : CodedMap
+    matrix : BitMatrix
+        Of one filter; its weights have the shape (weight levels, words).
     out : float32, (height, width)
     region : Region
     counter : int64, (1,)
+        Rows that threads have begun.
     """
-    levels, plane = s.levels, s.words * s.stride
+    words, layout = source.words, source.layout
+    weights, factors, base = matrix.weights, matrix.factors, matrix.base[0]
+    levels, plane = layout.levels, layout.words * layout.stride
     weight_levels = len(weights)
-    sums = room_for_floats(s.width)
+    sums = allocate_floats(layout.width)
     while True:
         y = region.top + fetch_add(counter, 1)
         if y >= region.bottom:
@@ -40,11 +41,11 @@ def output_probability(source, s, weights, factors, base, out, region, counter):
         for m in range(levels):
             for n in range(weight_levels):
                 factor = factors[m * weight_levels + n]
-                for k in range(s.words):
-                    start = (y + 1) * levels * plane + m * plane + k * s.stride + 1
+                for k in range(layout.words):
+                    start = (y + 1) * levels * plane + m * plane + k * layout.stride + 1
                     weight = weights[n, k]
                     for x in range(region.left, region.right):
-                        sums[x] += factor * np.float32(count_bits(source[start + x] ^ weight))
+                        sums[x] += factor * np.float32(count_bits(words[start + x] ^ weight))
         for x in range(region.left, region.right):
             e = np.float32(math.exp(-abs(sums[x])))
             out[y, x] = (np.float32(1) if sums[x] >= 0 else e) / (np.float32(1) + e)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 
 import pytest
+from blunet.widgets.compiling import Compiling
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QWidget
 
 from blunet.packed.kernels import compile_notice
 from blunet.packed.kernels.compile_notice import COMPILE_MESSAGE, announce_compilation
-from blunet.widgets.compiling import Compiling
 
 
 def test_the_sentence_arrives_in_the_window(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:

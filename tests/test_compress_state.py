@@ -106,7 +106,7 @@ def test_progress_counts_steps_epochs_and_batches(running):
     assert running.progress.line == "binarise, epoch 3 of 4, about 2 minutes left"
 
 
-def test_what_happens_before_the_first_step_is_told(running):
+def test_notes_before_the_first_step_are_shown(running):
     running.handle(Written(2, 1, 4))
     assert running.status == "Writing the training data: frame 1 of 4."
     running.handle(Note("Simulating 60 images."))
@@ -152,7 +152,7 @@ def test_cancelling_saves_and_a_second_time_stops_at_once(running):
     assert "Stopped at once" in running.status
 
 
-def test_a_run_that_stopped_in_time_is_not_told_to_be_killed(running):
+def test_a_run_that_stopped_in_time_was_not_killed(running):
     running.cancel()
     running.handle(RunStopped("transfer", 1, 3))
     running.kill()
@@ -160,7 +160,7 @@ def test_a_run_that_stopped_in_time_is_not_told_to_be_killed(running):
     assert running.status.startswith("Stopped and saved")
 
 
-def test_a_run_that_ends_without_a_word_has_failed(running):
+def test_a_run_that_ends_without_an_event_has_failed(running):
     running.end()
     assert running.phase is Phase.FAILED
 
@@ -175,9 +175,9 @@ def test_data_are_checked_while_a_run_goes_on(running):
     assert not running.can_start
 
 
-def test_every_change_is_told(state):
-    told = []
-    state.changed.connect(lambda: told.append(state.phase))
+def test_every_change_is_emitted(state):
+    phases = []
+    state.changed.connect(lambda: phases.append(state.phase))
     state.check_data()
     state.accept_data(*DATA)
     state.accept_folder(NEW)
@@ -185,7 +185,7 @@ def test_every_change_is_told(state):
     state.handle(STARTED)
     state.cancel()
     state.end()
-    assert told == [
+    assert phases == [
         Phase.CHECKING, Phase.CHECKING, Phase.READY, Phase.RUNNING, Phase.RUNNING, Phase.STOPPING, Phase.FAILED,
     ]  # fmt: skip
 

@@ -62,8 +62,8 @@ def test_simulated_field_has_its_true_cells(plugin: PluginManager) -> None:
     assert np.std(cells) > 1.5 * np.std(background)
 
 
-def test_simulated_timelapse_is_one_of_cells_that_move(plugin: PluginManager) -> None:
-    (image, place, _), (labels, _, _) = plugin.commands.execute("napari-blunet.simulated_timelapse")
+def test_simulated_time_lapse_is_one_of_cells_that_move(plugin: PluginManager) -> None:
+    (image, place, _), (labels, _, _) = plugin.commands.execute("napari-blunet.simulated_time_lapse")
     assert image.shape == labels.shape
     assert image.shape[0] == 8
     assert place["axis_labels"] == ("t", "y", "x")

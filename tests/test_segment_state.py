@@ -61,7 +61,7 @@ def test_a_run(state):
         (0, 1, False, "No cells found: try a lower threshold."),
     ],
 )
-def test_what_was_found_is_told(state, objects, frames, mask, sentence):
+def test_the_number_of_cells_found_is_shown(state, objects, frames, mask, sentence):
     state.find(objects, frames, mask=mask)
     assert state.status == sentence
 
@@ -110,7 +110,7 @@ def test_a_new_run_begins_while_labels_are_updated(found):
     assert found.end_run()
 
 
-def test_edited_labels_are_kept_and_the_user_is_told(found):
+def test_edited_labels_are_kept_and_the_user_is_informed(found):
     found.edit()
     assert found.phase is Phase.EDITED
     assert found.change()
@@ -140,9 +140,9 @@ def test_a_run_that_fails_leaves_its_warning(state):
     assert (state.phase, state.status, state.warning) == (Phase.IDLE, "", "The image has NaN.")
 
 
-def test_every_change_is_told(state):
-    told = []
-    state.changed.connect(lambda: told.append(state.phase))
+def test_every_change_is_emitted(state):
+    phases = []
+    state.changed.connect(lambda: phases.append(state.phase))
     state.start(2)
     state.advance(1)
     state.change()
@@ -150,7 +150,7 @@ def test_every_change_is_told(state):
     state.update()
     state.edit()
     state.end_update()
-    assert told == [
+    assert phases == [
         Phase.RUNNING, Phase.RUNNING, Phase.WAITING, Phase.IDLE, Phase.UPDATING, Phase.UPDATING, Phase.EDITED,
     ]  # fmt: skip
 

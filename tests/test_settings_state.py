@@ -15,18 +15,18 @@ def state():
 
 
 @pytest.fixture
-def told(state):
-    told = []
-    state.changed.connect(lambda: told.append(state.problem))
-    return told
+def problems(state):
+    problems = []
+    state.changed.connect(lambda: problems.append(state.problem))
+    return problems
 
 
-def test_a_setting_of_a_nested_table_is_changed(state, told):
+def test_a_setting_of_a_nested_table_is_changed(state, problems):
     state.change("transfer.epochs", 7)
     state.change("levels", 4)
     assert state.checked() == preset("quick").changed(levels=4, transfer=preset("quick").transfer.changed(epochs=7))
     assert state.value("transfer.epochs") == 7
-    assert told == ["", ""]
+    assert problems == ["", ""]
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ def test_a_setting_of_a_nested_table_is_changed(state, told):
         ("transfer.crop", 100, "Transfer learning: Crop is 100; 5 levels take multiples of 16 pixels."),
     ],
 )
-def test_a_refused_change_is_kept_and_explained(state, told, name, value, sentence):
+def test_a_refused_change_is_kept_and_explained(state, problems, name, value, sentence):
     before = state.settings
     state.change(name, value)
     assert state.problem == sentence
     assert state.value(name) == value
     assert state.settings == before
-    assert told == [sentence]
+    assert problems == [sentence]
     with pytest.raises(InputError, match=r"give|take"):
         state.checked()
     state.replace(before)

@@ -1,4 +1,4 @@
-"""What the manifest `napari.yaml` names, apart from the widgets: plain functions, thin over the rooms below."""
+"""The functions that the manifest `napari.yaml` names, apart from the widgets."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 LayerData = tuple[Any, dict[str, Any], str]
-"""Values, keyword arguments and type of a napari layer, as a plugin hands it over."""
+"""Values, keyword arguments and type of a layer, as napari expects them of a plugin."""
 
 #: Side of a simulated pixel (µm) and time between simulated frames (s).
 PIXEL, INTERVAL = 0.32, 300.0
 
 
-def simulated_field() -> list[LayerData]:
-    """Simulate a DIC field for trying the plugin out, offline.
+def simulate_field() -> list[LayerData]:
+    """Simulate a DIC field, to try the plugin without images.
 
     Returns
     -------
     list of LayerData
-        An image (Y, X) of uint16 and above it, hidden, labels of the same shape: the cells that are truly there.
+        An image (Y, X) of uint16 and, above it and hidden, the true cells as labels of the same shape.
     """
     from blunet.simulation.dic_fields import simulate_dic
 
@@ -34,18 +34,18 @@ def simulated_field() -> list[LayerData]:
     ]
 
 
-def simulated_timelapse() -> list[LayerData]:
-    """Simulate a time-lapse of eight frames in which cells wander, turn and deform.
+def simulate_time_lapse() -> list[LayerData]:
+    """Simulate a time-lapse of eight frames in which cells move, rotate and deform.
 
     Returns
     -------
     list of LayerData
-        An image (T, Y, X) of uint16 and above it, hidden, labels of the same shape.
+        An image (T, Y, X) of uint16 and, above it and hidden, the true cells as labels of the same shape.
     """
-    from blunet.simulation.dic_fields import simulate_time_lapse
+    from blunet.simulation import dic_fields
     from blunet.simulation.dic_settings import DicSettings
 
-    image, labels = simulate_time_lapse(DicSettings(shape=(384, 384)), 8, seed=3)
+    image, labels = dic_fields.simulate_time_lapse(DicSettings(shape=(384, 384)), 8, seed=3)
     place = {"scale": (INTERVAL, PIXEL, PIXEL), "units": ("s", "µm", "µm"), "axis_labels": ("t", "y", "x")}
     return [
         (image, {"name": "Simulated time-lapse", **place}, "image"),
@@ -85,7 +85,7 @@ def read_model(path: str | Sequence[str]) -> Callable[[str], list[Any]] | None:
 
 
 def _choose_model(path: str) -> list[Any]:
-    """Choose a model in the window's Segment widget, which shows its card, or why it has none; else only check it."""
+    """Choose a model in the Segment widget, which shows its card or what is wrong; without a window, only check it."""
     from napari import current_viewer
 
     viewer = current_viewer()
@@ -94,14 +94,14 @@ def _choose_model(path: str) -> list[Any]:
 
         inspect_model(path)
     else:
-        from blunet.widgets.docks import segment_dock
+        from blunet.widgets.docks import show_segment_dock
 
-        segment_dock(viewer).use_model(path)
-    return [(None,)]  # what napari takes for "there is no layer in it"
+        show_segment_dock(viewer).use_model(path)
+    return [(None,)]  # tells napari that the file holds no layer
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write a Labels layer as a TIFF and its features as a CSV file beside; return the names of both."""
+    """Write a Labels layer as a TIFF file and its features as a CSV file beside it; return the names of both."""
     from blunet.jobs.label_saving import save_labels
 
     return [str(written) for written in save_labels(Path(path), data, attributes)]

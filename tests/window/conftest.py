@@ -1,4 +1,4 @@
-"""What tests in a window share; every one has settings of its own, which no other test or user sees."""
+"""Fixtures of the tests in a window. Each test has settings of its own, which no other test or user sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Compress widget makes of an earlier session: runs that were begun, values that were set."""
+"""The Compress widget and earlier sessions: runs that were begun, values that are remembered."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_run_is_resumed_from_its_folder_alone(widget, qtbot, begun):
     assert widget.form.settings() == begun.settings
 
 
-def test_a_run_of_other_settings_is_refused_in_a_sentence(widget, qtbot, begun):
+def test_resuming_with_other_settings_is_refused(widget, qtbot, begun):
     widget.form.run.set_text(begun.run)
     qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
     widget.form.steps.control("transfer", "epochs").value = 7
@@ -76,7 +76,7 @@ def test_a_run_of_other_settings_is_refused_in_a_sentence(widget, qtbot, begun):
     assert "epochs = 7" not in RunDirectory(begun.run).settings.read_text()
 
 
-def test_a_damaged_run_is_told_in_a_sentence(widget, qtbot, begun):
+def test_a_damaged_run_cannot_be_started(widget, qtbot, begun):
     RunDirectory(begun.run).facts.write_text("{")
     widget.form.run.set_text(begun.run)
     qtbot.waitUntil(lambda: "cannot be read" in widget.view.warning.text(), timeout=10_000)
@@ -127,7 +127,7 @@ def test_more_folds_than_images_are_refused_before_the_start(widget, qtbot, data
     qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
 
 
-def test_the_validation_layers_lie_beside_and_disturb_nothing(widget):
+def test_validation_layers_are_placed_beside_the_others(widget):
     viewer = widget.viewer
     image = viewer.add_image(np.zeros((2, 40, 50)), scale=(60, 0.3, 0.3), units=("s", "um", "um"))
     shown, field, mask = ValidationLayers(viewer), np.arange(400.0).reshape(20, 20), np.eye(20, dtype=bool)

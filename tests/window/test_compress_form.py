@@ -63,7 +63,7 @@ def test_a_click_on_a_step_shows_all_its_settings(form):
     assert form.settings() == preset("quick")
 
 
-def test_a_click_on_its_box_leaves_a_step_out(form):
+def test_a_click_on_its_check_box_skips_a_step(form):
     form.findChild(Section).set_open(True)
     table = form.steps.table
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=cell(table, 4))

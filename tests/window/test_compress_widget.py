@@ -125,7 +125,7 @@ def test_cancelled_and_resumed(widget, qtbot, data, tmp_path):
     before = sum(len(step.epochs) for step in widget.view.curves.steps)
     widget.start()
     qtbot.waitUntil(lambda: sum(len(step.epochs) for step in widget.view.curves.steps) > before, timeout=LONG)
-    widget.viewer.close()  # a run under way: it is stopped, and can go on
+    widget.viewer.close()  # the run is stopped, and can be resumed
     qtbot.waitUntil(lambda: widget.job.wait(0), timeout=60_000)
     assert (run / "run.json").is_file()
     assert not (run / "lock").exists()
@@ -134,7 +134,7 @@ def test_cancelled_and_resumed(widget, qtbot, data, tmp_path):
 def test_training_on_layers(widget, qtbot, fields, tmp_path):
     image = np.stack([field.image for field in fields] * 2)
     labels = np.stack([field.labels for field in fields] * 2)
-    labels[4:] = 0  # frames without labels are left out
+    labels[4:] = 0  # frames without labels are not used
     widget.viewer.add_image(image, name="Lapse")
     widget.viewer.add_labels(labels, name="Outlined")
     widget.form.source.setCurrentText(LAYERS)
@@ -151,7 +151,7 @@ def test_training_on_layers(widget, qtbot, fields, tmp_path):
     widget.cancel()
     qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
     assert np.array_equal(tifffile.imread(pairs / "frame_0002.tif"), labels[1])
-    widget.viewer.layers.clear()  # what was written is enough to go on
+    widget.viewer.layers.clear()  # what was written is enough to resume
     qtbot.waitUntil(lambda: "4 images with masks" in said(widget), timeout=30_000)
     assert widget.view.start_button.text() == "Resume"
     assert widget.view.start_button.isEnabled()
@@ -208,7 +208,7 @@ def test_layers_that_do_not_fit(widget, qtbot):
     assert not widget.view.start_button.isEnabled()
 
 
-def test_settings_that_are_no_numbers(widget, qtbot, data, tmp_path):
+def test_settings_that_are_not_numbers(widget, qtbot, data, tmp_path):
     choose(qtbot, widget, data, tmp_path / "run")
     rate = widget.form.steps.control("transfer", "learning_rate")
     for text, told in (("many", "'many'"), ("0", "0")):
@@ -240,7 +240,7 @@ def test_a_run_folder_that_cannot_be_made(widget, qtbot, data, tmp_path):
     assert not widget.run_folder.exists()
 
 
-def test_curves_have_the_epochs_that_were_told(qtbot):
+def test_curves_show_the_epochs_of_the_events(qtbot):
     curves = Curves()
     qtbot.addWidget(curves)
     epochs = [EpochDone("transfer", n, 3, 1 / n, 1.1 / n, 0.2 * n, 1e-3, n == 2, 1.0) for n in (1, 2)]

@@ -1,4 +1,4 @@
-"""What the docks have in common: none is pushed wide, and closing one leaves no trouble behind."""
+"""What the docks share: long names do not widen them, and they can be closed at any time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_and_close(kind, viewer, qtbot):
 
 
 @pytest.mark.parametrize("kind", [LoadWidget, SegmentWidget, CompressWidget])
-def test_a_widget_whose_dock_is_closed_troubles_nobody(make_napari_viewer, qtbot, kind):
+def test_closing_a_dock_disconnects_its_widget(make_napari_viewer, qtbot, kind):
     viewer = make_napari_viewer()
     image = open_and_close(kind, viewer, qtbot)
     gc.collect()  # PyQt6 calls what is connected to `destroyed` from within: a lambda is gone by then
@@ -34,11 +34,11 @@ def test_a_widget_whose_dock_is_closed_troubles_nobody(make_napari_viewer, qtbot
     image.name = "Second"
     viewer.theme = "light"
     viewer.layers.remove(image)
-    qtbot.wait(10)  # a timer that still ran would tell itself
+    qtbot.wait(10)  # an exception of a running timer would fail the test
 
 
 @pytest.mark.parametrize("kind", [LoadWidget, SegmentWidget, CompressWidget])
-def test_long_names_make_no_dock_wide(make_napari_viewer, kind):
+def test_long_names_do_not_widen_a_dock(make_napari_viewer, kind):
     viewer = make_napari_viewer()
     widget = kind(viewer)
     viewer.window.add_dock_widget(widget)

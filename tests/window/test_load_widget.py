@@ -106,7 +106,7 @@ def test_a_folder_becomes_one_time_lapse_with_its_masks(viewer, widget, qtbot, l
     assert "Opened 'lapse'" in widget.form.status.text()
 
 
-def test_what_is_missing_is_asked_for(viewer, widget, qtbot, lapse, tmp_path):
+def test_the_user_adds_what_the_files_do_not_say(viewer, widget, qtbot, lapse, tmp_path):
     choose(qtbot, widget, lapse)
     assert shown(widget, "pixel_size") == "0.25 × 0.5 µm, from the file"
     assert shown(widget, "interval") == "not in the file: type it"
@@ -123,11 +123,11 @@ def test_what_is_missing_is_asked_for(viewer, widget, qtbot, lapse, tmp_path):
     with qtbot.waitSignal(widget.finished):
         widget.start()
     np.testing.assert_allclose(viewer.layers["plain"].scale, (0.65, 0.65))
-    choose(qtbot, widget, lapse)  # whose own size counts again
+    choose(qtbot, widget, lapse)  # whose own size is used again
     assert shown(widget, "pixel_size") == "0.25 × 0.5 µm, from the file"
 
 
-def test_a_pixel_size_that_is_no_size(widget, qtbot, tmp_path):
+def test_a_pixel_size_that_cannot_be_used(widget, qtbot, tmp_path):
     tifffile.imwrite(tmp_path / "plain.tif", shaded())
     choose(qtbot, widget, tmp_path / "plain.tif")
     type_number(widget, "pixel_size", "-1")
@@ -176,7 +176,7 @@ def test_a_pattern_is_typed(widget, qtbot, lapse):
     assert not widget.form.open_button.isEnabled()
 
 
-def test_bad_sources_are_told_in_a_sentence(viewer, widget, qtbot, tmp_path):
+def test_bad_sources_give_a_warning(viewer, widget, qtbot, tmp_path):
     choose(qtbot, widget, tmp_path / "nowhere")
     assert "no file or folder" in widget.form.warning.text()
     assert not widget.form.open_button.isEnabled()
@@ -191,7 +191,7 @@ def test_bad_sources_are_told_in_a_sentence(viewer, widget, qtbot, tmp_path):
     assert "channels.tif" in widget.form.warning.text()
 
 
-def test_files_that_go_before_they_are_opened(viewer, widget, qtbot, lapse):
+def test_files_that_are_deleted_before_they_are_opened(viewer, widget, qtbot, lapse):
     choose(qtbot, widget, lapse)
     for path in lapse.iterdir():
         path.unlink()
@@ -204,10 +204,10 @@ def test_files_that_go_before_they_are_opened(viewer, widget, qtbot, lapse):
 
 def test_the_layer_knows_its_file(viewer, widget, qtbot, lapse):
     from blunet.segmentation.segmentation_settings import DEFAULTS
-    from blunet.widgets.layer_facts import command_line
+    from blunet.widgets.layer_facts import write_command_line
 
     load(qtbot, widget, lapse)
-    words = shlex.split(command_line(viewer.layers["lapse"], None, DEFAULTS, False, False))
+    words = shlex.split(write_command_line(viewer.layers["lapse"], None, DEFAULTS, False, False))
     assert words[:3] == ["blunet", "segment", str(lapse)]
 
 
@@ -305,7 +305,7 @@ def test_the_shading_of_a_single_image(viewer, widget, qtbot):
     assert viewer.layers["One – without shading"].data.dtype == np.float32
 
 
-def test_images_whose_look_cannot_be_changed(viewer, widget, qtbot):
+def test_images_without_contrast_or_shading(viewer, widget, qtbot):
     viewer.add_image(np.zeros((20, 20, 3), np.uint8), name="Colour", rgb=True)
     assert "colour" in widget.prepare.note.text()
     assert not widget.prepare.shading.isEnabled()

@@ -25,12 +25,12 @@ def test_a_path_is_typed(box, qtbot):
     line = box.findChild(QLineEdit)
     assert line.placeholderText() == "Folder with images"
     assert box.text == ""
-    told = []
-    box.changed.connect(lambda: told.append(box.text))
+    items = []
+    box.changed.connect(lambda: items.append(box.text))
     QTest.keyClicks(line, " ~/my data ")
-    assert told == []  # not at every key
+    assert items == []  # not at every key
     QTest.keyClick(line, Qt.Key.Key_Return)
-    assert told == ["~/my data"]
+    assert items == ["~/my data"]
 
 
 def test_a_folder_is_chosen_in_a_dialog(box, qtbot, tmp_path):

@@ -63,7 +63,7 @@ def test_command_widget_and_python_agree(viewer, widget, qtbot, stack, tmp_path,
 
 
 @pytest.mark.parametrize("source", ["file", "folder"])
-def test_the_copied_line_gives_the_labels_that_are_shown(viewer, widget, qtbot, stack, tmp_path, source):
+def test_the_copied_command_gives_the_labels_that_are_shown(viewer, widget, qtbot, stack, tmp_path, source):
     path = tmp_path / "a lapse"
     if source == "file":
         path = path.with_suffix(".tif")
@@ -94,7 +94,7 @@ def test_the_copied_line_gives_the_labels_that_are_shown(viewer, widget, qtbot, 
     assert list(table["label"]) == list(widget.result.labels.features["label"]) == list(range(1, written.max() + 1))
 
 
-def test_files_and_layers_say_the_same_of_their_origin(viewer, widget, qtbot, field, tmp_path):
+def test_files_and_layers_have_the_same_provenance(viewer, widget, qtbot, field, tmp_path):
     from blunet.images.image_writer import read_description
 
     tifffile.imwrite(tmp_path / "field.tif", field)

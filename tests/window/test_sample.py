@@ -1,4 +1,4 @@
-"""What the manifest promises, in a real napari window: samples, widgets, readers, writers, commands, preferences."""
+"""The contributions of the manifest in a real window: samples, widgets, readers, writers, commands, preferences."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def viewer(make_napari_viewer: Callable[[], Viewer], plugin: PluginManager) -> V
 
 @pytest.fixture
 def said():
-    """Sentences that napari was told to show."""
+    """The notifications that napari has shown."""
     notification_manager.records.clear()
     return lambda: " | ".join(str(notice.message) for notice in notification_manager.records)
 
@@ -41,7 +41,7 @@ def said():
 def test_samples_open_from_the_menu_of_a_viewer(viewer: Viewer) -> None:
     viewer.open_sample(PLUGIN, "simulated_field")
     assert [(layer.name, layer.ndim) for layer in viewer.layers] == [("Simulated DIC", 2), ("True cells", 2)]
-    viewer.open_sample(PLUGIN, "simulated_timelapse")
+    viewer.open_sample(PLUGIN, "simulated_time_lapse")
     lapse = viewer.layers["Simulated time-lapse"]
     assert lapse.ndim == 3
     assert lapse.axis_labels == ("t", "y", "x")
@@ -84,19 +84,19 @@ def test_a_folder_opens_as_a_time_lapse(viewer: Viewer, tmp_path: Path, said: Ca
 
 
 def test_a_model_becomes_that_of_segment(viewer: Viewer, tmp_path: Path) -> None:
-    from blunet.widgets.docks import SEGMENT, segment_dock
+    from blunet.widgets.docks import SEGMENT, show_segment_dock
 
     path = tmp_path / "mine.blunet"
     path.write_bytes(BUNDLED.read_bytes())
     assert viewer.open(str(path), plugin=PLUGIN) == []
-    widget = segment_dock(viewer)
+    widget = show_segment_dock(viewer)
     assert widget.form.picker.path == path
     assert widget.parentWidget().isVisibleTo(viewer.window._qt_window)
     viewer.open(str(path), plugin=PLUGIN)
-    assert segment_dock(viewer) is widget
+    assert show_segment_dock(viewer) is widget
     assert list(viewer.window.dock_widgets) == [SEGMENT]  # the same dock that the menu shows and hides
     (tmp_path / "none.blunet").write_bytes(b"nothing of the kind")
-    viewer.open(str(tmp_path / "none.blunet"), plugin=PLUGIN)  # a sentence in the widget, no error of napari's
+    viewer.open(str(tmp_path / "none.blunet"), plugin=PLUGIN)  # a warning in the widget, not an error of napari
     assert "none.blunet' is not a BLU-Net model" in widget.form.warning.text()
     assert widget.form.picker.path == path
 
@@ -132,7 +132,7 @@ def test_measuring_fills_the_features_of_the_selected_labels(viewer: Viewer, qtb
     np.testing.assert_allclose(table["mean_intensity"], [image[values == 1].mean(), image[values == 2].mean()])
 
 
-def test_what_cannot_be_measured_is_told_in_a_sentence(viewer: Viewer, qtbot, said: Callable[[], str]) -> None:
+def test_what_cannot_be_measured_gives_a_warning(viewer: Viewer, qtbot, said: Callable[[], str]) -> None:
     measure(viewer)
     assert "No Labels layer is selected" in said()
     image = viewer.add_image(np.zeros((9, 9), np.uint8), name="Small")
@@ -152,14 +152,14 @@ def test_what_cannot_be_measured_is_told_in_a_sentence(viewer: Viewer, qtbot, sa
 def test_preferences_are_read_from_napari(plugin_settings: None, npe2pm: PluginManager) -> None:
     from napari.settings import get_plugin_settings
 
-    from blunet.widgets.preferences import preference
+    from blunet.widgets.preferences import read_preference
 
     npe2pm.register(PluginManifest.from_distribution(PLUGIN))
-    assert preference("tile", 0) == TILE
-    assert preference("default_model", None) is None
-    assert not preference("threads", None)
+    assert read_preference("tile", 0) == TILE
+    assert read_preference("default_model", None) is None
+    assert not read_preference("threads", None)
     get_plugin_settings(PLUGIN).general.tile = 512
-    assert preference("tile", 0) == 512
+    assert read_preference("tile", 0) == 512
 
 
 def test_segment_begins_with_the_model_of_the_preferences(

@@ -1,4 +1,4 @@
-"""What a user changes while Segment works, and after."""
+"""Changes by the user during and after a run of Segment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def widget(viewer):
     return widget
 
 
-def test_settings_changed_during_a_run_are_followed(viewer, widget, qtbot, field):
+def test_labels_follow_settings_changed_during_a_run(viewer, widget, qtbot, field):
     viewer.add_image(field, name="Field")
     widget.start()
     enter(widget, "threshold", 0.9)
@@ -32,7 +32,7 @@ def test_settings_changed_during_a_run_are_followed(viewer, widget, qtbot, field
     assert labels.metadata["blunet"]["settings"]["threshold"] == 0.9
 
 
-def test_what_is_painted_during_a_run_stays(viewer, widget, qtbot, field):
+def test_what_is_painted_during_a_run_is_kept(viewer, widget, qtbot, field):
     viewer.add_image(np.stack([field] * 8), name="Lapse")
     viewer.dims.set_point(0, 0)
     widget.form.range.setCurrentIndex(1)
@@ -54,7 +54,7 @@ def test_what_is_painted_during_a_run_stays(viewer, widget, qtbot, field):
     assert all(frame.any() for frame in widget.result.labels.data)
 
 
-def test_what_is_painted_during_an_update_stays(viewer, widget, qtbot, field):
+def test_what_is_painted_during_an_update_is_kept(viewer, widget, qtbot, field):
     viewer.add_image(field, name="Field")
     run(qtbot, widget)
     first = widget.result.labels
@@ -67,8 +67,8 @@ def test_what_is_painted_during_an_update_stays(viewer, widget, qtbot, field):
     np.testing.assert_array_equal(widget.result.labels.data, blunet.segment(field, threshold=0.9))
 
 
-def test_settings_that_change_on_and_on_after_labels_were_edited(viewer, widget, qtbot, field):
-    """An update that has not shown its labels yet is cancelled by the next: they have to come nevertheless."""
+def test_many_changes_after_labels_were_edited(viewer, widget, qtbot, field):
+    """An update that has not shown its labels yet is cancelled by the next one, which has to show them."""
     viewer.add_image(field, name="Field")
     run(qtbot, widget)
     first = widget.result.labels
@@ -81,7 +81,7 @@ def test_settings_that_change_on_and_on_after_labels_were_edited(viewer, widget,
     np.testing.assert_array_equal(widget.result.labels.data, blunet.segment(field, threshold=0.9))
 
 
-def test_labels_of_another_model_stay(viewer, widget, qtbot, field, tmp_path):
+def test_labels_of_another_model_are_kept(viewer, widget, qtbot, field, tmp_path):
     viewer.add_image(field, name="Field")
     run(qtbot, widget)
     before = widget.result.labels.data.copy()
@@ -98,7 +98,7 @@ def test_labels_of_another_model_stay(viewer, widget, qtbot, field, tmp_path):
     np.testing.assert_array_equal(widget.result.labels.data, blunet.segment(field, threshold=0.9))
 
 
-def test_the_layer_tells_the_diameter_that_the_network_ran_with(viewer, widget, qtbot, field):
+def test_the_metadata_have_the_diameter_that_the_network_ran_with(viewer, widget, qtbot, field):
     viewer.add_image(field, name="Field")
     run(qtbot, widget)
     enter(widget, "diameter", 80)

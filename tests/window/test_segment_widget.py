@@ -73,7 +73,7 @@ def test_labels_follow_the_settings_without_another_run(viewer, widget, qtbot, f
     assert labels.metadata["blunet"]["settings"]["objects"] == kind
 
 
-def test_what_was_painted_stays(viewer, widget, qtbot, field):
+def test_what_was_painted_is_kept(viewer, widget, qtbot, field):
     viewer.add_image(field, name="Field")
     run(qtbot, widget)
     first = widget.result.labels
@@ -89,7 +89,7 @@ def test_what_was_painted_stays(viewer, widget, qtbot, field):
     assert "edited" in widget.form.status.text() or "Found" in widget.form.status.text()
 
 
-def test_a_time_lapse_is_read_lazily_and_numbered_through(viewer, widget, qtbot, field):
+def test_a_time_lapse_is_read_lazily_and_numbered_on(viewer, widget, qtbot, field):
     stack = np.stack([field, field[::-1], field[:, ::-1]])
     read = []
 
@@ -140,12 +140,12 @@ def test_cancel_stops_within_a_frame(viewer, widget, qtbot):
     assert [layer.name for layer in viewer.layers] == ["Large"]
 
 
-def test_layers_that_go_during_a_run(viewer, widget, qtbot, field):
+def test_layers_that_are_removed_during_a_run(viewer, widget, qtbot, field):
     image = viewer.add_image(np.stack([field] * 4), name="Lapse")
     widget.form.range.setCurrentIndex(1)
     widget.start()
     viewer.layers.remove(image)
-    wait(qtbot, widget)  # its frames were taken before
+    wait(qtbot, widget)  # its frames were captured before
     labels = widget.result.labels
     assert labels in viewer.layers
     viewer.add_image(np.stack([field] * 30), name="Longer")
@@ -176,13 +176,13 @@ def test_closing_the_viewer_stops_the_run(make_napari_viewer, qtbot):
         (lambda v: v.add_image(np.zeros((2, 3, 40, 40), np.uint8)), "4 dimensions"),
     ],
 )
-def test_layers_that_are_no_grey_images(viewer, widget, add, words):
+def test_layers_that_are_not_grey_images(viewer, widget, add, words):
     add(viewer)
     assert words in widget.form.status.text()
     assert not widget.form.start_button.isEnabled()
 
 
-def test_bad_images_are_told_in_a_sentence(viewer, widget, qtbot):
+def test_bad_images_give_a_warning(viewer, widget, qtbot):
     image = np.ones((64, 64), np.float32)
     image[3, 3] = np.nan
     viewer.add_image(image, name="Holes", contrast_limits=(0, 1))
@@ -196,10 +196,10 @@ def test_bad_images_are_told_in_a_sentence(viewer, widget, qtbot):
     run(qtbot, widget)
     assert "9000 px" in widget.form.warning.text()
     viewer.layers.selection.active = viewer.layers["Flat"]
-    assert widget.form.warning.text() == ""  # what was told of another image
+    assert widget.form.warning.text() == ""  # the warning was about another image
 
 
-def test_a_file_that_is_no_model_leaves_the_model_before(widget, tmp_path):
+def test_a_file_that_is_not_a_model_keeps_the_model(widget, tmp_path):
     bad = tmp_path / "model.blunet"
     bad.write_bytes(b"nothing of the kind")
     assert not widget.use_model(bad)
@@ -227,7 +227,7 @@ def test_last_values_are_remembered(viewer, widget, qtbot, field, tmp_path):
     assert other.form.picker.path == model
 
 
-def test_the_line_that_does_the_same(viewer, widget, field, tmp_path):
+def test_the_command_that_does_the_same(viewer, widget, field, tmp_path):
     path = tmp_path / "a field.tif"
     tifffile.imwrite(path, field)
     viewer.open(str(path), plugin="napari")

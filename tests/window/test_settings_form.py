@@ -96,7 +96,7 @@ def test_typing_changes_that_setting_alone(form):
     assert form.state.checked().wait is None
 
 
-def test_a_typed_text_that_is_no_number_is_kept_with_the_reason(form):
+def test_a_text_that_is_not_a_number_is_kept_with_the_reason(form):
     type_into(form, "rate", "fast")
     assert form.state.problem == "Rate is 'fast'; give a number, above 0 and below 1."
     assert form.control("rate").value == "fast"

@@ -1,4 +1,4 @@
-"""Jobs in threads: what they tell arrives on the GUI thread; cancelling, closing and quitting stop them."""
+"""Jobs in threads: their signals are emitted on the GUI thread; cancelling, closing and quitting stop them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication
 
 from blunet.errors import InputError
-from blunet.packed.kernels import compile_notice
-from blunet.widgets.compile_notice import CompileNotice
 from blunet.widgets.worker import Job
 
 GUI = threading.main_thread()
 
 
 class Record:
-    """What a job has told, and in which thread."""
+    """What a job has emitted, and in which threads."""
 
     def __init__(self, job: Job) -> None:
-        self.told: list[object] = []
+        self.items: list[object] = []
         self.threads: set[threading.Thread] = set()
         job.event.connect(self.note)
         job.done.connect(lambda: self.note("done"))
@@ -32,7 +30,7 @@ class Record:
         job.ended.connect(lambda: self.note("ended"))
 
     def note(self, what: object) -> None:
-        self.told.append(what)
+        self.items.append(what)
         self.threads.add(threading.current_thread())
 
 
@@ -59,7 +57,7 @@ def run(qtbot, make, owner):
         assert job.running
     assert not job.running
     assert record.threads == {GUI}
-    return record.told
+    return record.items
 
 
 def test_events_come_in_order_on_the_gui_thread(qtbot, owner):
@@ -79,7 +77,7 @@ def test_events_stay_in_order_while_a_receiver_runs_the_event_loop(qtbot, owner)
     job.event.connect(lambda _: QApplication.processEvents())
     with qtbot.waitSignal(job.ended, timeout=10_000):
         job.start()
-    assert record.told == [*range(50), "done", "ended"]
+    assert record.items == [*range(50), "done", "ended"]
 
 
 def test_cancelling_stops_the_job(qtbot, owner):
@@ -88,7 +86,7 @@ def test_cancelling_stops_the_job(qtbot, owner):
     job.event.connect(lambda number: job.cancel() if number == 3 else None)
     with qtbot.waitSignal(job.ended, timeout=10_000):
         job.start()
-    assert record.told[-2:] == ["stopped", "ended"]
+    assert record.items[-2:] == ["stopped", "ended"]
     assert job.wait(0)
 
 
@@ -103,10 +101,10 @@ def test_a_job_that_ends_by_itself_after_it_was_cancelled_was_stopped(qtbot, own
     job.event.connect(lambda _: job.cancel())
     with qtbot.waitSignal(job.ended, timeout=10_000):
         job.start()
-    assert record.told[-3:] == ["saved", "stopped", "ended"]
+    assert record.items[-3:] == ["saved", "stopped", "ended"]
 
 
-def test_bad_input_is_told_in_its_sentence(qtbot, owner):
+def test_bad_input_ends_the_job_with_its_sentence(qtbot, owner):
     def make(token):
         yield 1
         raise InputError("There is no file 'a.tif'; check the name.")
@@ -117,7 +115,7 @@ def test_bad_input_is_told_in_its_sentence(qtbot, owner):
     assert [notice.message for notice in notification_manager.records] == [sentence]
 
 
-def test_a_defect_is_told_in_one_sentence_and_logged(qtbot, owner, caplog):
+def test_a_defect_ends_the_job_with_one_sentence_and_is_logged(qtbot, owner, caplog):
     def make(token):
         yield 1 / 0
 
@@ -126,7 +124,7 @@ def test_a_defect_is_told_in_one_sentence_and_logged(qtbot, owner, caplog):
     assert "Traceback" in caplog.text
 
 
-def test_nothing_is_told_after_the_owner_has_gone(qtbot, qapp):
+def test_nothing_is_emitted_after_the_owner_was_destroyed(qtbot, qapp):
     owner = QObject()
     job = Job(endless, owner)
     record = Record(job)
@@ -134,10 +132,10 @@ def test_nothing_is_told_after_the_owner_has_gone(qtbot, qapp):
         job.start()
     owner.deleteLater()
     qtbot.waitUntil(lambda: job.token.cancelled, timeout=10_000)
-    told = list(record.told)
+    items = list(record.items)
     qtbot.waitUntil(lambda: not job.running, timeout=10_000)
     assert job.wait(0)
-    assert record.told == told
+    assert record.items == items
 
 
 def test_more_jobs_than_processors_run_side_by_side(qtbot, owner):
@@ -152,17 +150,6 @@ def test_more_jobs_than_processors_run_side_by_side(qtbot, owner):
         job.start()
     qtbot.waitUntil(lambda: not any(job.running for job in jobs), timeout=10_000)
     assert not everybody.broken
-
-
-def test_a_compilation_in_a_thread_is_announced_on_the_gui_thread(qtbot, owner, monkeypatch):
-    monkeypatch.setattr(compile_notice, "_announced", False)
-    notice, told = CompileNotice(owner), []
-    notice.announced.connect(lambda sentence: told.append((sentence, threading.current_thread())))
-    thread = threading.Thread(target=compile_notice.announce_compilation)
-    with qtbot.waitSignal(notice.announced, timeout=10_000):
-        thread.start()
-    assert told == [(compile_notice.COMPILE_MESSAGE, GUI)]
-    thread.join()
 
 
 QUIT = """

@@ -16,7 +16,7 @@ CHOICES = {
 UNSET = {"normalisation.shading": "not removed"}
 
 
-def details_form(state: SettingsState[CompressionSettings]) -> SettingsForm:
+def make_details_form(state: SettingsState[CompressionSettings]) -> SettingsForm:
     """Return a form of the plain settings, and below them those of each table of settings under its title."""
     names: list[str] = []
     nested: list[str] = []

@@ -13,12 +13,12 @@ from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.presets import preset
 from blunet.errors import InputError
 from blunet.jobs.earlier_run import EarlierRun
-from blunet.widgets.compress_details import details_form
+from blunet.widgets.compress_details import make_details_form
 from blunet.widgets.compress_steps import StepsEditor
 from blunet.widgets.layer_facts import frames_of
 from blunet.widgets.layer_list import LayerList, keep_narrow
 from blunet.widgets.path_box import PathBox
-from blunet.widgets.preferences import new_run_folder
+from blunet.widgets.preferences import name_run_folder
 from blunet.widgets.section import Section
 from blunet.widgets.settings_state import SettingsState
 
@@ -61,7 +61,7 @@ class CompressForm(QWidget):
         self.preset.addItem("Quick: minutes to an hour", "quick")
         self.preset.addItem("As published: days", "study")
         self.preset.setToolTip("How large the networks are and how long they are trained.")
-        self.run = PathBox("Folder of the run", new=new_run_folder)
+        self.run = PathBox("Folder of the run", new=name_run_folder)
         self.run.setToolTip(
             "The folder for the checkpoints, the report and the model. Choose the folder of a stopped run to resume it."
         )
@@ -70,7 +70,7 @@ class CompressForm(QWidget):
             "Two layers that show, after every epoch, what the network finds in a validation image."
         )
         self.preview.setChecked(True)
-        self.steps, self.details = StepsEditor(self.state), details_form(self.state)
+        self.steps, self.details = StepsEditor(self.state), make_details_form(self.state)
         self.load_button, self.save_button = QToolButton(), QToolButton()
         self.load_button.setText("Load settings…")
         self.load_button.setToolTip("Read settings from a TOML file, as the command 'blunet compress' does.")

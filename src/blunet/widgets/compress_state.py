@@ -1,4 +1,4 @@
-"""What *Compress* knows: the training data, the run folder and the run. No Qt here; the widget watches it."""
+"""The state of *Compress*: the training data, the run folder and the run. No Qt here; the view watches the state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from blunet.jobs.run_cost import RunCost
 from blunet.jobs.training_data import Checked, Written
 from blunet.quantities import describe_duration, describe_size
 
-#: Begins a line about the data that looks odd.
+#: Begins a line about data that look odd.
 WARNING = "Warning: "
 NO_DATA = "Choose the training data: a folder with images and masks, or layers with labels."
 CHECKING = "Checking the data…"
@@ -80,7 +80,7 @@ class Progress:
 
     @property
     def share(self) -> float:
-        """The part of the run that is done, 0 to 1; every step counts alike."""
+        """The fraction of the run that is done, 0 to 1; all steps have equal weight."""
         return (self.number - 1 + (self.epoch - 1 + self.batch / self.batches) / self.epochs) / self.steps
 
     @property
@@ -92,7 +92,7 @@ class Progress:
 
     @property
     def line(self) -> str:
-        """Step, epoch and time left where there is little space."""
+        """Step, epoch and time left in one short line."""
         left = [] if self.seconds_left is None else [f"about {describe_duration(self.seconds_left)} left"]
         return ", ".join([STEPS[self.step].short_title, f"epoch {self.epoch} of {self.epochs}", *left])
 
@@ -105,7 +105,7 @@ class CompressState:
 
     def __init__(self) -> None:
         self.data_text = NO_DATA
-        """What is known of the training data."""
+        """What was found about the training data."""
         self.data_warning = ""
         """What looks odd in the training data, or why they cannot be used."""
         self.folder: RunFolder | None = None
@@ -135,7 +135,7 @@ class CompressState:
 
     @property
     def busy(self) -> bool:
-        """Whether a run goes on; then nothing else can be changed."""
+        """Whether a run goes on; then nothing can be changed."""
         return self._run in (Phase.RUNNING, Phase.STOPPING)
 
     @property
@@ -225,7 +225,7 @@ class CompressState:
         self.changed.emit()
 
     def cancel(self) -> None:
-        """The run was told to stop; a second time: at once."""
+        """The run is to stop at its next batch; if this is called again, at once."""
         if not self.busy:
             return
         again = self._run is Phase.STOPPING
@@ -234,7 +234,7 @@ class CompressState:
         self.changed.emit()
 
     def handle(self, event: Event | Written) -> None:
-        """Take in what a run tells."""
+        """Follow an event of the run."""
         stopping = self._run is Phase.STOPPING
         match event:
             case Written():
@@ -242,7 +242,7 @@ class CompressState:
             case RunStarted():
                 self._steps = event.steps
             case Note(text, warning):
-                if not warning and not stopping:  # the check of the data has shown the warnings
+                if not warning and not stopping:  # warnings were shown by the check of the data
                     self.status = text
             case StepStarted():
                 self._move(event, 0, None)
@@ -288,6 +288,6 @@ class CompressState:
         self.changed.emit()
 
     def _forget_run(self) -> None:
-        """Leave the end of the run before, as something else was chosen."""
+        """Forget how the run before ended, because something else was chosen."""
         if not self.busy:
             self._run = None

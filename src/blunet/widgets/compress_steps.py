@@ -60,7 +60,7 @@ class StepsEditor(QWidget):
         return self.forms[step].control(f"{step}.{name}")
 
     def set_pretraining(self, possible: bool) -> None:
-        """Tell whether the teacher is one that is pretrained; else that step is shown as one that is not run."""
+        """Set whether the teacher is pretrained; if not, that step is shown as one that is not run."""
         self._pretraining = possible
         self._fill()
 
@@ -94,7 +94,7 @@ class StepsEditor(QWidget):
 
 
 def _step_form(state: SettingsState[CompressionSettings], step: str) -> SettingsForm:
-    """Return a form with the settings that the step uses; whether it runs is told by the table."""
+    """Return a form with the settings that the step uses; the table shows whether it runs."""
     unused = {"run"}
     if not STEPS[step].learns_masks:
         unused |= {"monitor", "loss", "border_weights"}

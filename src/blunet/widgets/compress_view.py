@@ -11,8 +11,8 @@ from blunet.widgets.compress_bars import RunBars
 from blunet.widgets.compress_form import CompressForm
 from blunet.widgets.compress_state import CompressState
 from blunet.widgets.compress_table import ReportTable
-from blunet.widgets.curves import Curves, theme_colours
-from blunet.widgets.text import WarningLabel, sentence
+from blunet.widgets.curves import Curves, read_theme_colours
+from blunet.widgets.text import WarningLabel, make_sentence_label
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -32,12 +32,12 @@ class CompressView(QWidget):
         self.state = state
         self._viewer = viewer
         self.form = CompressForm(viewer)
-        self.facts, self.status = sentence(), sentence()
+        self.facts, self.status = make_sentence_label(), make_sentence_label()
         self.data_warning, self.warning = WarningLabel(viewer), WarningLabel(viewer)
         self.start_button, self.cancel_button = QPushButton(), QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop at the next batch and save, to resume later. Twice: stop at once.")
         self.bars = RunBars()
-        self.curves, self.table, self.scored = Curves(), ReportTable(), sentence()
+        self.curves, self.table, self.scored = Curves(), ReportTable(), make_sentence_label()
         self.use_button, self.report_button = QPushButton("Use this model"), QPushButton("Open report")
         self.use_button.setToolTip("Segment with the new model.")
         self.report_button.setToolTip("Scores and example masks of all stages, in the browser.")
@@ -77,7 +77,7 @@ class CompressView(QWidget):
             widget.setVisible(self._report is not None)
 
     def _on_theme(self, _: object = None) -> None:
-        self.curves.set_colours(*theme_colours(str(self._viewer.theme)))
+        self.curves.set_colours(*read_theme_colours(str(self._viewer.theme)))
 
     def _lay_out(self) -> None:
         buttons, after = QHBoxLayout(), QHBoxLayout()

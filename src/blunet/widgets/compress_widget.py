@@ -25,10 +25,10 @@ from blunet.jobs.validation_preview import read_preview
 from blunet.widgets.compress_state import CompressState
 from blunet.widgets.compress_view import CompressView
 from blunet.widgets.data_check import DataCheck
-from blunet.widgets.docks import segment_dock
+from blunet.widgets.docks import show_segment_dock
 from blunet.widgets.folder_check import FolderCheck
 from blunet.widgets.layer_facts import unwrap_viewer
-from blunet.widgets.preferences import new_run_folder, recall, remember
+from blunet.widgets.preferences import name_run_folder, recall, remember
 from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.validation_layers import ValidationLayers
 from blunet.widgets.worker import Job
@@ -78,7 +78,7 @@ class CompressWidget(DockContent):
         self.view.report_button.clicked.connect(self._open_report)
         self.closed.connect(self._on_dock_closed)
         self.form.set_values(recall("compress", {}))
-        self.form.run.set_text(new_run_folder())
+        self.form.run.set_text(name_run_folder())
 
     @property
     def busy(self) -> bool:
@@ -206,7 +206,7 @@ class CompressWidget(DockContent):
             self.view.curves.add(*folder.earlier.events)
 
     def _use_model(self) -> None:
-        if self.state.model is not None and segment_dock(self.viewer).use_model(self.state.model):
+        if self.state.model is not None and show_segment_dock(self.viewer).use_model(self.state.model):
             self.state.note("Segment uses the new model now.")
 
     def _open_report(self) -> None:

@@ -1,4 +1,4 @@
-"""Curves of a compression while it runs: losses and IoU over the epochs of all phases."""
+"""Curves of a compression while it runs: losses and IoU over the epochs of all steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from blunet.compression.run_events import EpochDone, Event, RunStarted, StepDone, StepStarted
 from blunet.compression.steps import STEPS
 
-#: A step with a smaller share of the epochs has no room for its name.
+#: A step is labelled if it has at least this share of the epochs; otherwise its name does not fit.
 LEAST_SHARE = 0.09
 TRAINING, VALIDATION, BEST = "#4c9be8", "#f0a030", "#5fbf6a"
 
@@ -32,8 +32,8 @@ class Step:
 class LossAxis(pg.AxisItem):
     """A logarithmic axis with ticks at 1, 2 and 5 of every decade, or at fewer where they would touch."""
 
-    #: Height in pixels that a tick's text needs.
-    ROOM = 20
+    #: Smallest distance of two ticks, in pixels.
+    TICK_DISTANCE = 20
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
         """Return the ticks between two logarithms."""
@@ -41,20 +41,20 @@ class LossAxis(pg.AxisItem):
         for steps in ((1, 2, 5), (1, 3), (1,)):
             ticks = [decade + math.log10(step) for decade in decades for step in steps]
             ticks = [tick for tick in ticks if minVal <= tick <= maxVal]
-            if len(ticks) * self.ROOM <= size:
+            if len(ticks) * self.TICK_DISTANCE <= size:
                 break
         return [(1.0, ticks)]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        """Write them as the losses that they are."""
+        """Return the losses of which the axis shows the logarithms."""
         return [f"{10**value:.3g}" for value in values]
 
 
 class Canvas(pg.GraphicsLayoutWidget):
-    """Room for two plots that does not push the rest of a dock off the screen."""
+    """A canvas for two plots whose preferred height leaves space for the rest of a dock."""
 
     def sizeHint(self) -> QSize:
-        """Return the size that both plots are read well at."""
+        """Return the size at which both plots are easy to read."""
         return QSize(400, 340)
 
 
@@ -64,7 +64,7 @@ class Curves(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.steps: list[Step] = []
-        """What was told, step by step."""
+        """The epochs of each step so far."""
         self._view = Canvas()
         self._view.setMinimumHeight(260)
         self._loss = self._view.addPlot(row=0, col=0, axisItems={"left": LossAxis("left")})
@@ -76,7 +76,7 @@ class Curves(QWidget):
             plot.hideButtons()
             plot.getAxis("left").setWidth(44)
             plot.setMouseEnabled(x=False, y=False)
-        self._loss.setLogMode(y=True)  # hints are learnt with losses of another size
+        self._loss.setLogMode(y=True)  # the losses of hints differ by orders of magnitude
         self._iou.setLabel("bottom", "epoch")
         self._iou.setYRange(0, 1)
         layout = QVBoxLayout(self)
@@ -86,18 +86,18 @@ class Curves(QWidget):
             f"<span style='color:{VALIDATION}'>━</span> validation &nbsp; "
             f"<span style='color:{BEST}'>●</span> best epoch, which is kept"
         )
-        legend.setToolTip("Validation images are not learnt from: they choose the best epoch of each step.")
+        legend.setToolTip("Validation images are not trained on: they choose the best epoch of each step.")
         layout.addWidget(legend)
         layout.addWidget(self._view)
         self.set_colours("#262930", "#f0f1f2")
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all epochs."""
         self.steps.clear()
         self._draw()
 
     def add(self, *events: Event) -> None:
-        """Take events, in their order; an epoch that is told again replaces what was told before."""
+        """Add events, in their order; an epoch that was resumed replaces the one before."""
         drawn = [event for event in events if isinstance(event, RunStarted | StepStarted | EpochDone | StepDone)]
         for event in drawn:
             self._take(event)
@@ -160,14 +160,14 @@ class Curves(QWidget):
         self._loss.setXRange(0, max(start, 1), padding=0.02)
 
     def _tint(self, start: int, stop: int) -> None:
-        """Set a step apart from its neighbours."""
+        """Shade every other step."""
         for plot in (self._loss, self._iou):
             brush = pg.mkBrush(128, 128, 128, 32)
             region = pg.LinearRegionItem((start, stop), movable=False, brush=brush, pen=pg.mkPen(None))
             plot.addItem(region, ignoreBounds=True)
 
     def _names(self) -> Iterator[tuple[str, int, int]]:
-        """Yield name, first epoch and epochs of what stands together."""
+        """Yield name, first epoch and number of epochs of each group of steps with one name."""
         first = 0
         for name, steps in groupby(self.steps, key=lambda step: STEPS[step.name].short_title):
             count = sum(max((e.epochs for e in step.epochs.values()), default=1) for step in steps)
@@ -186,7 +186,7 @@ class Curves(QWidget):
             plot.plot([x], [y], pen=None, symbol="o", symbolSize=9, symbolBrush=BEST, symbolPen=None)
 
 
-def theme_colours(name: str) -> tuple[str, str]:
+def read_theme_colours(name: str) -> tuple[str, str]:
     """Return the background and the text of one of napari's themes."""
     from napari.utils.theme import get_theme
 

@@ -25,7 +25,7 @@ DELAY = 400
 
 
 class DataCheck(QObject):
-    """Checks the data that a form names, and tells `state` what was found.
+    """Checks the data that a form names and passes what was found to `state`.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class DataCheck(QObject):
             self._state.accept_data(*found)
 
     def _watch_labels(self) -> None:
-        """Check again when labels are painted that were too few."""
+        """Check again when the user paints: perhaps there were too few labels."""
         if self._labels is not None:
             self._labels.events.paint.disconnect(self._on_painted)
         self._labels = self._form.labels.layer
@@ -123,7 +123,7 @@ def _with_cost(
 
 
 def _without_errors(found: Iterable[Any]) -> Iterable[Any]:
-    """Yield what was found, or the error: napari is to show no notification while something is being chosen."""
+    """Yield what was found, or the error: while data are being chosen, an error needs no notification."""
     try:
         yield from found
     except InputError as e:

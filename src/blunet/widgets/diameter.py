@@ -11,10 +11,10 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from blunet.segmentation.segmentation_settings import SegmentationSettings
-from blunet.widgets.layer_facts import flat
+from blunet.widgets.layer_facts import plane_of
 from blunet.widgets.setting_control import SettingControl
 from blunet.widgets.settings_state import SettingsState
-from blunet.widgets.text import tooltip
+from blunet.widgets.text import wrap_tooltip
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
@@ -43,7 +43,7 @@ class DiameterBox(QWidget):
         self.found = float("nan")
         """Median diameter of the objects that were found last in this layer, in pixels."""
         self.control = SettingControl(state.facts(DIAMETER), {}, "as in the model")
-        self.control.native.setToolTip(tooltip(self.control.facts.help))
+        self.control.native.setToolTip(wrap_tooltip(self.control.facts.help))
         self.control.edited.connect(lambda value: state.change(DIAMETER, value))
         state.changed.connect(self._show_value)
         self.ruler_button = QPushButton("Measure")
@@ -78,7 +78,7 @@ class DiameterBox(QWidget):
             return
         ruler = self._viewer.add_shapes(
             None, ndim=2, name=RULER, edge_color="yellow",
-            edge_width=max(1.0, float(np.ptp(self.image.extent.data[:, -1])) / 400), **flat(self.image),
+            edge_width=max(1.0, float(np.ptp(self.image.extent.data[:, -1])) / 400), **plane_of(self.image),
         )  # fmt: skip
         ruler.mode = "add_line"
         ruler.events.data.connect(self._on_drawn)

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from blunet.widgets.segment_widget import SegmentWidget
 
-#: As napari calls the dock when it is opened from the menu.
+#: Name that napari gives to the dock when it is opened from the menu.
 SEGMENT = "Segment cells (BLU-Net)"
 
 
-def segment_dock(viewer: Viewer) -> SegmentWidget:
-    """Return the Segment widget of a viewer's window, and show it; it is made where there is none."""
+def show_segment_dock(viewer: Viewer) -> SegmentWidget:
+    """Show the Segment widget of a viewer's window, making it if there is none, and return it."""
     from blunet.widgets.segment_widget import SegmentWidget
 
     viewer = unwrap_viewer(viewer)

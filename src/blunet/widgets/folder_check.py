@@ -1,4 +1,4 @@
-"""Inspecting the run folder of *Compress* in a thread: what lies there may be large, or on a slow drive."""
+"""Inspecting the run folder of *Compress* in a thread: its files may be large, or on a slow drive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from blunet.widgets.worker import Job
 
 
 class FolderCheck(QObject):
-    """Inspects a folder and tells `state` what was found.
+    """Inspects a folder and passes what was found to `state`.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class FolderCheck(QObject):
         self._job: Job | None = None
 
     def inspect(self, folder: Path, then: Callable[[RunFolder], None]) -> None:
-        """Inspect a folder, and call `then` after `state` was told; an inspection that goes on is forgotten."""
+        """Inspect a folder and call `then` with what was found; an inspection that goes on is forgotten."""
 
         def make(_: object) -> Iterator[RunFolder]:
             yield inspect_folder(folder)
@@ -38,7 +38,7 @@ class FolderCheck(QObject):
         job.start()
 
     def forget(self) -> None:
-        """Tell nobody of an inspection that goes on: no folder is chosen any more."""
+        """Forget an inspection that goes on, because no folder is chosen any more."""
         self._job = None
         self._state.accept_folder(None)
 

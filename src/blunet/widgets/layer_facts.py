@@ -1,4 +1,4 @@
-"""Reading what a job needs off napari's layers, on the GUI thread, before it starts."""
+"""Reading from napari's layers what a job needs, on the GUI thread, before it starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILE = "file"
 def unwrap_viewer(viewer: Viewer) -> Viewer:
     """Return the viewer behind napari's proxy for plugins.
 
-    The proxy wraps every layer anew whenever it is asked for, so that one layer is never the same object twice.
+    The proxy wraps a layer each time that it is asked for one, so that the same layer is never the same object.
     """
     viewer = getattr(viewer, "__wrapped__", viewer)
     return viewer
@@ -38,12 +38,12 @@ def frames_of(layer: Image) -> FrameSource:
     """
     if layer.rgb:
         raise InputError(
-            f"'{layer.name}' is a colour image; DIC is grey: split its channels (right-click the layer) and take one."
+            f"'{layer.name}' is a colour image and DIC is grey: right-click the layer, split its channels and use one."
         )
     data = layer.data[0] if layer.multiscale else layer.data
     if data.ndim not in (2, 3) or 0 in data.shape:
         raise InputError(
-            f"'{layer.name}' has {data.ndim} dimensions; take a single image (Y, X) or a time-lapse (T, Y, X): "
+            f"'{layer.name}' has {data.ndim} dimensions; use a single image (Y, X) or a time-lapse (T, Y, X): "
             "right-click the layer and split it."
         )
     return FrameSource.from_array(data, name=layer.name, pixel_size=pixel_size(layer))
@@ -60,8 +60,8 @@ def file_of(layer: Layer) -> str | None:
     return str(path) if path else None
 
 
-def spatial(layer: Layer) -> dict[str, Any]:
-    """Return what lays another layer of the same shape on this one."""
+def placement_of(layer: Layer) -> dict[str, Any]:
+    """Return the keywords that place another layer of the same shape on this one."""
     keywords: dict[str, Any] = {"scale": layer.scale, "translate": layer.translate, "affine": layer.affine}
     keywords |= {"rotate": layer.rotate, "shear": layer.shear}
     for name in ("units", "axis_labels"):
@@ -70,18 +70,18 @@ def spatial(layer: Layer) -> dict[str, Any]:
     return keywords
 
 
-def flat(layer: Layer) -> dict[str, Any]:
-    """Return what gives a layer of two dimensions pixels of the same size."""
+def plane_of(layer: Layer) -> dict[str, Any]:
+    """Return the keywords that give a layer of two dimensions the same pixel size."""
     keywords: dict[str, Any] = {"scale": layer.scale[-2:]}
     if getattr(layer, "units", None) is not None:  # layers of other units make napari warn
         keywords["units"] = layer.units[-2:]
     return keywords
 
 
-def command_line(
+def write_command_line(
     layer: Layer, model: Path | None, settings: SegmentationSettings, measured: bool, probability: bool
 ) -> str:
-    """Return the `blunet segment` line that does the same to the layer's file.
+    """Return the `blunet segment` command that does the same with the layer's file.
 
     Raises
     ------

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class LayerList(QComboBox):
-    """The layers of `kind` in the viewer; the chosen one stays while others come, go and are renamed.
+    """A list of the layers of `kind`; the choice is kept while other layers are added, removed or renamed.
 
-    Layers that this plugin made (with "blunet" in their metadata) are left out unless `own` is set.
+    Layers that this plugin made, with "blunet" in their metadata, are only listed if `own` is set.
     """
 
     changed = Signal()
-    """Another layer is chosen, or none."""
+    """Emitted when another layer is chosen, or none."""
 
     def __init__(self, viewer: Viewer, kind: type[Layer], *, own: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -79,6 +79,6 @@ class LayerList(QComboBox):
 
 
 def keep_narrow(box: QComboBox) -> None:
-    """Let long entries be cut rather than push a dock wide."""
+    """Elide long entries, so that they do not make a dock wide."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(12)

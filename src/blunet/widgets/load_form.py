@@ -23,7 +23,7 @@ from blunet.jobs.layer_plan import Plan, PlannedLayer
 from blunet.widgets.load_source import SourceBox
 from blunet.widgets.settings_form import SettingsForm
 from blunet.widgets.settings_state import SettingsState
-from blunet.widgets.text import WarningLabel, sentence
+from blunet.widgets.text import WarningLabel, make_sentence_label
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -54,7 +54,7 @@ class LoadForm(QWidget):
         self.masks = QCheckBox("Open masks beside the images")
         self.masks.setChecked(True)
         self.masks.setToolTip("Outlined cells: 'x_mask.tif' beside 'x.tif', or a folder 'masks' beside 'images'.")
-        self.found = sentence()
+        self.found = make_sentence_label()
         self.asked = SettingsForm(self.settings_state, ASKED, unset=dict.fromkeys(ASKED, MISSING))
         self.open_button = QPushButton("Open")
         self.open_button.setToolTip("Open the images as layers. A frame of a time-lapse is read when it is shown.")
@@ -64,7 +64,7 @@ class LoadForm(QWidget):
         self.bar.setRange(0, 0)
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(6)
-        self.status, self.warning = sentence(), WarningLabel(viewer)
+        self.status, self.warning = make_sentence_label(), WarningLabel(viewer)
         self._plan: Plan | None = None
         self._warnings: tuple[str, ...] = ()
         self._busy = False

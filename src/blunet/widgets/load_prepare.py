@@ -16,12 +16,12 @@ from blunet.images.frame_source import FrameSource
 from blunet.images.normalisation_settings import Normalisation
 from blunet.jobs.events import CancelToken
 from blunet.jobs.shading import AllFlattened, ContrastFound, FrameFlattened, find_contrast, flatten_all, flatten_frame
-from blunet.widgets.layer_facts import frames_of, spatial
+from blunet.widgets.layer_facts import frames_of, placement_of
 from blunet.widgets.layer_list import LayerList
 from blunet.widgets.preferences import recall, remember
 from blunet.widgets.settings_form import SettingsForm
 from blunet.widgets.settings_state import SettingsState
-from blunet.widgets.text import remark
+from blunet.widgets.text import make_remark_label
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class PrepareBox(QWidget):
 
         def show(event: AllFlattened) -> None:
             self.viewer.add_image(
-                event.data, name=f"{layer.name} – without shading", contrast_limits=(0, 1), **spatial(layer),
+                event.data, name=f"{layer.name} – without shading", contrast_limits=(0, 1), **placement_of(layer),
                 metadata={"made from": layer.name, "normalisation": settings.to_dict()},
             )  # fmt: skip
             self.shading.setChecked(False)
@@ -126,7 +126,7 @@ class PrepareBox(QWidget):
     def _place_preview(self, layer: Image, frames: FrameSource, flat: FrameFlattened) -> None:
         """Show a frame where it lies: of a time-lapse at its time only."""
         data = flat.image[None] if frames.stack else flat.image
-        where = spatial(layer)
+        where = placement_of(layer)
         if frames.stack:
             first = np.array(where["translate"], float)
             first[-3] += flat.t * float(layer.scale[-3])
@@ -249,7 +249,7 @@ class PrepareBox(QWidget):
         self.shading.setToolTip("Show the frame without the slow changes of brightness across the field.")
         self.add_button = QPushButton("Add as a layer")
         self.add_button.setToolTip("Add the image without its shading as a layer of its own, which can be segmented.")
-        self.note = remark()
+        self.note = make_remark_label()
         self.rows = rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.addRow(QLabel("<b>Contrast and shading</b>"))

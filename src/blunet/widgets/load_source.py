@@ -1,4 +1,4 @@
-"""Where the images are: dropped, browsed for, or typed."""
+"""Choosing image files: dropped, chosen in a dialog, or typed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,10 @@ OVER = "QFrame#drop { border: 1px solid palette(highlight); border-radius: 6px; 
 
 
 class SourceBox(QFrame):
-    """A place to drop files and folders, with two buttons and a line for patterns.
-
-    Signals
-    -------
-    changed
-    """
+    """A place to drop files and folders, with two buttons and a line for patterns."""
 
     changed = Signal()
+    """Emitted when other files, folders or patterns are chosen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -40,12 +36,12 @@ class SourceBox(QFrame):
         self.files_button.clicked.connect(self._choose_files)
         self.folder_button = QPushButton("Choose a folder…")
         self.folder_button.setToolTip(
-            "A folder of images; or one with the folders 'images' and 'masks', whose files go together by name."
+            "A folder of images, or one with the folders 'images' and 'masks', whose files have equal names."
         )
         self.folder_button.clicked.connect(self._choose_folder)
         self.line = QLineEdit()
         self.line.setPlaceholderText("or type a path or pattern: plate/*.tif")
-        self.line.setToolTip("A file, a folder or a pattern: * stands for any letters. Press Enter.")
+        self.line.setToolTip("A file, a folder or a pattern, in which * matches any characters. Press Enter.")
         self.line.setClearButtonEnabled(True)
         self.line.editingFinished.connect(self._on_typed)
         buttons = QHBoxLayout()
@@ -58,7 +54,7 @@ class SourceBox(QFrame):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Files, folders or patterns; empty before anything was chosen."""
+        """The chosen files, folders or patterns."""
         return self._sources
 
     def set_sources(self, sources: Sequence[str | Path]) -> None:
@@ -71,17 +67,17 @@ class SourceBox(QFrame):
         self.changed.emit()
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Welcome files and folders."""
+        """Accept files and folders."""
         if event is not None and _files(event):
             event.acceptProposedAction()
             self.setStyleSheet(OVER)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent | None) -> None:
-        """Look as before."""
+        """Remove the highlight."""
         self.setStyleSheet(IDLE)
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        """Take what was dropped."""
+        """Choose what was dropped."""
         self.setStyleSheet(IDLE)
         if event is not None and (files := _files(event)):
             event.acceptProposedAction()
@@ -89,7 +85,7 @@ class SourceBox(QFrame):
 
     def _on_typed(self) -> None:
         if not self.line.isModified():
-            return  # the field lost the focus
+            return  # the line lost the focus without a change
         text = self.line.text().strip().strip("\"'")
         self.set_sources([text] if text else [])
 

@@ -1,4 +1,4 @@
-"""Measuring the objects of a Labels layer that is there already."""
+"""Measuring the objects of a Labels layer."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def measure_selected(viewer: Viewer) -> Job:
-    """Measure the selected Labels layer in a thread; its features hold the table then.
+    """Measure the selected Labels layer in a thread; the table becomes its features.
 
-    Grey values are those of the image that is selected with it, else of the topmost one of its shape.
+    Grey values are taken from the image that is selected with it, or else from the topmost image of its shape.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def measure_selected(viewer: Viewer) -> Job:
             return
         labels.features = {"index": np.asarray(table["label"]), **table}
         missing = "" if size is not None else " in pixels, as the layer has no pixel size"
-        show_info(f"Measured {count} objects of '{labels.name}'{missing}: see its features table.")
+        show_info(f"Measured {count} objects of '{labels.name}'{missing}: see the layer's features table.")
 
     job = Job(run, viewer.window.main_menu, f"Measuring {labels.name}")  # ends with the window
     job.event.connect(show)
@@ -60,12 +60,12 @@ def measure_selected(viewer: Viewer) -> Job:
 def _labels(viewer: Viewer) -> Labels:
     chosen = [layer for layer in viewer.layers.selection if isinstance(layer, Labels)]
     if len(chosen) != 1:
-        several = f"{len(chosen)} Labels layers are selected" if chosen else "No Labels layer is selected"
-        raise InputError(f"{several}; select the one whose objects are to be measured.")
+        problem = f"{len(chosen)} Labels layers are selected" if chosen else "No Labels layer is selected"
+        raise InputError(f"{problem}; select the layer whose objects are to be measured.")
     labels = chosen[0]
     if labels.multiscale or labels.data.ndim not in (2, 3):
         raise InputError(
-            f"'{labels.name}' has {labels.ndim} dimensions{' in levels' * bool(labels.multiscale)}; take labels (Y, X) "
+            f"'{labels.name}' has {labels.ndim} dimensions{' in levels' * bool(labels.multiscale)}; use labels (Y, X) "
             "or (T, Y, X)."
         )
     return labels

@@ -11,37 +11,33 @@ from blunet.errors import InputError
 from blunet.jobs.model_files import ModelFile, inspect_model, model_path
 from blunet.quantities import describe_size
 from blunet.widgets.layer_list import keep_narrow
-from blunet.widgets.preferences import add_recent_model, preference, recall, recent_models, remember
-from blunet.widgets.text import remark
+from blunet.widgets.preferences import add_recent_model, read_preference, read_recent_models, recall, remember
+from blunet.widgets.text import make_remark_label
 
 BUNDLED, OTHER = "Bundled model", "Choose a file…"
 
 
 class ModelPicker(QWidget):
-    """A list of models and the card of the chosen one.
-
-    Signals
-    -------
-    changed
-        Another model is chosen.
-    refused : str
-        A file could not be used; a sentence. The model chosen before stays.
-    """
+    """A list of models and the card of the chosen one."""
 
     changed = Signal()
+    """Emitted when another model is chosen."""
     refused = Signal(str)
+    """Emitted with the reason, in one sentence, when a file cannot be used. The choice before is kept."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.path: Path | None = None
-        """The chosen file; None is the bundled model."""
+        """The chosen file; None: the bundled model."""
         self.model: ModelFile = inspect_model(model_path(None))
         """What the chosen file says about itself."""
         self._list = QComboBox()
-        self._list.setToolTip("The network that finds the cells. Models made with Compress appear here once used.")
+        self._list.setToolTip(
+            "The network that finds the cells. Models of your own are listed once you have used them."
+        )
         keep_narrow(self._list)
         self._list.activated.connect(self._on_activated)
-        self._card = remark()
+        self._card = make_remark_label()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -50,7 +46,7 @@ class ModelPicker(QWidget):
         self._fill()
 
     def use(self, path: str | Path | None) -> bool:
-        """Choose a model file, None for the bundled one; tell whether it could be used."""
+        """Choose a model file, None for the bundled one; return whether it could be used."""
         try:
             found = inspect_model(model_path(path))
             if found.network.network != "blunet" or found.path.suffix == ".keras":
@@ -72,8 +68,8 @@ class ModelPicker(QWidget):
         return True
 
     def restore(self) -> None:
-        """Choose the model of the preferences, else the one that was chosen last if it is still there."""
-        if wanted := preference("default_model", None):
+        """Choose the model of the preferences, or else the one that was used last, if its file still exists."""
+        if wanted := read_preference("default_model", None):
             self.use(str(wanted))
         elif (last := recall("model")) and Path(str(last)).is_file():
             self.use(str(last))
@@ -81,12 +77,12 @@ class ModelPicker(QWidget):
     def _fill(self) -> None:
         self._list.clear()
         self._list.addItem(BUNDLED, None)
-        for path in recent_models():
+        for path in read_recent_models():
             self._list.addItem(path.name if path.stem != "model" else f"{path.parent.name}/{path.name}", str(path))
             self._list.setItemData(self._list.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
         self._list.addItem(OTHER, OTHER)
         self._list.setCurrentIndex(max(0, self._list.findData(None if self.path is None else str(self.path))))
-        self._card.setText(card_text(self.model))
+        self._card.setText(describe_card(self.model))
 
     def _on_activated(self, index: int) -> None:
         chosen = self._list.itemData(index)
@@ -99,13 +95,13 @@ class ModelPicker(QWidget):
             self._fill()
 
 
-def card_text(model: ModelFile) -> str:
-    """Return what a user wants to know of a model, in a line or two."""
+def describe_card(model: ModelFile) -> str:
+    """Return what a user wants to know about a model, in two lines."""
     card = model.info.card
     size = model.path.stat().st_size
     facts = [describe_size(size)]
     if card.object_diameter is not None:
         facts.append(f"cells of about {card.object_diameter:.0f} px")
     if "validation_iou" in card.figures:
-        facts.append(f"IoU {card.figures['validation_iou']:.2f} on its own kind of images")
+        facts.append(f"IoU {card.figures['validation_iou']:.2f} on images of its own kind")
     return "\n".join(filter(None, [card.data or card.name, ", ".join(facts)]))

@@ -1,4 +1,4 @@
-"""What is remembered from session to session: last values, recent models, and napari's preferences."""
+"""What is kept from session to session: the latest values, recent models, and the preferences in napari."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 from qtpy.QtCore import QSettings, QStandardPaths
 
 PLUGIN = "napari-blunet"
-#: Models that the list of recent ones keeps.
+#: Length of the list of recent models.
 RECENT = 6
 
 
 def remember(key: str, value: Any) -> None:
-    """Keep a value, which JSON can hold, for the next session."""
+    """Keep a value for the next session; JSON must be able to hold it."""
     _store().setValue(key, json.dumps(value))
 
 
 def recall(key: str, default: Any = None) -> Any:
-    """Return what was kept under `key`, or `default` if there is nothing or it has another type."""
+    """Return the value that was kept under `key`, or `default` if there is none or it has another type."""
     try:
         value = json.loads(str(_store().value(key, "")))
     except ValueError:
@@ -31,28 +31,28 @@ def recall(key: str, default: Any = None) -> Any:
     return value if known else default
 
 
-def recent_models() -> list[Path]:
-    """Return the model files used last, the latest first, without those that are gone."""
+def read_recent_models() -> list[Path]:
+    """Return the model files that were used last and still exist, the latest first."""
     return [path for name in recall("models", []) if (path := Path(name)).is_file()]
 
 
 def add_recent_model(path: Path) -> None:
-    """Put a model file at the head of the recent ones."""
-    names = [str(path), *(str(p) for p in recent_models() if p != path)]
+    """Add a model file to the recent ones, as the first."""
+    names = [str(path), *(str(p) for p in read_recent_models() if p != path)]
     remember("models", names[:RECENT])
 
 
-def preference(name: str, default: Any) -> Any:
-    """Return a preference of this plugin from napari's settings, or `default` where there is none."""
+def read_preference(name: str, default: Any) -> Any:
+    """Return a preference of this plugin from napari's settings, or `default` if it is not set."""
     from napari.settings import get_plugin_settings
 
     value = getattr(get_plugin_settings(PLUGIN).general, name, None)
     return default if value in (None, "") else value
 
 
-def new_run_folder() -> str:
-    """Return the path of a folder for a run that is not there yet, where the preferences want them."""
-    parent = preference("run_folder", None)
+def name_run_folder() -> str:
+    """Return the path of a run folder that does not exist yet, in the folder that the preferences name."""
+    parent = read_preference("run_folder", None)
     if not parent:
         documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
         parent = str(Path(documents) / "BLU-Net runs")

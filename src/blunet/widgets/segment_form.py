@@ -1,4 +1,4 @@
-"""The form of the Segment widget: its controls and their values. What goes on is shown from a state."""
+"""The form of the Segment widget: its controls and their values, and what a state says about the run."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from blunet.widgets.model_picker import ModelPicker
 from blunet.widgets.segment_state import SegmentState
 from blunet.widgets.settings_form import SettingsForm
 from blunet.widgets.settings_state import SettingsState
-from blunet.widgets.text import WarningLabel, sentence
+from blunet.widgets.text import WarningLabel, make_sentence_label
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-#: Settings that the labels follow without another run of the network.
+#: Settings after whose change the labels are updated without another run of the network.
 LIVE = ("threshold", "min_size", "objects")
 CHOICES = {
     "objects": {
@@ -54,7 +54,7 @@ class SegmentForm(QWidget):
     """
 
     live_changed = Signal()
-    """Emitted when a setting that the labels follow was changed, or whether they are measured."""
+    """Emitted when the labels are to be updated: a setting in `LIVE` was changed, or whether cells are measured."""
     image_changed = Signal()
     """Emitted when another image layer is chosen."""
 
@@ -84,7 +84,7 @@ class SegmentForm(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(6)
-        self.status, self.warning = sentence(), WarningLabel(viewer)
+        self.status, self.warning = make_sentence_label(), WarningLabel(viewer)
         self._live = self._live_values()
         self._lay_out()
         self.images.changed.connect(self.image_changed)
@@ -134,7 +134,7 @@ class SegmentForm(QWidget):
         }
 
     def set_values(self, values: dict[str, Any]) -> None:
-        """Set what was remembered; a value that cannot be used any more is left out."""
+        """Set what was remembered; a value that is not allowed any more is ignored."""
         for name in REMEMBERED:
             if name in values:
                 before = self.settings_state.settings
@@ -171,7 +171,7 @@ class SegmentForm(QWidget):
         return [self.settings_state.value(name) for name in LIVE]
 
     def _lay_out(self) -> None:
-        """Put what a run needs above the button, and what the labels then follow below it."""
+        """Place what a run needs above the button, and what updates the labels below it."""
         self._rows = QFormLayout()
         self._rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._rows.addRow("Image", self.images)

@@ -1,4 +1,4 @@
-"""What one run of Segment has made: its layers, and the probabilities that they can be made from again."""
+"""What one run of Segment has made: its layers, and the probabilities from which they can be updated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
 from blunet.segmentation.frames import FrameLabelled
-from blunet.widgets.layer_facts import spatial
+from blunet.widgets.layer_facts import placement_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -49,9 +49,9 @@ class Result:
         self.probability: Image | None = None
         self.probabilities: dict[int, NDArray[np.float32]] = {}
         self.edited = False
-        """Whether the user has painted on the labels since they were made: then they are the user's."""
+        """Whether the user has painted on the labels; then they are not changed any more."""
         self._writing = False
-        self._spatial = spatial(image)
+        self._spatial = placement_of(image)
         self._name = image.name
         self._shape = frames.array_shape
         self._tables: dict[int, dict[str, NDArray[Any]]] = {}
@@ -77,7 +77,7 @@ class Result:
         self.probabilities[t] = place
 
     def show(self, found: FrameLabelled) -> None:
-        """Put the labels of a frame into the layer, which is made with the first, unless it was edited."""
+        """Show the labels of a frame in the layer, which is made with the first frame, unless the layer was edited."""
         if self.edited:
             return
         self._tables[found.t] = dict(found.table)
@@ -94,7 +94,7 @@ class Result:
             self._writing = False
 
     def finish(self, settings: dict[str, Any]) -> None:
-        """Set the table of measurements and the settings, when all frames are there, unless they were edited."""
+        """Set the table of measurements and the settings after all frames, unless the labels were edited."""
         if self.labels is None or self.edited:
             return
         self.labels.metadata = {**self.labels.metadata, "blunet": {**self.provenance, "settings": settings}}
@@ -104,7 +104,7 @@ class Result:
             self.labels.features = {"index": table["label"], **table}
 
     def renewed(self) -> Result:
-        """Return a result of the same probabilities with layers of its own: the edited ones stay as they are."""
+        """Return a result with the same probabilities and new layers, so that the edited ones are kept."""
         other = Result(
             self.viewer, self.image, self.frames, self.model, self.diameter, self.provenance, self._tell_edited
         )

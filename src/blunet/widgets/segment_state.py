@@ -1,4 +1,4 @@
-"""What *Segment* knows: the image, the run and the labels that follow it. No Qt here; the widget watches it."""
+"""The state of *Segment*: the image, the run and its labels. No Qt here; the form watches the state."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SegmentState:
 
     def __init__(self) -> None:
         self.status = NO_IMAGE
-        """The latest sentence on what goes on; empty: nothing."""
+        """What goes on, or what was found, in one sentence; empty: nothing."""
         self.warning = ""
         """What the user should know; empty: nothing."""
         self.frames = 0
@@ -72,7 +72,7 @@ class SegmentState:
     # The image -------------------------------------------------------------------------------------------------------
 
     def accept_image(self, frames: int) -> None:
-        """An image of so many frames is chosen that can be segmented."""
+        """An image with this number of frames is chosen, and can be segmented."""
         self.frames = frames
         self._replace_refusal("")
 
@@ -101,7 +101,7 @@ class SegmentState:
         self.changed.emit()
 
     def hold_back(self) -> None:
-        """Labels of a frame were not shown, as the user has edited those before: they are made once more."""
+        """Labels of a frame were not shown because the user has edited the layer: they are made once more."""
         self._waiting = True
         self.changed.emit()
 
@@ -118,7 +118,7 @@ class SegmentState:
         self.changed.emit()
 
     def find(self, objects: int, frames: int, *, mask: bool = False) -> None:
-        """All labels were made: so many objects in so many frames."""
+        """All labels were made; show the number of objects."""
         cells = "area of cells" if mask else f"{objects} cell{'s' * (objects != 1)}"
         where = f" in {frames} frames" if frames > 1 else ""
         self.status = f"Found {cells}{where}." if objects else "No cells found: try a lower threshold."

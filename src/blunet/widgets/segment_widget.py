@@ -19,8 +19,8 @@ from blunet.segmentation.frames import FrameLabelled, FramePredicted
 from blunet.segmentation.provenance import describe_segmentation
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.widgets.compile_notice import CompileNotice
-from blunet.widgets.layer_facts import command_line, frames_of, unwrap_viewer
-from blunet.widgets.preferences import preference, recall, remember
+from blunet.widgets.layer_facts import frames_of, unwrap_viewer, write_command_line
+from blunet.widgets.preferences import read_preference, recall, remember
 from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.segment_form import SegmentForm
 from blunet.widgets.segment_result import Result
@@ -114,7 +114,7 @@ class SegmentWidget(DockContent):
         result = self.result = Result(
             self.viewer, image, frames, model, settings.diameter, self._provenance(settings), self._on_edited
         )
-        threads, tile = preference("threads", 0) or None, preference("tile", 0) or None
+        threads, tile = read_preference("threads", 0) or None, read_preference("tile", 0) or None
 
         def run(token: CancelToken) -> Iterable[Any]:
             return segment_frames(
@@ -277,7 +277,7 @@ class SegmentWidget(DockContent):
         if image is None:
             return
         try:
-            line = command_line(
+            line = write_command_line(
                 image, self.form.picker.path, self.settings(), self.form.measured, self.form.wants_probability
             )
         except InputError as e:

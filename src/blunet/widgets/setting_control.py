@@ -40,7 +40,7 @@ class SettingControl:
     """
 
     edited = Signal(object)
-    """Emitted with the value that the user has entered: a text where it should have been a number and is none."""
+    """Emitted with the value that the user has entered: a number, or the text itself if it is not one."""
 
     def __init__(self, facts: SettingFacts, choices: Mapping[str, str], unset: str) -> None:
         self.facts = facts
@@ -74,7 +74,7 @@ class SettingControl:
         with self.widget.changed.blocked():
             if isinstance(self.widget, LineEdit):
                 text = _as_text(value)
-                if self.widget.value != text:  # the text cursor stays where it is
+                if self.widget.value != text:  # else the text cursor would move
                     self.widget.value = text
             elif isinstance(self.widget, SpinBox | FloatSpinBox | FloatSlider):
                 self.widget.value = min(max(value, self.widget.min), self.widget.max)
@@ -106,7 +106,7 @@ def _make(facts: SettingFacts, choices: Mapping[str, str], unset: str) -> ValueW
         low = -LARGEST if facts.minimum is None else int(facts.minimum) + (not facts.minimum_allowed)
         high = LARGEST if facts.maximum is None else int(facts.maximum) - (not facts.maximum_allowed)
         spin = SpinBox(name=facts.name, min=low, max=high)
-        spin.native.setKeyboardTracking(False)  # a number that is typed half is none
+        spin.native.setKeyboardTracking(False)  # a number that is half typed is not emitted
         return spin
     if facts.kind is not float:
         raise TypeError(f"There is no control for '{facts.name}', which is {facts.annotation}.")
@@ -125,14 +125,14 @@ def _make(facts: SettingFacts, choices: Mapping[str, str], unset: str) -> ValueW
 
 
 def _as_text(value: Any) -> str:
-    """Return a number with as many digits as are read easily, a refused text as it was typed."""
+    """Return a number with at most six digits, or a refused text as it was typed."""
     if value is None:
         return ""
     return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def _as_number(text: str) -> Any:
-    """Return the number that was typed, None where nothing was, or the text if it is no number."""
+    """Return the number that was typed, None if nothing was, or the text if it is not a number."""
     if not text:
         return None
     try:

@@ -11,11 +11,11 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 from blunet.widgets.scroll import WheelGuard
 from blunet.widgets.setting_control import SettingControl
 from blunet.widgets.settings_state import SettingsState
-from blunet.widgets.text import tooltip
+from blunet.widgets.text import wrap_tooltip
 
 
 class SettingsForm(QWidget):
-    """Rows of titles and controls for some settings; what the user changes goes to `state`, which holds the values.
+    """Rows of titles and controls for some settings. The values are held by `state`, which the controls change.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class SettingsForm(QWidget):
         self.rows.addRow(heading)
 
     def _add_row(self, control: SettingControl) -> None:
-        help_text = tooltip(control.facts.help)
+        help_text = wrap_tooltip(control.facts.help)
         control.native.setToolTip(help_text)
         control.native.setAccessibleName(control.facts.title)
         label = QLabel(control.label)

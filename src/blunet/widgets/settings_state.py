@@ -1,4 +1,4 @@
-"""Settings that are being edited: the values, and what is wrong with them. No Qt here; forms watch it."""
+"""Settings while a user edits them: the values, and what is wrong with them. No Qt here; forms watch the state."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ M = TypeVar("M", bound=SettingsModel)
 class SettingsState(Generic[M]):
     """One settings object and the changes that it does not accept yet.
 
-    A change that the model refuses is kept, so that the user sees it and can mend it, or change another setting that
-    goes with it: a smaller number of epochs, say, before that of ignored epochs. Settings of nested tables have dotted
+    A change that the model refuses is kept: the user sees it and can correct it, or change another setting that it
+    depends on, such as the number of epochs before that of ignored epochs. Settings of nested tables have dotted
     names, such as "transfer.epochs".
 
     Parameters
@@ -25,7 +25,7 @@ class SettingsState(Generic[M]):
     """
 
     changed = Signal()
-    """Emitted after every change, also one that is refused."""
+    """Emitted after every change, accepted or refused."""
 
     def __init__(self, settings: M) -> None:
         self.settings: M = settings
@@ -72,7 +72,7 @@ class SettingsState(Generic[M]):
         self.changed.emit()
 
     def facts(self, name: str) -> SettingFacts:
-        """Return what is known of a setting."""
+        """Return the description of a setting."""
         *tables, last = name.split(".")
         model: type[SettingsModel] = type(self.settings)
         for table in tables:
@@ -94,7 +94,7 @@ class SettingsState(Generic[M]):
 
 
 def _changed(settings: M, values: dict[str, Any]) -> M:
-    """Return a copy with other values, by dotted names; all are checked together."""
+    """Return a copy with other values, given by dotted names; all are checked together."""
     own: dict[str, Any] = {}
     tables: dict[str, dict[str, Any]] = {}
     for name, value in values.items():

@@ -1,4 +1,4 @@
-"""Text in a dock: sentences, dim remarks, and warnings that are seen in dark and light themes alike."""
+"""Text in a dock: sentences, dim remarks, and warnings that can be read in dark and light themes."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from qtpy.QtWidgets import QGraphicsOpacityEffect, QLabel
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-#: Of a remark; a disabled label would be paler than can be read.
+#: Opacity of a remark; a disabled label would be too pale to read.
 REMARK_OPACITY = 0.72
-#: A warning's colour on a dark and on a light background.
+#: Colours of a warning on a dark and on a light background.
 ON_DARK, ON_LIGHT = "#e0ac2b", "#8a5a00"
 
 
-def sentence() -> QLabel:
-    """Return an empty label for whole sentences, which can be copied."""
+def make_sentence_label() -> QLabel:
+    """Return an empty label for whole sentences, which the user can copy."""
     label = QLabel()
     _for_sentences(label)
     return label
 
 
-def remark(text: str = "") -> QLabel:
-    """Return a label dimmer than what can be changed."""
-    label = sentence()
+def make_remark_label(text: str = "") -> QLabel:
+    """Return a label that is dimmer than the controls."""
+    label = make_sentence_label()
     label.setText(text)
     effect = QGraphicsOpacityEffect(label)
     effect.setOpacity(REMARK_OPACITY)
@@ -34,13 +34,13 @@ def remark(text: str = "") -> QLabel:
     return label
 
 
-def tooltip(text: str) -> str:
+def wrap_tooltip(text: str) -> str:
     """Return a text that Qt breaks into lines when it is shown as a tooltip."""
     return f"<p>{html.escape(text)}</p>"
 
 
 class WarningLabel(QLabel):
-    """A label for whole sentences in the colour of a warning, in whatever theme the viewer has."""
+    """A label for whole sentences, in a colour that suits the viewer's theme."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()

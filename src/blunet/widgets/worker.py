@@ -1,4 +1,4 @@
-"""Running a job beside the window: its generator in a thread; its events, its end and its errors on the GUI thread."""
+"""Running a job in a thread, with its events, its end and its errors on the GUI thread."""
 
 from __future__ import annotations
 

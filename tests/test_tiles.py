@@ -10,12 +10,12 @@ from reference_engine import ReferenceEngine
 from blunet.architecture import NetworkSettings, ResidualLevels, compute_reach
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.packed_model import PackedModel
-from blunet.packed.tiles import halo, pad_to_multiple, tiles
+from blunet.packed.tiles import halo_width, pad_to_multiple, split_into_tiles
 
 
 def test_the_halo_of_five_levels():
     assert compute_reach(NetworkSettings(network="blunet")) == (107, 122)
-    assert halo(NetworkSettings(network="blunet")) == 128
+    assert halo_width(NetworkSettings(network="blunet")) == 128
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 5])
@@ -25,28 +25,28 @@ def test_tiles_cover_the_image_once_with_their_halo(levels, size):
     step, shape = settings.multiple, (23 * settings.multiple, 7 * settings.multiple)
     margin = max(compute_reach(settings))
     covered = np.zeros(shape, int)
-    for tile in tiles(shape, size, settings):
+    for tile in split_into_tiles(shape, size, settings):
         covered[tile.core] += 1
         for axis, length in enumerate(shape):
-            window, core, inside = tile.window[axis], tile.core[axis], tile.inside[axis]
-            assert window.start % step == window.stop % step == core.start % step == 0
+            extent, core, inside = tile.extent[axis], tile.core[axis], tile.inside[axis]
+            assert extent.start % step == extent.stop % step == core.start % step == 0
             assert core.stop - core.start < size + step
-            assert window.start + inside.start == core.start
-            assert window.start + inside.stop == core.stop
-            assert window.start == 0 or core.start - window.start >= margin
-            assert window.stop == length or window.stop - core.stop >= margin
+            assert extent.start + inside.start == core.start
+            assert extent.start + inside.stop == core.stop
+            assert extent.start == 0 or core.start - extent.start >= margin
+            assert extent.stop == length or extent.stop - core.stop >= margin
     assert (covered == 1).all()
 
 
 def test_tiles_of_an_axis_are_about_equal():
     settings = NetworkSettings(network="blunet", levels=5, base_filters=4)
-    cores = [tile.core[0] for tile in tiles((1040, 16), 1024, settings)]
+    cores = [tile.core[0] for tile in split_into_tiles((1040, 16), 1024, settings)]
     assert [(core.start, core.stop) for core in cores] == [(0, 528), (528, 1040)]
 
 
 def test_an_image_within_one_tile_is_not_cut():
-    (tile,) = tiles((1024, 512), 1024, NetworkSettings(network="blunet"))
-    assert tile.window == tile.core == tile.inside == (slice(0, 1024), slice(0, 512))
+    (tile,) = split_into_tiles((1024, 512), 1024, NetworkSettings(network="blunet"))
+    assert tile.extent == tile.core == tile.inside == (slice(0, 1024), slice(0, 512))
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
@@ -63,8 +63,8 @@ def test_tiled_equals_untiled_where_sums_are_exact(levels, seed):
     image = exact_image((96, 64), seed)
     whole = engine.run(image)
     assert np.ptp(whole) > 0
-    for tile in tiles(image.shape, 16, settings):
-        result = engine.run(image[tile.window])[tile.inside]
+    for tile in split_into_tiles(image.shape, 16, settings):
+        result = engine.run(image[tile.extent])[tile.inside]
         np.testing.assert_allclose(result, whole[tile.core], rtol=1e-6)
 
 

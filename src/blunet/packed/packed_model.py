@@ -19,7 +19,7 @@ from blunet.packed.binary_weights import BinaryWeights
 from blunet.packed.blunet_file import read_file, write_file
 from blunet.packed.engine import Engine
 from blunet.packed.model_card import ModelInfo
-from blunet.packed.tiles import Window, cropped, padded_part, padded_shape, tiles
+from blunet.packed.tiles import Slices, crop_to_image, padded_shape, read_padded, split_into_tiles
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "bundled.blunet"
 #: Images with a side longer than this (pixels) are run in tiles, which bounds memory.
@@ -102,45 +102,51 @@ class PackedModel:
         """
         scaled = Normaliser(image, self.info.normalisation, limits)
         probability = np.empty(scaled.shape, np.float32)
-        for window, part in self._run_tiles(scaled, tile, check):
-            probability[window] = part
+        for core, result in self._run_tiles(scaled, tile, check):
+            probability[core] = result
         return probability
 
-    def predict_parts(
+    def predict_tiles(
         self,
         image: NDArray[Any] | GreyImage,
         *,
         limits: Limits | None = None,
         tile: int | None = None,
         check: Callable[[], None] | None = None,
-    ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
-        """Yield the probability of foreground part by part, in memory that does not grow with the image.
+    ) -> Iterator[tuple[Slices, NDArray[np.float32]]]:
+        """Yield the probability of foreground tile by tile, in memory that does not grow with the image.
 
         Parameters
         ----------
         image, limits, tile, check
-            As in `predict`, and as there for what is raised.
+            As in `predict`.
 
         Yields
         ------
-        window : (slice, slice)
-            Rows and columns of the image; the windows cover it without overlap.
+        core : (slice, slice)
+            Rows and columns of the image; the cores cover it without overlap.
         probability : ndarray of float32
-            Of that window.
+            Of these pixels.
+
+        Raises
+        ------
+        InputError
+            As `predict` does.
         """
         yield from self._run_tiles(Normaliser(image, self.info.normalisation, limits), tile, check)
 
     def _run_tiles(
         self, scaled: Normaliser, tile: int | None, check: Callable[[], None] | None
-    ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    ) -> Iterator[tuple[Slices, NDArray[np.float32]]]:
         tile = self.tile if tile is None else tile
         if tile < 1:
             raise InputError(f"The tile's side is {tile} pixels; give a positive number.")
-        for part in tiles(padded_shape(scaled.shape, self.settings.multiple), tile, self.settings):
-            result = self.engine.run(padded_part(scaled, part.window), check, part.inside)[part.inside]
-            window = cropped(part.core, scaled.shape)
-            if all(w.stop > w.start for w in window):
-                yield window, result[: window[0].stop - window[0].start, : window[1].stop - window[1].start]
+        for part in split_into_tiles(padded_shape(scaled.shape, self.settings.multiple), tile, self.settings):
+            result = self.engine.run(read_padded(scaled, part.extent), check, part.inside)[part.inside]
+            rows, columns = core = crop_to_image(part.core, scaled.shape)
+            height, width = rows.stop - rows.start, columns.stop - columns.start
+            if height > 0 and width > 0:
+                yield core, result[:height, :width]
 
     def save(self, path: str | Path) -> None:
         """Write the model to a ``.blunet`` file, replacing it in one step.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from blunet.architecture import Layer
 from blunet.packed.binary_weights import BinaryWeights
-from blunet.packed.bit_planes import tie_break, unpack_bits
+from blunet.packed.bit_planes import tie_break, unpack_bits, word_count
 from blunet.packed.kernels.layout import (
     AFTER,
     BEFORE,
@@ -24,10 +24,9 @@ from blunet.packed.kernels.layout import (
     SignMatrix,
     choose_panel,
     padded_channels,
-    round_up,
-    word_count,
 )
 from blunet.packed.kernels.memory import align
+from blunet.packed.rounding import round_up
 
 Array = NDArray[Any]
 

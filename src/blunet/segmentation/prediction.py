@@ -71,8 +71,8 @@ def predict_foreground(
         return predict_probability(image, model, diameter=diameter, limits=limits, check=check) > threshold
     grey = image if isinstance(image, GreyImage) else check_image(image)
     result = np.empty(grey.shape, np.bool_)
-    for window, part in model.predict_parts(grey, limits=limits, check=check):
-        np.greater(part, threshold, out=result[window])
+    for core, probability in model.predict_tiles(grey, limits=limits, check=check):
+        np.greater(probability, threshold, out=result[core])
     return result
 
 

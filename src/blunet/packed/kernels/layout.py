@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.packed.bit_planes import WORD_BITS
+from blunet.packed.bit_planes import WORD_BITS, word_count
 from blunet.packed.kernels.target import TARGET
+from blunet.packed.rounding import round_up
 
 Words = NDArray[np.uint64]
 Floats = NDArray[np.float32]
@@ -259,16 +260,6 @@ def choose_panel(filters: int) -> int:
     """Choose the panel of a float product: with as few idle lanes as the processor's blocks allow."""
     panels = sorted(TARGET.panel_pixels)
     return next((panel for panel in panels if filters <= panel), panels[-1])
-
-
-def word_count(channels: int) -> int:
-    """Words that hold one bit of every channel."""
-    return -(-channels // WORD)
-
-
-def round_up(n: int, multiple: int) -> int:
-    """Return the smallest multiple that is not below `n`."""
-    return -(-n // multiple) * multiple
 
 
 def arrays_in(structure: Any) -> list[NDArray[Any]]:

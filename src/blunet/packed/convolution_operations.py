@@ -10,9 +10,9 @@ import numpy as np
 from blunet.packed.kernels.convolution import convolve_bits, convolve_bits_to_signs, convolve_image
 from blunet.packed.kernels.layout import BitMatrix, FloatMatrix, SignMatrix, neighbourhood_bits
 from blunet.packed.kernels.output_layer import output_probability
+from blunet.packed.layer_weights import LayerWeights
 from blunet.packed.operation import CodedOperation, Operation, RunState
 from blunet.packed.weight_layout import (
-    LayerWeights,
     convolution_bits,
     convolution_signs,
     float_matrix,

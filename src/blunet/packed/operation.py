@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blunet.architecture import Layer
 from blunet.packed.kernels.layout import CodedMap, Coding, MapLayout, Region, Words, arrays_in, lay_out_map
-from blunet.packed.weight_layout import LayerWeights
+from blunet.packed.layer_weights import LayerWeights
 
 
 @dataclass

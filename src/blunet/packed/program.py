@@ -5,9 +5,9 @@ from __future__ import annotations
 from blunet.architecture import Layer, list_layers
 from blunet.packed.binary_weights import BinaryWeights
 from blunet.packed.convolution_operations import BitConvolution, ImageConvolution, OutputConvolution, SignConvolution
+from blunet.packed.layer_weights import LayerWeights
 from blunet.packed.operation import Operation
 from blunet.packed.separable_operations import FloatSeparable, PopcountSeparable, SignSeparable
-from blunet.packed.weight_layout import LayerWeights
 
 #: The first that can run a layer runs it: the faster before the more general.
 KINDS: tuple[type[Operation], ...] = (

@@ -22,9 +22,9 @@ from blunet.packed.kernels.layout import (
 )
 from blunet.packed.kernels.separable_signs import separable_signs
 from blunet.packed.kernels.separable_sums import separable_popcount, separable_product
+from blunet.packed.layer_weights import LayerWeights
 from blunet.packed.operation import CodedOperation, RunState
 from blunet.packed.weight_layout import (
-    LayerWeights,
     depthwise_floats,
     depthwise_signs,
     float_matrix,

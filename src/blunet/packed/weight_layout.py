@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import Layer
-from blunet.packed.binary_weights import BinaryWeights
-from blunet.packed.bit_planes import tie_break, unpack_bits, word_count
+from blunet.packed.bit_planes import word_count
 from blunet.packed.kernels.layout import (
     AFTER,
     BEFORE,
@@ -19,83 +17,16 @@ from blunet.packed.kernels.layout import (
     UPSAMPLED_TAPS,
     WORD,
     BitMatrix,
-    Coding,
     FloatMatrix,
     SignMatrix,
     choose_panel,
     padded_channels,
 )
 from blunet.packed.kernels.memory import align
+from blunet.packed.layer_weights import LayerWeights
 from blunet.packed.rounding import round_up
 
 Array = NDArray[Any]
-
-
-class LayerWeights:
-    """The weights of one layer, and what it sees.
-
-    Parameters
-    ----------
-    weights : BinaryWeights
-        Of the whole network.
-    layer : Layer
-    inputs : sequence of Layer
-        The layers whose maps it sees, in the order of their channels. Empty: the image.
-    """
-
-    def __init__(self, weights: BinaryWeights, layer: Layer, inputs: Sequence[Layer]) -> None:
-        self.layer, self.inputs = layer, tuple(inputs)
-        self._weights = weights
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """Names of the layers that it sees."""
-        return tuple(layer.name for layer in self.inputs)
-
-    @property
-    def bias(self) -> Array:
-        """Bias (filters,)."""
-        return self._weights.floats[self.layer.name, "bias"]
-
-    @property
-    def channels(self) -> list[int]:
-        """Channels of each input."""
-        return [layer.filters for layer in self.inputs]
-
-    @property
-    def input_gammas(self) -> list[Array]:
-        """Magnitudes of each input's gammas."""
-        return [np.abs(self._weights.floats[layer.name, "activation_gamma"]) for layer in self.inputs]
-
-    def levels(self, name: str) -> int:
-        """Residual levels of a kernel."""
-        return self.layer.weight(name).residual_levels
-
-    def has(self, name: str) -> bool:
-        """Whether there is such a weight."""
-        return any(weight.name == name for weight in self.layer.weights)
-
-    def gammas(self, name: str) -> Array:
-        """Magnitudes of a vector of gammas."""
-        return np.abs(self._weights.floats[self.layer.name, name])
-
-    def signs(self, name: str) -> Array:
-        """Signs (M, ...) of a kernel as booleans."""
-        shape = self.layer.weight(name).shape
-        return np.stack([unpack_bits(plane, shape) for plane in self._weights.planes[self.layer.name, name]])
-
-    def values(self, name: str) -> Array:
-        """What the codes of a kernel stand for, in the table's shape."""
-        return self._weights.decoded(self.layer.name, name)
-
-    def coding(self) -> Coding:
-        """How the layer's sums are coded."""
-        return Coding(align(self.gammas("activation_gamma")), np.float32(0))
-
-    def middle_coding(self) -> Coding:
-        """How the depthwise results are coded."""
-        gammas = self.gammas("depthwise_activation_gamma")
-        return Coding(align(gammas), tie_break(gammas))
 
 
 # Matrices of floats ---------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from statistics import median
 import numpy as np
 
 from blunet.architecture import NetworkSettings, ResidualLevels
-from blunet.jobs.engine_benchmark_child import peak_memory, random_weights
+from blunet.jobs.engine_benchmark_child import draw_weights, measure_peak_memory
 from blunet.packed.engine import time_operations
 from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import PackedModel
@@ -52,7 +52,7 @@ def model_of(kind: str, filters: int, threads: int) -> PackedModel:
     settings = NetworkSettings(
         network="blunet", levels=5, base_filters=filters, residual_levels=ResidualLevels.uniform(levels)
     )
-    return PackedModel(random_weights(settings.changed(binarize_depthwise=coded)), ModelInfo(), threads=threads)
+    return PackedModel(draw_weights(settings.changed(binarize_depthwise=coded)), ModelInfo(), threads=threads)
 
 
 def measure(kind: str, filters: int, size: int, threads: int) -> dict[str, float]:
@@ -65,7 +65,7 @@ def measure(kind: str, filters: int, size: int, threads: int) -> dict[str, float
         model.predict(image)
     begin = time.perf_counter()
     model.predict(image)
-    return {"seconds": time.perf_counter() - begin, "memory": peak_memory()}
+    return {"seconds": time.perf_counter() - begin, "memory": measure_peak_memory()}
 
 
 def growth(arguments: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from blunet.architecture import Layer, NetworkSettings, list_layers
-from blunet.packed.bit_planes import tie_break
+from blunet.packed.bit_planes import compute_tie_break
 
 #: Kernels as numbers, biases and gammas by layer and name, in the table's shapes.
 Weights = Mapping[tuple[str, str], np.ndarray]
@@ -83,7 +83,7 @@ class _Graph:
         x = self.add("Conv", [x, depthwise], pads=pads, group=layer.inputs)
         gammas = self.weights.get((layer.name, "depthwise_activation_gamma"))
         if gammas is not None:
-            x = self.coded(self.add("Add", [x, self.constant(np.float32(tie_break(gammas)))]), gammas)
+            x = self.coded(self.add("Add", [x, self.constant(np.float32(compute_tie_break(gammas)))]), gammas)
         return self.add("Conv", [x, pointwise, bias])
 
     def activated(self, layer: Layer, x: str) -> str:

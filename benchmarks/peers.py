@@ -19,8 +19,8 @@ import numpy as np
 from onnx_network import Weights, onnx_network
 
 from blunet.architecture import NetworkSettings, list_layers
-from blunet.jobs.engine_benchmark import EngineProcess, Timed, Timing, engines, in_turn, processor
-from blunet.jobs.engine_benchmark_child import random_weights, serve
+from blunet.jobs.engine_benchmark import EngineProcess, Timed, Timing, engines, processor, run_in_turn
+from blunet.jobs.engine_benchmark_child import draw_weights, serve
 from blunet.jobs.events import CancelToken
 from blunet.packed.engine import Engine
 
@@ -57,7 +57,7 @@ def main() -> None:
             print(f"Starting {name}", file=sys.stderr)
             command = {"command": [sys.executable, __file__, "--serve"]} if peer else {}
             children[name] = EngineProcess(name, network, arguments.size, arguments.threads, **command)
-        timings = yielded(in_turn(children, arguments.rounds, CancelToken()))
+        timings = yielded(run_in_turn(children, arguments.rounds, CancelToken()))
     finally:
         for child in children.values():
             child.kill()
@@ -90,22 +90,22 @@ def prepare(engine: str, settings: NetworkSettings | None, size: int, threads: i
         )  # the same operators; a flip would travel through a deep network
         small = np.random.default_rng(1).random((64, 64), np.float32)
         other, ours = (
-            compiled(peer, few, drawn_weights(few), 64, threads)(small),
-            Engine(random_weights(few)).run(small),
+            compiled(peer, few, draw_float_weights(few), 64, threads)(small),
+            Engine(draw_weights(few)).run(small),
         )
         flipped = np.mean(np.abs(other - ours) > 1e-3)
         if flipped > FLIPPED and peer != "openvino_bf16":  # 8 bits of mantissa give other signs: only its time is told
             raise SystemExit(f"{100 * flipped:.1f} % of the probabilities differ from the packed engine's")
     image = np.random.default_rng(0).random((size, size), np.float32)
-    run = compiled(peer, settings, drawn_weights(settings), size, threads)
+    run = compiled(peer, settings, draw_float_weights(settings), size, threads)
     return lambda: 0.0 * float(run(image)[0, 0])
 
 
-def drawn_weights(settings: NetworkSettings) -> Weights:
+def draw_float_weights(settings: NetworkSettings) -> Weights:
     """Draw a network; of a BLU-Net the same as the packed engine's, decoded."""
     if settings.binary:
-        packed = random_weights(settings)
-        return {**packed.floats, **{key: packed.decoded(*key) for key in packed.planes}}
+        packed = draw_weights(settings)
+        return {**packed.floats, **{key: packed.decode(*key) for key in packed.planes}}
     rng = np.random.default_rng(0)
     shapes = {(layer.name, w.name): w.shape for layer in list_layers(settings) for w in layer.weights}
     return {key: rng.normal(0, 1 / np.sqrt(np.prod(shape[:3])), shape).astype("f4") for key, shape in shapes.items()}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from blunet.architecture import Layer, list_layers
 from blunet.packed.binary_weights import BinaryWeights
-from blunet.packed.bit_planes import residual_code, residual_value, tie_break
+from blunet.packed.bit_planes import compute_tie_break, decode_residual, encode_residual
 
 Map = NDArray[np.float32]
 #: Gives rows a to b of a layer's input, as an array of shape (b - a, width, inputs).
@@ -42,7 +42,7 @@ class ReferenceEngine:
         for layer in self.layers:
             for weight in layer.weights:
                 key = layer.name, weight.name
-                self._weights[key] = weights.decoded(*key) if weight.residual_levels else weights.floats[key]
+                self._weights[key] = weights.decode(*key) if weight.residual_levels else weights.floats[key]
 
     def run(self, image: Map, check: Callable[[], None] | None = None) -> Map:
         """Return the probability of foreground.
@@ -102,7 +102,7 @@ class ReferenceEngine:
                 values = sigmoid(sums)
             else:
                 gammas = self._weights[layer.name, "activation_gamma"]
-                values = residual_value(residual_code(sums, gammas), gammas)
+                values = decode_residual(encode_residual(sums, gammas), gammas)
             outputs[start : start + len(sums)] = values
         return outputs
 
@@ -126,7 +126,7 @@ class ReferenceEngine:
         depthwise = convolve_depthwise(padded, self._weights[layer.name, "depthwise_kernel"][..., 0])
         gammas = self._weights.get((layer.name, "depthwise_activation_gamma"))
         if gammas is not None:
-            depthwise = residual_value(residual_code(depthwise + tie_break(gammas), gammas), gammas)
+            depthwise = decode_residual(encode_residual(depthwise + compute_tie_break(gammas), gammas), gammas)
         return convolve(depthwise, self._weights[layer.name, "pointwise_kernel"]) + bias
 
 

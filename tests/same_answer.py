@@ -8,7 +8,7 @@ import numpy as np
 from reference_engine import ReferenceEngine, convolve_depthwise
 
 from blunet.architecture import Layer
-from blunet.packed.bit_planes import residual_value, tie_break
+from blunet.packed.bit_planes import compute_tie_break, decode_residual
 from blunet.packed.engine import Engine
 from blunet.packed.kernels.layout import CodedMap
 
@@ -23,7 +23,7 @@ def compare_layers(engine: Engine, reference: ReferenceEngine, image: np.ndarray
     """
     sums_of = sums_of or reference.layer_sums
     codes = layer_codes(engine, image)
-    kept = {name: residual_value(code, gammas(reference, name)) for name, code in codes.items()}
+    kept = {name: decode_residual(code, gammas(reference, name)) for name, code in codes.items()}
     near = total = 0
     previous = ""
     for layer in reference.layers:
@@ -70,9 +70,9 @@ def middle_unsure(reference: ReferenceEngine, layer: Layer, inputs: np.ndarray) 
         return np.zeros(inputs.shape[:2], bool)
     k = layer.kernel_size
     padded = np.pad(inputs, (((k - 1) // 2, k // 2),) * 2 + ((0, 0),))
-    kernel = reference.weights.decoded(layer.name, "depthwise_kernel")[..., 0]
+    kernel = reference.weights.decode(layer.name, "depthwise_kernel")[..., 0]
     levels = np.abs(reference.weights.floats[key])
-    residual = convolve_depthwise(padded, kernel) + tie_break(levels)
+    residual = convolve_depthwise(padded, kernel) + compute_tie_break(levels)
     unsure = np.zeros(residual.shape, bool)
     for gamma in levels:
         unsure |= np.abs(residual) < 1e-6 * np.abs(padded).max() * np.abs(kernel).max()

@@ -104,9 +104,9 @@ def test_the_costs_of_a_program_are_those_of_the_method(coded, tmp_path):
 def test_random_weights_of_the_benchmark_are_sound():
     from reference_engine import ReferenceEngine
 
-    from blunet.jobs.engine_benchmark_child import random_weights
+    from blunet.jobs.engine_benchmark_child import draw_weights
     from blunet.packed.engine import Engine
 
-    weights = random_weights(NetworkSettings(network="blunet", levels=2, base_filters=8))
+    weights = draw_weights(NetworkSettings(network="blunet", levels=2, base_filters=8))
     image = np.random.default_rng(0).random((32, 32), np.float32)
     np.testing.assert_allclose(Engine(weights).run(image), ReferenceEngine(weights).run(image), atol=1e-3)

@@ -7,7 +7,7 @@ import pytest
 
 from blunet.compression.code_fit import fit_codes
 from blunet.networks.residual_code import fit_gammas
-from blunet.packed.bit_planes import residual_code, residual_value
+from blunet.packed.bit_planes import decode_residual, encode_residual
 
 
 def correlated(rng, samples, inputs):
@@ -17,7 +17,7 @@ def correlated(rng, samples, inputs):
 
 
 def decoded(kernel, gammas):
-    return residual_value(residual_code(kernel, gammas), gammas)
+    return decode_residual(encode_residual(kernel, gammas), gammas)
 
 
 def error(seen, kernel, offset, wanted):

@@ -155,7 +155,7 @@ def test_bits_behind_the_last_weight_do_not_matter(content, tmp_path):
     other, _ = read_file_of(with_tensors(content, **{"level0_contracting_2/kernel": kernel}), tmp_path)
     key = "level0_contracting_2", "kernel"
     assert not np.array_equal(other.planes[key], weights.planes[key])
-    assert np.array_equal(other.decoded(*key), weights.decoded(*key))
+    assert np.array_equal(other.decode(*key), weights.decode(*key))
 
 
 def refuse(path, *words: str) -> None:

@@ -10,12 +10,12 @@ from reference_engine import ReferenceEngine
 from blunet.architecture import NetworkSettings, ResidualLevels, compute_reach
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.packed_model import PackedModel
-from blunet.packed.tiles import halo_width, pad_to_multiple, split_into_tiles
+from blunet.packed.tiles import compute_halo, pad_to_multiple, split_into_tiles
 
 
 def test_the_halo_of_five_levels():
     assert compute_reach(NetworkSettings(network="blunet")) == (107, 122)
-    assert halo_width(NetworkSettings(network="blunet")) == 128
+    assert compute_halo(NetworkSettings(network="blunet")) == 128
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 5])

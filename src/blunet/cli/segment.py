@@ -66,13 +66,13 @@ def segment(
     """Find the cells in images and write them as label images."""
     use_threads(threads)
     from blunet.jobs.file_segmentation import segment_files
-    from blunet.jobs.model_files import model_path, open_model
+    from blunet.jobs.model_files import open_model, resolve_model_path
     from blunet.segmentation.segmentation_settings import SegmentationSettings
 
     settings = SegmentationSettings(
         **select_given(threshold=threshold, min_size=min_size, objects=objects, diameter=diameter)
     )
-    report = _Report(str(model_path(model)), out, quiet=as_json)
+    report = _Report(str(resolve_model_path(model)), out, quiet=as_json)
     try:
         report.follow(
             segment_files(

@@ -17,7 +17,7 @@ from typing import IO, Any
 from blunet.architecture import NetworkSettings, ResidualLevels
 from blunet.errors import InputError
 from blunet.jobs.events import CancelToken
-from blunet.packed.threads import thread_count
+from blunet.packed.threads import choose_thread_count
 
 COMMAND = (sys.executable, "-P", "-m", "blunet.jobs.engine_benchmark_child")
 #: What tells libraries how many threads to use.
@@ -151,7 +151,7 @@ def benchmark(
         If asked to stop.
     """
     cancel = cancel or CancelToken()
-    threads = thread_count(settings.threads)
+    threads = choose_thread_count(settings.threads)
     known = engines(settings.levels, settings.base_filters)
     chosen = settings.engines or (*known, *CEILINGS)
     _check(settings, chosen, known)
@@ -161,14 +161,14 @@ def benchmark(
             cancel.check()
             yield Preparing(name)
             children[name] = EngineProcess(name, known.get(name), settings.size, threads)
-        timings = yield from in_turn(children, settings.rounds, cancel)
+        timings = yield from run_in_turn(children, settings.rounds, cancel)
     finally:
         for child in children.values():
             child.kill()
     yield Benchmarked(settings.size, threads, processor(), timings)
 
 
-def in_turn(
+def run_in_turn(
     children: Mapping[str, EngineProcess], rounds: int, cancel: CancelToken
 ) -> Generator[Timed, None, dict[str, Timing]]:
     """Run engines one after the other, `rounds` times over, and end them; yields every run, returns all figures."""

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from blunet.architecture import NetworkSettings
-from blunet.packed.binary_weights import BinaryWeights, binary_table, stored_shape, stored_type
+from blunet.packed.binary_weights import BinaryWeights, list_weights
 
 #: Work of one run of a loop, in multiply-adds a thread.
 FLOAT_WORK, BIT_WORK = 1e10, 2e11
@@ -38,7 +38,7 @@ def serve(prepare: Prepare) -> None:
         begin = time.perf_counter()
         run()
         _answer(answers, {"seconds": time.perf_counter() - begin})
-    _answer(answers, {"peak_rss_mib": peak_memory()})
+    _answer(answers, {"peak_rss_mib": measure_peak_memory()})
 
 
 def prepare(engine: str, settings: NetworkSettings | None, size: int, threads: int) -> Callable[[], float]:
@@ -54,22 +54,21 @@ def prepare(engine: str, settings: NetworkSettings | None, size: int, threads: i
         return lambda: 0.0 * float(run_network(model, image, settings.multiple)[0, 0])
     from blunet.packed.engine import Engine
 
-    packed = Engine(random_weights(settings), threads)
+    packed = Engine(draw_weights(settings), threads)
     return lambda: 0.0 * float(packed.run(image)[0, 0])
 
 
-def random_weights(settings: NetworkSettings) -> BinaryWeights:
+def draw_weights(settings: NetworkSettings) -> BinaryWeights:
     """Draw a network; its speed does not depend on its weights."""
     rng = np.random.default_rng(0)
     planes, floats = {}, {}
-    for key, weight in binary_table(settings):
-        shape = stored_shape(weight)
-        if stored_type(weight) == np.uint64:
-            planes[key] = rng.integers(0, 2**64, shape, np.uint64)
-            if excess := -weight.size % 64:
-                planes[key][:, -1] >>= np.uint64(excess)
+    for stored in list_weights(settings):
+        if stored.weight.residual_levels:
+            planes[stored.key] = rng.integers(0, 2**64, stored.shape, np.uint64)
+            if excess := -stored.weight.size % 64:
+                planes[stored.key][:, -1] >>= np.uint64(excess)
         else:
-            floats[key] = rng.uniform(0.2, 0.5, shape).astype(np.float32)
+            floats[stored.key] = rng.uniform(0.2, 0.5, stored.shape).astype(np.float32)
     return BinaryWeights(settings, planes, floats)
 
 
@@ -79,16 +78,16 @@ def _loop(engine: str, threads: int) -> Callable[[], float]:
     rng = np.random.default_rng(0)
     operands: tuple[Any, ...]
     if engine == "float32_loop":
-        kernel, operands = ceilings.repeat_float_block, ceilings.float_operands(rng)
+        kernel, operands = ceilings.repeat_float_block, ceilings.draw_floats(rng)
         work, products = FLOAT_WORK, ceilings.FLOAT_PRODUCTS
     else:
-        kernel, operands = ceilings.repeat_popcount_block, ceilings.bit_operands(rng)
+        kernel, operands = ceilings.repeat_popcount_block, ceilings.draw_bits(rng)
         work, products = BIT_WORK, ceilings.BIT_PRODUCTS
     repetitions = round(work / products)
     pool = ThreadPoolExecutor(threads)
 
     def run() -> float:
-        jobs = [partial(kernel, *operands, ceilings.new_sums(), repetitions) for _ in range(threads)]
+        jobs = [partial(kernel, *operands, ceilings.allocate_sums(), repetitions) for _ in range(threads)]
         for future in [pool.submit(job) for job in jobs]:
             future.result()
         return float(threads * repetitions * products)
@@ -96,7 +95,7 @@ def _loop(engine: str, threads: int) -> Callable[[], float]:
     return run
 
 
-def peak_memory() -> float:
+def measure_peak_memory() -> float:
     """Return the most resident memory that this process has had, in MiB."""
     if sys.platform == "win32":
         import psutil

@@ -21,7 +21,7 @@ from blunet.segmentation.predictor import Predictor
 ZIP = b"PK\x03\x04"
 
 
-def model_path(path: str | Path | None) -> Path:
+def resolve_model_path(path: str | Path | None) -> Path:
     """Return the file of a model; None is the one that comes with the package."""
     return BUNDLED if path is None else Path(path)
 

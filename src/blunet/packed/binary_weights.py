@@ -1,20 +1,39 @@
-"""The weights of a binary network in memory: bit planes, gammas and biases, checked against its table."""
+"""The weights of a binary network: bit planes, gammas and biases, checked against its table of layers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blunet.architecture import NetworkSettings, Weight, list_layers
 from blunet.errors import InputError
-from blunet.packed.bit_planes import pack_bits, residual_code, residual_value, unpack_bits, word_count
+from blunet.packed.bit_planes import count_words, decode_residual, encode_residual, pack_bits, unpack_bits
 
-#: Name of a layer and of one of its weights, as in the table of layers.
+#: Names of a layer and of one of its weights, as in the table of layers.
 Key = tuple[str, str]
+
+
+class StoredWeight(NamedTuple):
+    """A weight of a network as it is stored."""
+
+    key: Key
+    weight: Weight
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(M, words) where the weight is binarised, else its own shape."""
+        if self.weight.residual_levels:
+            return self.weight.residual_levels, count_words(self.weight.size)
+        return self.weight.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """uint64 where the weight is binarised, else float32."""
+        return np.dtype(np.uint64 if self.weight.residual_levels else np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +47,7 @@ class BinaryWeights:
     planes : mapping of (layer, weight) to ndarray of uint64, shape (M, ceil(size / 64))
         The signs of every binarised weight, level by level; each plane is packed by `pack_bits`.
     floats : mapping of (layer, weight) to ndarray of float32
-        Biases and gammas. The magnitudes of gammas count.
+        Biases and gammas. Only the magnitudes of gammas count.
 
     Raises
     ------
@@ -41,30 +60,30 @@ class BinaryWeights:
     floats: Mapping[Key, NDArray[np.float32]]
 
     def __post_init__(self) -> None:
-        table = dict(binary_table(self.settings))
-        binarised = {key for key, weight in table.items() if weight.residual_levels}
+        table = list(list_weights(self.settings))
+        binarised = {stored.key for stored in table if stored.weight.residual_levels}
         _refuse_unknown(self.planes, binarised)
-        _refuse_unknown(self.floats, set(table) - binarised)
-        for key, weight in table.items():
-            held: Mapping[Key, NDArray[Any]] = self.planes if key in binarised else self.floats
-            _check(key, held.get(key), stored_shape(weight), stored_type(weight))
+        _refuse_unknown(self.floats, {stored.key for stored in table} - binarised)
+        for stored in table:
+            held: Mapping[Key, NDArray[Any]] = self.planes if stored.key in binarised else self.floats
+            _check(stored.key, held.get(stored.key), stored.shape, stored.dtype)
 
-    def decoded(self, layer: str, name: str) -> NDArray[np.float32]:
+    def decode(self, layer: str, name: str) -> NDArray[np.float32]:
         """Return a kernel as the numbers that its code stands for, in the table's shape."""
-        weight = next(w for key, w in binary_table(self.settings) if key == (layer, name))
+        weight = next(stored.weight for stored in list_weights(self.settings) if stored.key == (layer, name))
         signs = np.stack([unpack_bits(plane, weight.shape) for plane in self.planes[layer, name]])
-        return residual_value(signs, self.floats[layer, str(weight.gamma)])
+        return decode_residual(signs, self.floats[layer, str(weight.gamma)])
 
 
 def binarise_weights(settings: NetworkSettings, latent: Mapping[Key, NDArray[Any]]) -> BinaryWeights:
-    """Code the latent kernels of a trained binary network.
+    """Binarise the latent kernels of a trained binary network.
 
     Parameters
     ----------
     settings : NetworkSettings
         Of a ``blunet`` network.
     latent : mapping of (layer, weight) to ndarray
-        Every weight of the table by its name: float kernels in the table's shapes, gammas and biases.
+        Every weight of the table: float kernels in the table's shapes, gammas and biases.
 
     Returns
     -------
@@ -75,7 +94,7 @@ def binarise_weights(settings: NetworkSettings, latent: Mapping[Key, NDArray[Any
     InputError
         If a weight is missing, unknown, of another shape, or not finite.
     """
-    table = dict(binary_table(settings))
+    table = dict(list_weights(settings))
     _refuse_unknown(latent, set(table))
     values: dict[Key, NDArray[np.float32]] = {}
     for key, weight in table.items():
@@ -86,36 +105,24 @@ def binarise_weights(settings: NetworkSettings, latent: Mapping[Key, NDArray[Any
     planes = {}
     for key, weight in table.items():
         if weight.residual_levels:
-            signs = residual_code(values.pop(key), values[key[0], str(weight.gamma)])
+            signs = encode_residual(values.pop(key), values[key[0], str(weight.gamma)])
             planes[key] = np.stack([pack_bits(plane) for plane in signs])
     return BinaryWeights(settings, planes, values)
 
 
-def binary_table(settings: NetworkSettings) -> Iterator[tuple[Key, Weight]]:
-    """Yield every weight of a binary network with the names of its layer and itself.
+def list_weights(settings: NetworkSettings) -> Iterator[StoredWeight]:
+    """Yield every weight of a binary network.
 
     Raises
     ------
     InputError
-        If the settings are those of a network that is not binary.
+        If the network is not binary.
     """
     if not settings.binary:
         raise InputError(f"The network is '{settings.network}'; only a 'blunet' can be packed.")
     for layer in list_layers(settings):
         for weight in layer.weights:
-            yield (layer.name, weight.name), weight
-
-
-def stored_shape(weight: Weight) -> tuple[int, ...]:
-    """Shape of a weight as stored: (M, words) where it is binarised."""
-    if weight.residual_levels:
-        return weight.residual_levels, word_count(weight.size)
-    return weight.shape
-
-
-def stored_type(weight: Weight) -> np.dtype[Any]:
-    """Type of a weight as stored: uint64 where it is binarised, else float32."""
-    return np.dtype(np.uint64 if weight.residual_levels else np.float32)
+            yield StoredWeight((layer.name, weight.name), weight)
 
 
 def _refuse_unknown(held: Iterable[Key], known: set[Key]) -> None:

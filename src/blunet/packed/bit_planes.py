@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 WORD_BITS = 64
-#: Part of their gammas' sum that is added to depthwise sums before they are coded; see `tie_break`.
+#: Part of their gammas' sum that is added to depthwise sums before they are coded; see `compute_tie_break`.
 TIE_BREAK = 1e-4
 
 
-def word_count(bits: int) -> int:
+def count_words(bits: int) -> int:
     """Words of 64 bits that hold `bits` bits."""
     return -(-bits // WORD_BITS)
 
@@ -30,7 +30,7 @@ def pack_bits(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
         the bits behind the last element are 0.
     """
     packed = np.packbits(bits.ravel(), bitorder="little")
-    octets = np.zeros(8 * word_count(bits.size), np.uint8)
+    octets = np.zeros(8 * count_words(bits.size), np.uint8)
     octets[: packed.size] = packed
     return octets.view("<u8").astype(np.uint64)
 
@@ -42,7 +42,7 @@ def unpack_bits(words: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np
     return bits.reshape(shape).astype(np.bool_)
 
 
-def residual_code(values: NDArray[np.float32], gammas: NDArray[np.float32]) -> NDArray[np.bool_]:
+def encode_residual(values: NDArray[np.float32], gammas: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Code values as residual signs (ReBNet, arXiv 1711.01243), in float32.
 
     ::
@@ -69,7 +69,7 @@ def residual_code(values: NDArray[np.float32], gammas: NDArray[np.float32]) -> N
     return signs
 
 
-def tie_break(gammas: NDArray[np.float32]) -> np.float32:
+def compute_tie_break(gammas: NDArray[np.float32]) -> np.float32:
     """Return what is added to depthwise sums before they are coded, a ten-thousandth of their gammas' sum.
 
     Such a sum has few terms of few magnitudes, and is 0 often: two taps cancel. In floats it is then 0 or not as the
@@ -78,7 +78,7 @@ def tie_break(gammas: NDArray[np.float32]) -> np.float32:
     return np.float32(TIE_BREAK * np.abs(gammas).sum(dtype=np.float32))
 
 
-def residual_value(signs: NDArray[np.bool_], gammas: NDArray[np.float32]) -> NDArray[np.float32]:
+def decode_residual(signs: NDArray[np.bool_], gammas: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what a code stands for: ``sum_m |g_m| b_m``, added in float32 from the first level on.
 
     Parameters

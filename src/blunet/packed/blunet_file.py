@@ -1,8 +1,8 @@
 """The ``.blunet`` file: one safetensors file with bit planes, gammas, biases, and one JSON text.
 
-Tensors are named ``layer/weight`` as in the table of layers: uint64 of shape (M, ceil(size / 64)) where a
-weight is binarised (plane m holds the signs of residual level m, packed by `bits.pack_bits` in the C order of
-the kernel's shape), else float32 of the table's shape. The metadata key ``blunet`` holds everything else as
+Tensors are named ``layer/weight`` as in the table of layers. A binarised weight is uint64 of shape
+(M, ceil(size / 64)): plane m holds the signs of residual level m, packed by `bit_planes.pack_bits` in the C order of
+the kernel's shape. All others are float32 of the table's shape. The metadata key ``blunet`` holds everything else as
 JSON with sorted keys, so that equal models give equal bytes.
 """
 
@@ -21,14 +21,14 @@ from safetensors.numpy import save
 from blunet.architecture import NetworkSettings
 from blunet.errors import InputError
 from blunet.files import replacing
-from blunet.packed.binary_weights import BinaryWeights, Key, binary_table, stored_shape, stored_type
+from blunet.packed.binary_weights import BinaryWeights, Key, list_weights
 from blunet.packed.model_card import ModelInfo
 
 FORMAT_VERSION = 1
 METADATA_KEY = "blunet"
-#: No network that fits a laptop comes near this; a larger file is something else and is not read.
+#: Largest file that is read, far above that of any network that fits a laptop.
 MAX_FILE_BYTES = 2**28
-#: The card is a description: what would make it larger belongs into a file of its own.
+#: Largest JSON text, far above that of a card.
 MAX_METADATA_BYTES = 2**15
 
 _TYPE_NAMES = {np.dtype(np.uint64): "U64", np.dtype(np.float32): "F32"}
@@ -71,36 +71,36 @@ def write_file(path: str | Path, weights: BinaryWeights, info: ModelInfo) -> Non
 
 
 def read_file(path: str | Path) -> tuple[BinaryWeights, ModelInfo]:
-    """Read a model; the file is read whole and every number in it checked before it is used.
+    """Read a model. The file is read whole, and every number in it is checked before it is used.
 
     Raises
     ------
     InputError
         If there is no such file, or it is not a sound ``.blunet`` file of this version.
     """
-    content = _content(Path(path))
+    content = _read_content(Path(path))
     try:
         tensors: dict[str, dict[str, Any]] = dict(deserialize(content))  # type: ignore[no-untyped-call]
     except SafetensorError as e:
         raise InputError(f"'{path}' is not a BLU-Net model, or is damaged ({e}); give a whole .blunet file.") from e
-    settings, description = _header(content, path)
+    settings, description = _read_header(content, path)
     try:
         _check_tensors(tensors, settings)
         info = ModelInfo.from_dict(description)
         planes: dict[Key, NDArray[np.uint64]] = {}
         floats: dict[Key, NDArray[np.float32]] = {}
-        for key, weight in binary_table(settings):
-            stored = tensors["/".join(key)]["data"]
-            if weight.residual_levels:
-                planes[key] = np.frombuffer(stored, "<u8").reshape(stored_shape(weight)).astype(np.uint64)
+        for stored in list_weights(settings):
+            data = tensors["/".join(stored.key)]["data"]
+            if stored.weight.residual_levels:
+                planes[stored.key] = np.frombuffer(data, "<u8").reshape(stored.shape).astype(np.uint64)
             else:
-                floats[key] = np.frombuffer(stored, "<f4").reshape(stored_shape(weight)).astype(np.float32)
+                floats[stored.key] = np.frombuffer(data, "<f4").reshape(stored.shape).astype(np.float32)
         return BinaryWeights(settings, planes, floats), info
     except InputError as e:
-        raise _damaged(path, e) from e
+        raise _damage_error(path, e) from e
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
     if not path.exists():
         raise InputError(f"There is no model file '{path}'; give an existing .blunet file.")
     if not path.is_file():
@@ -114,7 +114,7 @@ def _content(path: Path) -> bytes:
         raise InputError(f"The model file '{path}' cannot be read: {e.strerror}.") from e
 
 
-def _header(content: bytes, path: str | Path) -> tuple[NetworkSettings, dict[str, Any]]:
+def _read_header(content: bytes, path: str | Path) -> tuple[NetworkSettings, dict[str, Any]]:
     """Return the network's settings and the entries of its ModelInfo from what safetensors has accepted."""
     length = int.from_bytes(content[:8], "little")
     text = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get(METADATA_KEY)
@@ -140,18 +140,18 @@ def _header(content: bytes, path: str | Path) -> tuple[NetworkSettings, dict[str
     try:
         return NetworkSettings.from_dict(header.pop("network", None)), header
     except InputError as e:
-        raise _damaged(path, e) from e
+        raise _damage_error(path, e) from e
 
 
 def _check_tensors(tensors: Mapping[str, Mapping[str, Any]], settings: NetworkSettings) -> None:
     """Check names, types and shapes of the tensors, as the file states them, against the table."""
-    table = {"/".join(key): weight for key, weight in binary_table(settings)}
+    table = {"/".join(stored.key): stored for stored in list_weights(settings)}
     for name in sorted(set(tensors) ^ set(table)):
         where = "is missing" if name in table else "does not belong to the network"
         raise InputError(f"The weight '{name}' {where}.")
-    for name, weight in table.items():
+    for name, stored in table.items():
         found = tensors[name]["dtype"], tuple(tensors[name]["shape"])
-        wanted = _TYPE_NAMES[stored_type(weight)], stored_shape(weight)
+        wanted = _TYPE_NAMES[stored.dtype], stored.shape
         if found != wanted:
             raise InputError(
                 f"The weight '{name}' is {found[0]} of shape {found[1]}, "
@@ -159,7 +159,7 @@ def _check_tensors(tensors: Mapping[str, Mapping[str, Any]], settings: NetworkSe
             )
 
 
-def _damaged(path: str | Path, error: InputError) -> InputError:
+def _damage_error(path: str | Path, error: InputError) -> InputError:
     reason = str(error)
     reason = reason[:1].lower() + reason[1:]
     return InputError(f"'{path}' is not a sound BLU-Net model, make or fetch it again: {reason}")

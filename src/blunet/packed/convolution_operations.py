@@ -8,26 +8,30 @@ from typing import ClassVar, Self
 import numpy as np
 
 from blunet.packed.kernels.convolution import convolve_bits, convolve_bits_to_signs, convolve_image
-from blunet.packed.kernels.layout import BitMatrix, FloatMatrix, SignMatrix, neighbourhood_bits
-from blunet.packed.kernels.output_layer import output_probability
+from blunet.packed.kernels.layout import BitMatrix, CodedMap, FloatMatrix, SignMatrix, find_neighbourhood_bits
+from blunet.packed.kernels.output_layer import compute_probability
 from blunet.packed.layer_weights import LayerWeights
 from blunet.packed.operation import CodedOperation, Operation, RunState
 from blunet.packed.weight_layout import (
-    convolution_bits,
-    convolution_signs,
-    float_matrix,
-    output_bits,
+    lay_out_convolution_bits,
+    lay_out_convolution_signs,
+    lay_out_float_matrix,
+    lay_out_output_bits,
 )
 
 
-def _products(operation: Operation, height: int, width: int) -> int:
-    layer = operation.layer
-    return (height >> layer.level) * (width >> layer.level) * layer.kernel_size**2 * layer.inputs * layer.filters
+@dataclass(frozen=True, eq=False)
+class BitOperation(Operation):
+    """An operation on the bit planes of one map."""
+
+    def _source(self, state: RunState) -> CodedMap:
+        (name,) = self.inputs
+        return state.maps[name]
 
 
 @dataclass(frozen=True, eq=False)
 class ImageConvolution(CodedOperation):
-    """Of the grey image with decoded kernels, as floats."""
+    """Convolves the grey image with decoded kernels, in floats."""
 
     kind: ClassVar[str] = "image"
 
@@ -40,19 +44,18 @@ class ImageConvolution(CodedOperation):
     @classmethod
     def compile(cls, weights: LayerWeights) -> Self:
         kernel = weights.values("kernel").reshape(-1, weights.layer.filters)
-        return cls(weights.layer, weights.input_names, weights.coding(), float_matrix(kernel, weights.bias))
+        return cls(weights.layer, weights.input_names, weights.coding(), lay_out_float_matrix(kernel, weights.bias))
 
     def run(self, state: RunState) -> None:
-        region = state.regions[self.layer.name]
-        state.call(convolve_image, np.pad(state.image, 1), self.matrix, self._new_map(state), region)
+        state.call(convolve_image, np.pad(state.image, 1), self.matrix, self._new_map(state), self._region(state))
 
     def multiplications(self, height: int, width: int) -> tuple[int, int]:
-        return _products(self, height, width), 0
+        return self._products(height, width), 0
 
 
 @dataclass(frozen=True, eq=False)
-class BitConvolution(CodedOperation):
-    """Of bit planes with binary kernels, pair by pair."""
+class BitConvolution(CodedOperation, BitOperation):
+    """Convolves bit planes with binary kernels: counts bits for each pair of planes."""
 
     kind: ClassVar[str] = "bits"
 
@@ -65,16 +68,14 @@ class BitConvolution(CodedOperation):
 
     @classmethod
     def compile(cls, weights: LayerWeights) -> Self:
-        return cls(weights.layer, weights.input_names, weights.coding(), convolution_bits(weights))
+        return cls(weights.layer, weights.input_names, weights.coding(), lay_out_convolution_bits(weights))
 
     def run(self, state: RunState) -> None:
-        (source,) = (state.maps[name] for name in self.inputs)
-        state.call(
-            convolve_bits, neighbourhood_bits(source), self.matrix, self._new_map(state), state.regions[self.layer.name]
-        )
+        bits = find_neighbourhood_bits(self._source(state))
+        state.call(convolve_bits, bits, self.matrix, self._new_map(state), self._region(state))
 
     def multiplications(self, height: int, width: int) -> tuple[int, int]:
-        return 0, _products(self, height, width) * self.pairs
+        return 0, self._products(height, width) * self.pairs
 
     @property
     def pairs(self) -> int:
@@ -82,8 +83,8 @@ class BitConvolution(CodedOperation):
 
 
 @dataclass(frozen=True, eq=False)
-class SignConvolution(CodedOperation):
-    """Of one bit plane with kernels of one level, to one bit plane: comparisons of counts."""
+class SignConvolution(CodedOperation, BitOperation):
+    """Convolves one bit plane with kernels of one level, to one bit plane: compares counts, without any float."""
 
     kind: ClassVar[str] = "bits to signs"
 
@@ -98,15 +99,14 @@ class SignConvolution(CodedOperation):
 
     @classmethod
     def compile(cls, weights: LayerWeights) -> Self:
-        return cls(weights.layer, weights.input_names, weights.coding(), convolution_signs(weights))
+        return cls(weights.layer, weights.input_names, weights.coding(), lay_out_convolution_signs(weights))
 
     def run(self, state: RunState) -> None:
-        (source,) = (state.maps[name] for name in self.inputs)
-        region = state.regions[self.layer.name]
-        state.call(convolve_bits_to_signs, neighbourhood_bits(source), self.matrix, self._new_map(state), region)
+        bits = find_neighbourhood_bits(self._source(state))
+        state.call(convolve_bits_to_signs, bits, self.matrix, self._new_map(state), self._region(state))
 
     def multiplications(self, height: int, width: int) -> tuple[int, int]:
-        return 0, _products(self, height, width)
+        return 0, self._products(height, width)
 
     @property
     def pairs(self) -> int:
@@ -114,8 +114,8 @@ class SignConvolution(CodedOperation):
 
 
 @dataclass(frozen=True, eq=False)
-class OutputConvolution(Operation):
-    """Of bit planes with one binary 1 x 1 kernel, and its sigmoid."""
+class OutputConvolution(BitOperation):
+    """Gives the probability: counts bits for a binary 1 x 1 kernel, and applies a sigmoid."""
 
     kind: ClassVar[str] = "output"
 
@@ -127,15 +127,14 @@ class OutputConvolution(Operation):
 
     @classmethod
     def compile(cls, weights: LayerWeights) -> Self:
-        return cls(weights.layer, weights.input_names, output_bits(weights))
+        return cls(weights.layer, weights.input_names, lay_out_output_bits(weights))
 
     def run(self, state: RunState) -> None:
-        (source,) = (state.maps[name] for name in self.inputs)
         out = state.outputs[self.layer.name] = np.empty(state.image.shape, np.float32)
-        state.call(output_probability, source, self.matrix, out, state.regions[self.layer.name])
+        state.call(compute_probability, self._source(state), self.matrix, out, self._region(state))
 
     def multiplications(self, height: int, width: int) -> tuple[int, int]:
-        return 0, _products(self, height, width) * self.pairs
+        return 0, self._products(height, width) * self.pairs
 
     @property
     def pairs(self) -> int:

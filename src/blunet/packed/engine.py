@@ -15,7 +15,7 @@ from blunet.packed.kernels.layout import CodedMap, MapLayout, Words
 from blunet.packed.operation import Operation, RunState
 from blunet.packed.program import compile_program
 from blunet.packed.regions import find_regions
-from blunet.packed.threads import ThreadTeam, thread_count
+from blunet.packed.threads import ThreadTeam, choose_thread_count
 
 #: Maps up to this size in bytes are kept for the next run. Larger ones take far longer to compute than to allocate.
 KEPT_BYTES = 2**23
@@ -39,7 +39,7 @@ class Engine:
 
     def __init__(self, weights: BinaryWeights, threads: int | None = None) -> None:
         self.settings = weights.settings
-        self.team = ThreadTeam(thread_count(threads))
+        self.team = ThreadTeam(choose_thread_count(threads))
         self.program = compile_program(weights)
         last_users = {name: operation.layer.name for operation in self.program for name in operation.inputs}
         self._last_seen_by: dict[str, list[str]] = {}

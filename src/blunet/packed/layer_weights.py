@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from blunet.architecture import Layer
 from blunet.packed.binary_weights import BinaryWeights
-from blunet.packed.bit_planes import tie_break, unpack_bits
+from blunet.packed.bit_planes import compute_tie_break, unpack_bits
 from blunet.packed.kernels.layout import Coding
 from blunet.packed.kernels.memory import align
 
@@ -72,7 +72,7 @@ class LayerWeights:
 
     def values(self, name: str) -> Array:
         """What the codes of a kernel stand for, in the table's shape."""
-        return self._weights.decoded(self.layer.name, name)
+        return self._weights.decode(self.layer.name, name)
 
     def coding(self) -> Coding:
         """How the layer's sums are coded."""
@@ -81,4 +81,4 @@ class LayerWeights:
     def middle_coding(self) -> Coding:
         """How the depthwise results are coded."""
         gammas = self.gammas("depthwise_activation_gamma")
-        return Coding(align(gammas), tie_break(gammas))
+        return Coding(align(gammas), compute_tie_break(gammas))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.architecture import Layer
-from blunet.packed.kernels.layout import CodedMap, Coding, MapLayout, Region, Words, arrays_in, lay_out_map
+from blunet.packed.kernels.layout import CodedMap, Coding, MapLayout, Region, Words, lay_out_map, list_arrays
 from blunet.packed.layer_weights import LayerWeights
 
 
@@ -96,10 +96,15 @@ class Operation(ABC):
     @property
     def weight_bytes(self) -> int:
         """Memory of the weights as the kernels read them."""
-        return sum(array.nbytes for f in fields(self) for array in arrays_in(getattr(self, f.name)))
+        return sum(array.nbytes for f in fields(self) for array in list_arrays(getattr(self, f.name)))
 
-    def _pixels(self, height: int, width: int) -> int:
-        return (height >> self.layer.level) * (width >> self.layer.level)
+    def _region(self, state: RunState) -> Region:
+        return state.regions[self.layer.name]
+
+    def _products(self, height: int, width: int) -> int:
+        """Count the products of a plain convolution on an image of that size."""
+        layer = self.layer
+        return (height >> layer.level) * (width >> layer.level) * layer.kernel_size**2 * layer.inputs * layer.filters
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from blunet.packed.binary_weights import BinaryWeights
 from blunet.packed.blunet_file import read_file, write_file
 from blunet.packed.engine import Engine
 from blunet.packed.model_card import ModelInfo
-from blunet.packed.tiles import Slices, crop_to_image, padded_shape, read_padded, split_into_tiles
+from blunet.packed.tiles import Slices, crop_to_image, pad_shape, read_padded, split_into_tiles
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "bundled.blunet"
 #: Images with a side longer than this (pixels) are run in tiles, which bounds memory.
@@ -38,7 +38,7 @@ class PackedModel:
     path : Path, optional
         The file it was read from.
     threads : int, optional
-        How many threads share the work. None: see `thread_count`.
+        How many threads share the work. None: see `choose_thread_count`.
     tile : int
         Side of the tiles (pixels) that larger images are run in.
     """
@@ -141,7 +141,7 @@ class PackedModel:
         tile = self.tile if tile is None else tile
         if tile < 1:
             raise InputError(f"The tile's side is {tile} pixels; give a positive number.")
-        for part in split_into_tiles(padded_shape(scaled.shape, self.settings.multiple), tile, self.settings):
+        for part in split_into_tiles(pad_shape(scaled.shape, self.settings.multiple), tile, self.settings):
             result = self.engine.run(read_padded(scaled, part.extent), check, part.inside)[part.inside]
             rows, columns = core = crop_to_image(part.core, scaled.shape)
             height, width = rows.stop - rows.start, columns.stop - columns.start

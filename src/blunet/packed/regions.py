@@ -29,13 +29,13 @@ def find_regions(
     for operation in reversed(program):
         layer = operation.layer
         region = regions.setdefault(layer.name, wanted)  # nothing sees an output
-        seen = seen_region(layer, region, shape)
+        seen = find_seen_region(layer, region, shape)
         for name in operation.inputs:
             regions[name] = _enclose(regions.get(name, seen), seen)
     return regions
 
 
-def seen_region(layer: Layer, region: Region, shape: tuple[int, int]) -> Region:
+def find_seen_region(layer: Layer, region: Region, shape: tuple[int, int]) -> Region:
     """Return the part of its inputs' maps that a layer sees to compute a region of its own map."""
     before, after = (layer.kernel_size - 1) // 2, layer.kernel_size // 2
     top, bottom, left, right = region.top - before, region.bottom + after, region.left - before, region.right + after

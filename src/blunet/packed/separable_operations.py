@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.packed.bit_planes import tie_break
+from blunet.packed.bit_planes import compute_tie_break
 from blunet.packed.kernels.layout import (
     MODES,
     BitMatrix,
@@ -20,17 +20,17 @@ from blunet.packed.kernels.layout import (
     Words,
     choose_block,
 )
-from blunet.packed.kernels.separable_signs import separable_signs
-from blunet.packed.kernels.separable_sums import separable_popcount, separable_product
+from blunet.packed.kernels.separable_signs import convolve_separable_signs
+from blunet.packed.kernels.separable_sums import convolve_separable_bits, convolve_separable_floats
 from blunet.packed.layer_weights import LayerWeights
 from blunet.packed.operation import CodedOperation, RunState
 from blunet.packed.weight_layout import (
-    depthwise_floats,
-    depthwise_signs,
-    float_matrix,
-    pointwise_bits,
-    pointwise_signs,
-    valid_bits,
+    lay_out_depthwise_floats,
+    lay_out_depthwise_signs,
+    lay_out_float_matrix,
+    lay_out_pointwise_bits,
+    lay_out_pointwise_signs,
+    mark_channels,
 )
 
 
@@ -47,8 +47,8 @@ class SeparableOperation(CodedOperation):
         height, width = (n >> self.layer.level + repeated for n in state.image.shape)
         return choose_block(height, width, self.layer.inputs, repeated, state.threads)
 
-    def _products(self, height: int, width: int) -> tuple[int, int]:
-        """Count the multiplications of the depthwise and of the pointwise part."""
+    def _both_products(self, height: int, width: int) -> tuple[int, int]:
+        """Count the products of the depthwise and of the pointwise part on an image of that size."""
         layer = self.layer
         pixels = (height >> layer.level) * (width >> layer.level)
         return pixels * layer.kernel_size**2 * layer.inputs, pixels * layer.inputs * layer.filters
@@ -56,7 +56,7 @@ class SeparableOperation(CodedOperation):
 
 @dataclass(frozen=True, eq=False)
 class FloatSeparable(SeparableOperation):
-    """Whose depthwise results are real: a float matrix product."""
+    """Multiplies real depthwise results with a float matrix."""
 
     kind: ClassVar[str] = "product"
 
@@ -71,20 +71,20 @@ class FloatSeparable(SeparableOperation):
     def compile(cls, weights: LayerWeights) -> Self:
         layer = weights.layer
         pointwise = weights.values("pointwise_kernel").reshape(layer.inputs, layer.filters)
-        matrix = float_matrix(pointwise, weights.bias)
-        return cls(layer, weights.input_names, weights.coding(), depthwise_floats(weights), matrix)
+        matrix = lay_out_float_matrix(pointwise, weights.bias)
+        return cls(layer, weights.input_names, weights.coding(), lay_out_depthwise_floats(weights), matrix)
 
     def run(self, state: RunState) -> None:
-        sources, block, region = self._sources(state), self._block(state), state.regions[self.layer.name]
-        state.call(separable_product, sources, self.depthwise, self.matrix, block, self._new_map(state), region)
+        sources, block, out = self._sources(state), self._block(state), self._new_map(state)
+        state.call(convolve_separable_floats, sources, self.depthwise, self.matrix, block, out, self._region(state))
 
     def multiplications(self, height: int, width: int) -> tuple[int, int]:
-        return sum(self._products(height, width)), 0
+        return sum(self._both_products(height, width)), 0
 
 
 @dataclass(frozen=True, eq=False)
 class PopcountSeparable(SeparableOperation):
-    """Whose depthwise results are coded: counts of bits, pair by pair."""
+    """Codes the depthwise results, then counts bits for each pair of planes."""
 
     kind: ClassVar[str] = "popcount"
 
@@ -98,17 +98,17 @@ class PopcountSeparable(SeparableOperation):
 
     @classmethod
     def compile(cls, weights: LayerWeights) -> Self:
-        middle, matrix = weights.middle_coding(), pointwise_bits(weights)
-        return cls(weights.layer, weights.input_names, weights.coding(), depthwise_floats(weights), middle, matrix)
+        depthwise, middle = lay_out_depthwise_floats(weights), weights.middle_coding()
+        matrix = lay_out_pointwise_bits(weights)
+        return cls(weights.layer, weights.input_names, weights.coding(), depthwise, middle, matrix)
 
     def run(self, state: RunState) -> None:
-        sources, block, region = self._sources(state), self._block(state), state.regions[self.layer.name]
-        state.call(
-            separable_popcount, sources, self.depthwise, self.middle, self.matrix, block, self._new_map(state), region
-        )
+        sources, block, out = self._sources(state), self._block(state), self._new_map(state)
+        region = self._region(state)
+        state.call(convolve_separable_bits, sources, self.depthwise, self.middle, self.matrix, block, out, region)
 
     def multiplications(self, height: int, width: int) -> tuple[int, int]:
-        depthwise, pointwise = self._products(height, width)
+        depthwise, pointwise = self._both_products(height, width)
         return depthwise, pointwise * self.pairs
 
     @property
@@ -118,7 +118,7 @@ class PopcountSeparable(SeparableOperation):
 
 @dataclass(frozen=True, eq=False)
 class SignSeparable(SeparableOperation):
-    """Of one residual level everywhere: comparisons of counts."""
+    """Computes a layer of one residual level everywhere: compares counts, without any float."""
 
     kind: ClassVar[str] = "signs"
 
@@ -130,7 +130,7 @@ class SignSeparable(SeparableOperation):
     def can_run(cls, weights: LayerWeights) -> bool:
         """Tell whether the signs of all sums follow from counts: one level each, and no product of gammas near 0.
 
-        The gammas of a concatenation need not be equal: no neighbourhood has channels of both maps.
+        The gammas of two maps that are concatenated need not be equal: each channel comes from one of them.
         """
         if not PopcountSeparable.can_run(weights):
             return False
@@ -140,20 +140,21 @@ class SignSeparable(SeparableOperation):
         if kernels != (1, 1) or any(len(values) > 1 for values in gammas):
             return False
         unit = min(values[0] for values in weights.input_gammas) * weights.gammas("depthwise_gamma")[0]
-        return bool(0 < 2 * tie_break(middle) < unit)  # sums are multiples of the unit; the offset decides ties alone
+        # Depthwise sums are multiples of the unit, so that the offset only decides ties.
+        return bool(0 < 2 * compute_tie_break(middle) < unit)
 
     @classmethod
     def compile(cls, weights: LayerWeights) -> Self:
-        depthwise, valid = depthwise_signs(weights), valid_bits(weights.channels)
-        matrix = pointwise_signs(weights)
+        depthwise, valid = lay_out_depthwise_signs(weights), mark_channels(weights.channels)
+        matrix = lay_out_pointwise_signs(weights)
         return cls(weights.layer, weights.input_names, weights.coding(), depthwise, valid, matrix)
 
     def run(self, state: RunState) -> None:
-        sources, region = self._sources(state), state.regions[self.layer.name]
-        state.call(separable_signs, sources, self.depthwise, self.valid, self.matrix, self._new_map(state), region)
+        sources, out, region = self._sources(state), self._new_map(state), self._region(state)
+        state.call(convolve_separable_signs, sources, self.depthwise, self.valid, self.matrix, out, region)
 
     def multiplications(self, height: int, width: int) -> tuple[int, int]:
-        return 0, sum(self._products(height, width))
+        return 0, sum(self._both_products(height, width))
 
     @property
     def pairs(self) -> int:

@@ -15,7 +15,7 @@ from blunet.errors import InputError
 VARIABLE = "BLUNET_THREADS"
 
 
-def thread_count(requested: int | None = None) -> int:
+def choose_thread_count(requested: int | None = None) -> int:
     """Return the number of threads to use.
 
     Parameters

@@ -57,7 +57,7 @@ def pad_to_multiple(image: NDArray[np.float32], multiple: int) -> NDArray[np.flo
     return np.pad(image, ((0, down), (0, right)), mode="reflect")
 
 
-def padded_shape(shape: tuple[int, int], multiple: int) -> tuple[int, int]:
+def pad_shape(shape: tuple[int, int], multiple: int) -> tuple[int, int]:
     """Return the shape that `pad_to_multiple` pads an image of `shape` to."""
     return round_up(shape[0], multiple), round_up(shape[1], multiple)
 
@@ -78,7 +78,7 @@ def crop_to_image(part: Slices, shape: tuple[int, int]) -> Slices:
     return rows, columns
 
 
-def halo_width(settings: NetworkSettings) -> int:
+def compute_halo(settings: NetworkSettings) -> int:
     """Return the pixels that a tile needs around its core: the network's reach, as a multiple that it accepts."""
     return round_up(max(compute_reach(settings)), settings.multiple)
 
@@ -109,7 +109,7 @@ def split_into_tiles(shape: tuple[int, int], size: int, settings: NetworkSetting
 
 def _split_axis(length: int, size: int, settings: NetworkSettings) -> Iterator[tuple[slice, slice, slice]]:
     """Yield extent, core and inside of the tiles along one axis."""
-    halo = halo_width(settings)
+    halo = compute_halo(settings)
     count = -(-length // round_up(size, settings.multiple))
     step = round_up(-(-length // count), settings.multiple)
     for start in range(0, length, step):

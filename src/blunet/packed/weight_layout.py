@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.packed.bit_planes import word_count
+from blunet.packed.bit_planes import count_words
 from blunet.packed.kernels.layout import (
     AFTER,
     BEFORE,
@@ -20,7 +20,7 @@ from blunet.packed.kernels.layout import (
     FloatMatrix,
     SignMatrix,
     choose_panel,
-    padded_channels,
+    pad_channels,
 )
 from blunet.packed.kernels.memory import align
 from blunet.packed.layer_weights import LayerWeights
@@ -32,7 +32,7 @@ Array = NDArray[Any]
 # Matrices of floats ---------------------------------------------------------------------------------------------------
 
 
-def float_matrix(kernel: Array, bias: Array) -> FloatMatrix:
+def lay_out_float_matrix(kernel: Array, bias: Array) -> FloatMatrix:
     """Lay out a matrix (depth, filters) and its bias (filters,)."""
     depth, filters = kernel.shape
     panel = choose_panel(filters)
@@ -42,13 +42,13 @@ def float_matrix(kernel: Array, bias: Array) -> FloatMatrix:
     return FloatMatrix(align(panels), align(_padded(bias, matrix.shape[1])), panel)
 
 
-def depthwise_floats(weights: LayerWeights) -> Array:
+def lay_out_depthwise_floats(weights: LayerWeights) -> Array:
     """Lay out the depthwise kernels (9, channels): on a repeated source the sums of taps."""
     layer = weights.layer
     kernel = weights.values("depthwise_kernel").reshape(-1, layer.inputs)
     if layer.source == "upsampled":
         kernel = np.stack([kernel[list(taps)].sum(0, dtype=np.float32) for taps in UPSAMPLED_TAPS])
-    result = np.zeros((9, padded_channels(layer.inputs)), np.float32)
+    result = np.zeros((9, pad_channels(layer.inputs)), np.float32)
     result[:, : layer.inputs] = kernel
     return align(result)
 
@@ -56,7 +56,7 @@ def depthwise_floats(weights: LayerWeights) -> Array:
 # Matrices of bits -----------------------------------------------------------------------------------------------------
 
 
-def convolution_bits(weights: LayerWeights) -> BitMatrix:
+def lay_out_convolution_bits(weights: LayerWeights) -> BitMatrix:
     """Lay out the kernels of a 3 x 3 convolution."""
     layer = weights.layer
     signs = weights.signs("kernel")
@@ -74,7 +74,7 @@ def convolution_bits(weights: LayerWeights) -> BitMatrix:
     return BitMatrix(align(_popcount_panels(planes)), _factors(products), align(base.ravel()))
 
 
-def pointwise_bits(weights: LayerWeights) -> BitMatrix:
+def lay_out_pointwise_bits(weights: LayerWeights) -> BitMatrix:
     """Lay out the pointwise kernels that follow coded depthwise results."""
     layer = weights.layer
     signs = weights.signs("pointwise_kernel").reshape(-1, 1, layer.inputs, layer.filters)
@@ -85,7 +85,7 @@ def pointwise_bits(weights: LayerWeights) -> BitMatrix:
     return BitMatrix(align(_popcount_panels(planes)), _factors(products), align(padded))
 
 
-def output_bits(weights: LayerWeights) -> BitMatrix:
+def lay_out_output_bits(weights: LayerWeights) -> BitMatrix:
     """Lay out the kernel of the output layer."""
     layer = weights.layer
     signs = weights.signs("kernel").reshape(-1, 1, layer.inputs, 1)
@@ -98,7 +98,7 @@ def output_bits(weights: LayerWeights) -> BitMatrix:
 # Matrices of signs ----------------------------------------------------------------------------------------------------
 
 
-def convolution_signs(weights: LayerWeights) -> SignMatrix:
+def lay_out_convolution_signs(weights: LayerWeights) -> SignMatrix:
     """Lay out the kernels of a 3 x 3 convolution of one level."""
     layer = weights.layer
     signs = weights.signs("kernel")[0].reshape(9, layer.inputs, -1)
@@ -113,7 +113,7 @@ def convolution_signs(weights: LayerWeights) -> SignMatrix:
     return SignMatrix(align(_sign_panels(pack_rows(signs, [layer.inputs]))), align(limits.ravel()))
 
 
-def pointwise_signs(weights: LayerWeights) -> SignMatrix:
+def lay_out_pointwise_signs(weights: LayerWeights) -> SignMatrix:
     """Lay out the pointwise kernels of a layer of one level."""
     layer = weights.layer
     signs = weights.signs("pointwise_kernel")[0].reshape(1, layer.inputs, layer.filters)
@@ -123,8 +123,8 @@ def pointwise_signs(weights: LayerWeights) -> SignMatrix:
     return SignMatrix(align(_sign_panels(pack_rows(signs, weights.channels))), align(limits))
 
 
-def depthwise_signs(weights: LayerWeights) -> Array:
-    """Lay out the words of the depthwise taps for `separable_signs`: (4, 4, phases, K, taps)."""
+def lay_out_depthwise_signs(weights: LayerWeights) -> Array:
+    """Lay out the words of the depthwise taps for `convolve_separable_signs`: (4, 4, phases, K, taps)."""
     layer = weights.layer
     taps, repeated = layer.kernel_size**2, layer.source == "upsampled"
     signs = weights.signs("depthwise_kernel")[0].reshape(taps, layer.inputs)
@@ -181,7 +181,7 @@ def _is_outside_repeated(tap: int, rows: int, columns: int, phase: int) -> bool:
 # Words and panels -----------------------------------------------------------------------------------------------------
 
 
-def valid_bits(channels: Sequence[int]) -> Array:
+def mark_channels(channels: Sequence[int]) -> Array:
     """Return words whose bits are 1 where a channel exists, of each input's channels apart."""
     return align(pack_rows(np.ones((1, sum(channels), 1), np.bool_), channels)[:, 0].copy())
 
@@ -191,7 +191,7 @@ def pack_rows(signs: Array, channels: Sequence[int]) -> Array:
     parts = []
     for own in np.split(signs, np.cumsum(channels)[:-1], axis=1):
         taps, count, filters = own.shape
-        padded = np.zeros((taps, word_count(count) * WORD, filters), np.bool_)
+        padded = np.zeros((taps, count_words(count) * WORD, filters), np.bool_)
         padded[:, :count] = own
         octets = np.packbits(padded, axis=1, bitorder="little")  # (taps, 8 K, filters)
         octets = np.ascontiguousarray(octets.transpose(0, 2, 1))

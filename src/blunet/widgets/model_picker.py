@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from blunet.errors import InputError
-from blunet.jobs.model_files import ModelFile, inspect_model, model_path
+from blunet.jobs.model_files import ModelFile, inspect_model, resolve_model_path
 from blunet.quantities import describe_size
 from blunet.widgets.layer_list import keep_narrow
 from blunet.widgets.preferences import add_recent_model, read_preference, read_recent_models, recall, remember
@@ -29,7 +29,7 @@ class ModelPicker(QWidget):
         super().__init__(parent)
         self.path: Path | None = None
         """The chosen file; None: the bundled model."""
-        self.model: ModelFile = inspect_model(model_path(None))
+        self.model: ModelFile = inspect_model(resolve_model_path(None))
         """What the chosen file says about itself."""
         self._list = QComboBox()
         self._list.setToolTip(
@@ -48,7 +48,7 @@ class ModelPicker(QWidget):
     def use(self, path: str | Path | None) -> bool:
         """Choose a model file, None for the bundled one; return whether it could be used."""
         try:
-            found = inspect_model(model_path(path))
+            found = inspect_model(resolve_model_path(path))
             if found.network.network != "blunet" or found.path.suffix == ".keras":
                 raise InputError(
                     f"'{found.path.name}' is a network for Keras, which does not run inside napari; choose a .blunet "

@@ -56,13 +56,13 @@ def repeat_popcount_block(bits, matrix, sums, repetitions):
         )  # fmt: skip
 
 
-def float_operands(rng: np.random.Generator) -> tuple[Floats, FloatMatrix]:
+def draw_floats(rng: np.random.Generator) -> tuple[Floats, FloatMatrix]:
     """Draw the values and the matrix of `repeat_float_block`."""
     weights = rng.random((1, DEPTH, FILTERS), np.float32)
     return rng.random(BLOCK_PIXELS * STEP, np.float32), FloatMatrix(weights, np.zeros(FILTERS, np.float32), FILTERS)
 
 
-def bit_operands(rng: np.random.Generator) -> tuple[Bits, BitMatrix]:
+def draw_bits(rng: np.random.Generator) -> tuple[Bits, BitMatrix]:
     """Draw the bits and the matrix of `repeat_popcount_block`."""
     stride = 8  # words from channel word to channel word, of as many pixels
     words = rng.integers(0, 2**64, BIT_LEVELS * DEPTH * stride, np.uint64)
@@ -71,6 +71,6 @@ def bit_operands(rng: np.random.Generator) -> tuple[Bits, BitMatrix]:
     return Bits(words, DEPTH * stride, np.arange(DEPTH, dtype=np.int64) * stride), matrix
 
 
-def new_sums() -> Floats:
+def allocate_sums() -> Floats:
     """Make the memory for a block's sums."""
     return np.zeros(BLOCK_PIXELS * WORD, np.float32)

@@ -24,7 +24,7 @@ from blunet.packed.kernels.vector_products import multiply_block, popcount_block
 
 
 @subroutine
-def existing_channels(channels, word):
+def mark_existing_channels(channels, word):
     """Return the bits of the channels that exist, of the 64 channels of a word."""
     return ~np.uint64(0) >> np.uint64(max(0, WORD * (word + 1) - channels))
 
@@ -69,7 +69,7 @@ def multiply_pixels(values, step, count, matrix, coding, out, layout, positions,
     depth, panel, filters = matrix.weights.shape[1], matrix.panel, len(matrix.bias)
     pixels = PIXELS_64 if panel == 64 else PIXELS_32 if panel == 32 else PIXELS_16
     for word in range(layout.words):
-        valid = existing_channels(layout.channels, word)
+        valid = mark_existing_channels(layout.channels, word)
         for start in range(0, count, pixels):
             for f in range(0, min(WORD, filters - WORD * word), panel):
                 first, at = WORD * word + f, start * step

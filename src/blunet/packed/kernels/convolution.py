@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from blunet.packed.kernels.coded_output import code_pixel, existing_channels, multiply_pixels, popcount_pixels
+from blunet.packed.kernels.coded_output import code_pixel, mark_existing_channels, multiply_pixels, popcount_pixels
 from blunet.packed.kernels.compiled import kernel
 from blunet.packed.kernels.layout import (
     BLOCK_PIXELS,
@@ -16,7 +16,7 @@ from blunet.packed.kernels.layout import (
     WORD,
 )
 from blunet.packed.kernels.memory import allocate_floats
-from blunet.packed.kernels.traversal import fetch_add, missing_neighbours
+from blunet.packed.kernels.traversal import fetch_add, find_missing_neighbours
 from blunet.packed.kernels.vector_products import popcount_sign_block
 
 
@@ -62,7 +62,7 @@ def convolve_bits(bits, matrix, out, region, counter):
     Parameters
     ----------
     bits : Bits
-        Of a pixel's neighbourhood (see `neighbourhood_bits`).
+        Of a pixel's neighbourhood (see `find_neighbourhood_bits`).
     matrix : BitMatrix
     out, region, counter
         As in `convolve_image`.
@@ -75,12 +75,12 @@ def convolve_bits(bits, matrix, out, region, counter):
         y = region.top + fetch_add(counter, 1)
         if y >= region.bottom:
             break
-        rows = missing_neighbours(y, layout.height)
+        rows = find_missing_neighbours(y, layout.height)
         for word in range(layout.words):
-            valid = existing_channels(layout.channels, word)
+            valid = mark_existing_channels(layout.channels, word)
             x = region.left
             while x < region.right:
-                columns = missing_neighbours(x, layout.width)
+                columns = find_missing_neighbours(x, layout.width)
                 single = columns or x + POPCOUNT_PIXELS >= min(layout.width, region.right + 1)
                 pixels = 1 if single else POPCOUNT_PIXELS
                 popcount_pixels(
@@ -110,7 +110,7 @@ def convolve_bits_to_signs(bits, matrix, out, region, counter):
         y = region.top + fetch_add(counter, 1)
         if y >= region.bottom:
             break
-        rows = missing_neighbours(y, layout.height)
+        rows = find_missing_neighbours(y, layout.height)
         for panel in range(filters // SIGN_PANEL):
             f = panel * SIGN_PANEL
             shift = f % WORD
@@ -119,7 +119,7 @@ def convolve_bits_to_signs(bits, matrix, out, region, counter):
             for x in (0, layout.width - 1):
                 if x < region.left or x >= region.right:
                     continue
-                columns = missing_neighbours(x, layout.width)
+                columns = find_missing_neighbours(x, layout.width)
                 popcount_sign_block(
                     bits, first + x, depth, matrix, f * depth, (4 * rows + columns) * filters + f,
                     words, row + x, 1, shift, 1, SIGN_VECTORS,

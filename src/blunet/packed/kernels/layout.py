@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.packed.bit_planes import WORD_BITS, word_count
+from blunet.packed.bit_planes import WORD_BITS, count_words
 from blunet.packed.kernels.target import TARGET
 from blunet.packed.rounding import round_up
 
@@ -91,7 +91,7 @@ class MapLayout(NamedTuple):
 def lay_out_map(height: int, width: int, channels: int, levels: int) -> MapLayout:
     """Lay out a map of `channels` channels with `levels` residual levels."""
     stride = round_up(width + 2 + SLACK, SLACK)
-    return MapLayout(height, width, channels, levels, word_count(channels), stride)
+    return MapLayout(height, width, channels, levels, count_words(channels), stride)
 
 
 class Coding(NamedTuple):
@@ -190,7 +190,7 @@ class Bits(NamedTuple):
     offsets: NDArray[np.int64]
 
 
-def neighbourhood_bits(source: CodedMap) -> Bits:
+def find_neighbourhood_bits(source: CodedMap) -> Bits:
     """Find the bits of 3 x 3 pixels, tap by tap, counted from the upper left pixel's word of plane 0."""
     layout = source.layout
     row = layout.levels * layout.words * layout.stride
@@ -217,7 +217,7 @@ class Block(NamedTuple):
     pixels : int
         Results of a block: four for each of these where the source is repeated.
     channels : int
-        Floats from pixel to pixel of the decoded source (see `padded_channels`).
+        Floats from pixel to pixel of the decoded source (see `pad_channels`).
     step : int
         Floats from pixel to pixel of the depthwise results; not a power of two, which would fill few sets of a cache.
     """
@@ -248,10 +248,10 @@ def choose_block(height: int, width: int, channels: int, repeated: bool, threads
     while rows > 1 and -(-height // rows) * -(-width // columns) < 3 * threads:
         rows = -(-rows // 2)
     results = rows * columns * (4 if repeated else 1)
-    return Block(rows, columns, results, padded_channels(channels), round_up(channels, WORD) + CHUNK)
+    return Block(rows, columns, results, pad_channels(channels), round_up(channels, WORD) + CHUNK)
 
 
-def padded_channels(channels: int) -> int:
+def pad_channels(channels: int) -> int:
     """Floats from pixel to pixel of decoded values, and from tap to tap of depthwise weights."""
     return round_up(channels, CHUNK) + CHUNK
 
@@ -262,8 +262,8 @@ def choose_panel(filters: int) -> int:
     return next((panel for panel in panels if filters <= panel), panels[-1])
 
 
-def arrays_in(structure: Any) -> list[NDArray[Any]]:
+def list_arrays(structure: Any) -> list[NDArray[Any]]:
     """Return the arrays of a structure, and of the structures in it."""
     if isinstance(structure, np.ndarray):
         return [structure]
-    return [array for part in structure for array in arrays_in(part)] if isinstance(structure, tuple) else []
+    return [array for part in structure for array in list_arrays(part)] if isinstance(structure, tuple) else []

@@ -15,7 +15,7 @@ from blunet.packed.kernels.vector_products import count_bits
 
 
 @kernel
-def output_probability(source, matrix, out, region, counter):
+def compute_probability(source, matrix, out, region, counter):
     """Compute the probability of foreground.
 
     Parameters

@@ -19,7 +19,7 @@ from blunet.packed.kernels.layout import (
     WORD,
     Bits,
 )
-from blunet.packed.kernels.traversal import fetch_add, missing_neighbours
+from blunet.packed.kernels.traversal import fetch_add, find_missing_neighbours
 from blunet.packed.kernels.vector_products import popcount_sign_block
 
 
@@ -53,7 +53,7 @@ def copy_source_row(first, f, second, s, mode, y, k, row):
 
 
 @subroutine
-def majority_of_nine(r0, r1, r2, w, start, stop, out):
+def take_majority_of_nine(r0, r1, r2, w, start, stop, out):
     """Set the bits where at least five of a neighbourhood's nine bits equal the weights', for 64 channels at a time.
 
     Row i of the neighbourhood of pixel x is ``r_i[x : x + 3]`` (the rows begin with a word of border). The nine
@@ -74,7 +74,7 @@ def majority_of_nine(r0, r1, r2, w, start, stop, out):
 
 
 @subroutine
-def half_of_four(here, right, below, across, w, start, stop, out):
+def take_half_of_four(here, right, below, across, w, start, stop, out):
     """Set the bits where at least two of four words agree with their weights."""
     for x in range(start, stop):
         a, b, c, d = ~(here[x] ^ w[0]), ~(right[x] ^ w[1]), ~(below[x] ^ w[2]), ~(across[x] ^ w[3])
@@ -101,7 +101,7 @@ def take_signs_of_row(bits, depth, matrix, left, right, out, first, step, layout
 
 
 @kernel
-def separable_signs(sources, depthwise, valid, matrix, out, region, counter):
+def convolve_separable_signs(sources, depthwise, valid, matrix, out, region, counter):
     """Run a separable layer of one residual level everywhere, coded between its two parts.
 
     Parameters
@@ -155,22 +155,22 @@ def separable_signs(sources, depthwise, valid, matrix, out, region, counter):
                     across = (r1[2:] if phase % 2 else r1[1:]) if phase // 2 else beside
                     inner = depthwise[below_missing, 0, phase, k]
                     last = depthwise[below_missing, AFTER, phase, k]
-                    half_of_four(r0[1:], beside, below, across, inner, left, min(right, width - 1), plane)
-                    half_of_four(r0[1:], beside, below, across, last, width - 1, width, plane)
+                    take_half_of_four(r0[1:], beside, below, across, inner, left, min(right, width - 1), plane)
+                    take_half_of_four(r0[1:], beside, below, across, last, width - 1, width, plane)
                     for x in range(left, right):
                         plane[x] &= valid[k]
                 start = (2 * y + phase // 2 + 1) * layout.words * layout.stride + phase % 2 + 1
                 take_signs_of_row(bits, depth, matrix, left, right, words, start, step, layout)
         else:
-            missing = missing_neighbours(y, height)
+            missing = find_missing_neighbours(y, height)
             for k in range(depth):
                 for i in range(3):
                     copy_source_row(first, f, second, s, mode, y + i - 1, k, rows[i])
                 plane = planes[k * stride : (k + 1) * stride]
-                majority_of_nine(rows[0], rows[1], rows[2], depthwise[missing, 0, 0, k], left, right, plane)
+                take_majority_of_nine(rows[0], rows[1], rows[2], depthwise[missing, 0, 0, k], left, right, plane)
                 for x in (0, width - 1):
-                    taps = depthwise[missing, missing_neighbours(x, width), 0, k]
-                    majority_of_nine(rows[0], rows[1], rows[2], taps, x, x + 1, plane)
+                    taps = depthwise[missing, find_missing_neighbours(x, width), 0, k]
+                    take_majority_of_nine(rows[0], rows[1], rows[2], taps, x, x + 1, plane)
                 for x in range(left, right):
                     plane[x] &= valid[k]
             start = (y + 1) * layout.words * layout.stride + 1

@@ -9,7 +9,7 @@ import numpy as np
 from blunet.packed.kernels.coded_output import (
     code_floats,
     code_pixel,
-    existing_channels,
+    mark_existing_channels,
     multiply_pixels,
     popcount_pixels,
 )
@@ -144,7 +144,7 @@ def run_depthwise(first, second, mode, block, weights, layout, region, number, v
 
 
 @kernel
-def separable_product(sources, depthwise, matrix, block, out, region, counter):
+def convolve_separable_floats(sources, depthwise, matrix, block, out, region, counter):
     """Run a separable layer whose depthwise results are real numbers.
 
     Parameters
@@ -177,7 +177,7 @@ def separable_product(sources, depthwise, matrix, block, out, region, counter):
 
 
 @kernel
-def separable_popcount(sources, depthwise, middle, matrix, block, out, region, counter):
+def convolve_separable_bits(sources, depthwise, middle, matrix, block, out, region, counter):
     """Run a separable layer whose depthwise results are coded before the pointwise part counts their bits.
 
     Parameters
@@ -187,7 +187,7 @@ def separable_popcount(sources, depthwise, middle, matrix, block, out, region, c
     matrix : BitMatrix
         The pointwise part.
     sources, depthwise, block, out, region, counter
-        As in `separable_product`.
+        As in `convolve_separable_floats`.
     """
     first, second, mode = sources
     words, layout, coding, base = out.words, out.layout, out.coding, matrix.base
@@ -210,11 +210,11 @@ def separable_popcount(sources, depthwise, middle, matrix, block, out, region, c
         if count == 0:
             break
         for k in range(depth):
-            valid = existing_channels(channels, k)
+            valid = mark_existing_channels(channels, k)
             for p in range(count):
                 code_floats(results, p * block.step + WORD * k, middle, valid, planes, k * stride + p, depth * stride)
         for word in range(layout.words):
-            valid = existing_channels(layout.channels, word)
+            valid = mark_existing_channels(layout.channels, word)
             for p in range(0, count, POPCOUNT_PIXELS):
                 several = min(POPCOUNT_PIXELS, count - p)
                 popcount_pixels(bits, p, depth, matrix, word, levels, base, WORD * word, sums, several)

@@ -24,6 +24,6 @@ def fetch_add(typingctx, counter, amount):
 
 
 @subroutine
-def missing_neighbours(position, length):
+def find_missing_neighbours(position, length):
     """Tell which neighbours of a position along an axis lie outside the map, as BEFORE + AFTER."""
     return (BEFORE if position == 0 else 0) + (AFTER if position == length - 1 else 0)

@@ -27,7 +27,7 @@ def code_word(typingctx, values, at, coding, valid, out, out_at, out_step, level
     values : float32
     coding : Coding
     valid : uint64
-        A word with the bits of channels that exist (see `existing_channels`).
+        A word with the bits of channels that exist (see `mark_existing_channels`).
     out : uint64
     at, out_at, out_step : int
     levels : literal int

@@ -1,10 +1,10 @@
-"""The packed engine by size, threads and layer, against what the processor does at most.
+"""Times and memory of the packed engine by image size, threads and layer.
 
     python benchmarks/engine.py [--sizes 128 256 512 1024 2048] [--threads 1 2] [--filters 64] [--layers]
 
-Every line is a process of its own, so that its memory is its own; sizes and threads take turns, three times over. The
-network has random weights: its speed does not depend on them. For the same network in Keras, and for the processor's
-ceilings, in the same run: ``blunet benchmark``.
+Every line is measured in a process of its own, in three rounds in which sizes and threads take turns. The network has
+random weights; its speed does not depend on them. ``blunet benchmark`` compares it with the same network in Keras and
+with what the processor can do at most.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
-    parser.add_argument("--layers", action="store_true", help="the time of every layer at 512 x 512 instead")
+    parser.add_argument("--layers", action="store_true", help="print the time of every layer at 512 x 512 instead")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         print(json.dumps(measure(**json.loads(arguments.child))))
     elif arguments.layers:
         for kind in arguments.kinds:
-            layers(kind, arguments.filters, max(arguments.threads))
+            print_layers(kind, arguments.filters, max(arguments.threads))
     else:
-        growth(arguments)
+        print_sizes(arguments)
 
 
-def model_of(kind: str, filters: int, threads: int) -> PackedModel:
+def make_model(kind: str, filters: int, threads: int) -> PackedModel:
     """Return a network with random weights."""
     levels, coded = KINDS[kind]
     settings = NetworkSettings(
@@ -56,8 +56,8 @@ def model_of(kind: str, filters: int, threads: int) -> PackedModel:
 
 
 def measure(kind: str, filters: int, size: int, threads: int) -> dict[str, float]:
-    """Segment one image, after a smaller one that does not count."""
-    model = model_of(kind, filters, threads)
+    """Segment one image, after a smaller one that is not counted."""
+    model = make_model(kind, filters, threads)
     rng = np.random.default_rng(0)
     model.predict(rng.integers(0, 4000, (64, 64)).astype(np.uint16))
     image = rng.integers(0, 4000, (size, size)).astype(np.uint16)
@@ -68,8 +68,8 @@ def measure(kind: str, filters: int, size: int, threads: int) -> dict[str, float
     return {"seconds": time.perf_counter() - begin, "memory": measure_peak_memory()}
 
 
-def growth(arguments: argparse.Namespace) -> None:
-    """Print time per megapixel and memory."""
+def print_sizes(arguments: argparse.Namespace) -> None:
+    """Print the time per megapixel and the memory for each size."""
     print(f"{'network':<18}{'size':>6}{'threads':>9}{'seconds':>10}{'s per Mpx':>11}{'to 512':>9}{'memory':>11}")
     for kind in arguments.kinds:
         found: dict[tuple[int, int], list[dict[str, float]]] = {}
@@ -89,9 +89,9 @@ def growth(arguments: argparse.Namespace) -> None:
             print(f"{kind:<18}{size:>6}{threads:>9}{seconds:>10.3f}{rate:>11.3f}{ratio:>8.2f}x{memory:>7.0f} MiB")
 
 
-def layers(kind: str, filters: int, threads: int) -> None:
+def print_layers(kind: str, filters: int, threads: int) -> None:
     """Print the fastest of five runs of every layer at 512 x 512, and its rate."""
-    engine = model_of(kind, filters, threads).engine
+    engine = make_model(kind, filters, threads).engine
     image = np.random.default_rng(0).random((512, 512), np.float32)
     fastest = time_operations(engine, image, runs=5)
     print(

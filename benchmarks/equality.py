@@ -1,15 +1,16 @@
-"""The long proof that the packed engine gives the same answer as the reference engine and as Keras.
+"""A long test that the packed engine gives the same answer as the reference engine and as Keras.
 
     python benchmarks/equality.py [--share 0.05] [--seed 0] [--targets native haswell x86-64]
 
-Networks of 1 to 5 levels and 8 to 64 filters, with every combination of 1 to 3 residual levels, depthwise results coded
-or not, have weights, gammas and biases drawn; the given share of them is tried, another for another seed. Each time:
+It draws a share of the networks of 1 to 5 levels and 8 to 64 filters with every combination of 1 to 3 residual levels,
+depthwise results coded or not, and their weights, gammas and biases. For each network:
 
-- every layer's codes, on the same inputs, are those of the reference engine, and, by turns, those of Keras;
+- the codes of every layer, on the same inputs, equal those of the reference engine, and in every fourth network those
+  of Keras;
 - 1 to 4 threads give equal bits;
-- an image of odd sides cut into tiles has the probabilities of the whole one (one level everywhere: equal bits).
+- an image of odd sides has the same probabilities in tiles as whole (equal bits if there is one level everywhere).
 
-Every target is a processor that numba is told to compile for, in a process of its own.
+Each target is a processor that numba compiles for, in a process of its own.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ TARGETS = {
     "haswell": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+popcnt"},
     "x86-64": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""},
 }
-#: Filters of the networks with so many levels: at five levels 64 filters have 12 million weights.
+#: Base filters of the networks.
 FILTERS = (8, 16, 24, 40, 64)
-#: Most probabilities, as a share, that tiles may change: a sign flips where a sum is within rounding of 0.
+#: Largest share of probabilities that tiles may change: a sign flips where a sum is within rounding of 0.
 FLIPPED = 0.001
-#: Every so many networks one is built in Keras too.
+#: One network in this number is also built in Keras.
 KERAS_TURN = 4
 
 
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.here:
-        prove(arguments.share, arguments.seed)
+        try_networks(arguments.share, arguments.seed)
         return
     for target in arguments.targets:
         print(f"{target}:", flush=True)
@@ -67,8 +68,8 @@ def main() -> None:
             sys.exit(f"The answers differ on {target}.")
 
 
-def prove(share: float, seed: int) -> None:
-    """Try a share of all networks; the first that differs ends with what differs."""
+def try_networks(share: float, seed: int) -> None:
+    """Try a share of all networks. The first one whose answers differ ends the test with a message."""
     every = [
         NetworkSettings(
             network="blunet",
@@ -97,7 +98,7 @@ def prove(share: float, seed: int) -> None:
 
 
 def try_network(settings: NetworkSettings, rng: np.random.Generator, *, with_keras: bool) -> float:
-    """Compare one network's answers; return the part of its codes that lay too near to 0."""
+    """Compare the answers of one network. Return the share of its codes that were too near to 0 to compare."""
     latent = latent_weights(settings, int(rng.integers(2**31)))
     weights = binarise_weights(settings, latent)
     engine, reference = Engine(weights, 2), ReferenceEngine(weights)
@@ -124,7 +125,7 @@ def with_threads(weights: BinaryWeights, threads: int) -> Engine:
 
 
 def keras_sums(settings: NetworkSettings, latent: dict, reference: ReferenceEngine) -> Sums:
-    """Return what gives the sums of a Keras network with the latent weights."""
+    """Return a function that computes the sums of a layer in a Keras network with the latent weights."""
     import keras
 
     from blunet.networks.build import build_network
@@ -136,7 +137,7 @@ def keras_sums(settings: NetworkSettings, latent: dict, reference: ReferenceEngi
     def sums(layer: Layer, inputs: np.ndarray) -> np.ndarray:
         found = keras.ops.convert_to_numpy(network.get_layer(layer.name)(inputs[None]))[0]
         own = reference.layer_sums(layer, inputs)
-        if not settings.binarize_depthwise or layer.kind == "convolution":  # coded middles may flip near 0
+        if not settings.binarize_depthwise or layer.kind == "convolution":  # coded depthwise results may flip near 0
             assert np.abs(found - own).max() <= 1e-5 * np.abs(own).max(), f"{layer.name}: Keras' sums differ"
         return found
 

@@ -3,9 +3,9 @@
     pip install onnx onnxruntime openvino
     python benchmarks/peers.py [--size 512] [--threads 2] [--rounds 5]
 
-All take turns in one run, each in a process of its own. ONNX Runtime and OpenVINO are given graphs written from the
-same table of layers with the same weights; before it is timed, a small BLU-Net of each has to agree with the packed
-engine's. What is not installed is left out.
+The engines take turns in one run, each in a process of its own. ONNX Runtime and OpenVINO run graphs that are written
+from the same table of layers with the same weights. Before they are timed, a small BLU-Net of each has to agree with
+the packed engine. Engines that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ import numpy as np
 from onnx_network import Weights, onnx_network
 
 from blunet.architecture import NetworkSettings, list_layers
-from blunet.jobs.engine_benchmark import EngineProcess, Timed, Timing, engines, processor, run_in_turn
+from blunet.jobs.engine_benchmark import (
+    EngineProcess,
+    Timed,
+    Timing,
+    list_engines,
+    read_processor_name,
+    run_in_turn,
+)
 from blunet.jobs.engine_benchmark_child import draw_weights, serve
 from blunet.jobs.events import CancelToken
 from blunet.packed.engine import Engine
@@ -41,7 +48,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
 
-    own = engines(5, arguments.filters)
+    own = list_engines(5, arguments.filters)
     wanted = {name: (network, None) for name, network in own.items()}
     for peer in PEERS:
         if importlib.util.find_spec(peer.removesuffix("_bf16")):
@@ -57,11 +64,11 @@ def main() -> None:
             print(f"Starting {name}", file=sys.stderr)
             command = {"command": [sys.executable, __file__, "--serve"]} if peer else {}
             children[name] = EngineProcess(name, network, arguments.size, arguments.threads, **command)
-        timings = yielded(run_in_turn(children, arguments.rounds, CancelToken()))
+        timings = follow(run_in_turn(children, arguments.rounds, CancelToken()))
     finally:
         for child in children.values():
             child.kill()
-    print(f"{arguments.size} x {arguments.size} pixels, {arguments.threads} threads, {processor()}\n")
+    print(f"{arguments.size} x {arguments.size} pixels, {arguments.threads} threads, {read_processor_name()}\n")
     print(f"{'engine':<28}{'median':>10}{'fastest':>10}{'memory':>11}{'packed =':>10}")
     packed = timings["packed_blunet"].to_dict()["median_s"]
     for name, timing in timings.items():
@@ -70,8 +77,8 @@ def main() -> None:
               f"{f['median_s'] / packed:>8.2f} x")  # fmt: skip
 
 
-def yielded(turns: Generator[Timed, None, dict[str, Timing]]) -> dict[str, Timing]:
-    """Tell every run and return what the generator returns."""
+def follow(turns: Generator[Timed, None, dict[str, Timing]]) -> dict[str, Timing]:
+    """Print every run and return the measurements."""
     while True:
         try:
             timed = next(turns)
@@ -81,28 +88,30 @@ def yielded(turns: Generator[Timed, None, dict[str, Timing]]) -> dict[str, Timin
 
 
 def prepare(engine: str, settings: NetworkSettings | None, size: int, threads: int) -> Callable[[], float]:
-    """Return what runs a peer once; a BLU-Net is compared with the packed engine's first."""
+    """Return a function that runs a peer once. A BLU-Net is first compared with the packed engine."""
     assert settings is not None
     peer = engine.removesuffix(f"_{settings.network}")
     if settings.binary:
         few = settings.changed(
             levels=2, base_filters=8
-        )  # the same operators; a flip would travel through a deep network
+        )  # the same operators; in a deep network a flipped sign would spread
         small = np.random.default_rng(1).random((64, 64), np.float32)
         other, ours = (
-            compiled(peer, few, draw_float_weights(few), 64, threads)(small),
+            compile_peer(peer, few, draw_float_weights(few), 64, threads)(small),
             Engine(draw_weights(few)).run(small),
         )
         flipped = np.mean(np.abs(other - ours) > 1e-3)
-        if flipped > FLIPPED and peer != "openvino_bf16":  # 8 bits of mantissa give other signs: only its time is told
+        if (
+            flipped > FLIPPED and peer != "openvino_bf16"
+        ):  # 8 bits of mantissa give other signs: only its time is measured
             raise SystemExit(f"{100 * flipped:.1f} % of the probabilities differ from the packed engine's")
     image = np.random.default_rng(0).random((size, size), np.float32)
-    run = compiled(peer, settings, draw_float_weights(settings), size, threads)
+    run = compile_peer(peer, settings, draw_float_weights(settings), size, threads)
     return lambda: 0.0 * float(run(image)[0, 0])
 
 
 def draw_float_weights(settings: NetworkSettings) -> Weights:
-    """Draw a network; of a BLU-Net the same as the packed engine's, decoded."""
+    """Draw the weights of a network; those of a BLU-Net are the packed engine's, decoded."""
     if settings.binary:
         packed = draw_weights(settings)
         return {**packed.floats, **{key: packed.decode(*key) for key in packed.planes}}
@@ -111,10 +120,10 @@ def draw_float_weights(settings: NetworkSettings) -> Weights:
     return {key: rng.normal(0, 1 / np.sqrt(np.prod(shape[:3])), shape).astype("f4") for key, shape in shapes.items()}
 
 
-def compiled(
+def compile_peer(
     peer: str, settings: NetworkSettings, weights: Weights, size: int, threads: int
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what gives the probability (size, size) of an image (size, size)."""
+    """Return a function from an image (size, size) to its probability (size, size)."""
     model = onnx_network(settings, weights, size)
     if peer == "onnxruntime":
         import onnxruntime

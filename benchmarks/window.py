@@ -1,9 +1,9 @@
-"""How the window feels while jobs run: a real napari window, on a display or under Xvfb.
+"""How promptly the window responds while jobs run: a real napari window, on a display or under Xvfb.
 
     scripts/with-display python benchmarks/window.py
 
-A timer of 5 ms in the event loop notes by how much it comes late; the 99th percentile and the worst are told, while a
-2048 x 2048 image is segmented and while a network is trained, and how long cancelling and live changes take.
+A timer of 5 ms in the event loop measures its delay. The 99th percentile and the worst delay are printed, while a
+2048 x 2048 image is segmented and while a network is trained, and the time that cancelling and live changes take.
 """
 
 from __future__ import annotations

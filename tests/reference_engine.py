@@ -1,8 +1,7 @@
 """The reference engine: a binary network in plain NumPy, layer by layer as its table states.
 
-Weights and activations are residual codes, decoded to float32 before they are multiplied; a faster engine
-is tested against this one. Every layer is computed in strips of rows, so that little memory is needed besides
-the feature maps.
+Weights and activations are residual codes, decoded to float32 before they are multiplied. The packed engine is tested
+against this one. Every layer is computed in strips of rows, so that it needs little memory besides the feature maps.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from blunet.packed.binary_weights import BinaryWeights
 from blunet.packed.bit_planes import compute_tie_break, decode_residual, encode_residual
 
 Map = NDArray[np.float32]
-#: Gives rows a to b of a layer's input, as an array of shape (b - a, width, inputs).
+#: Returns rows a to b of a layer's input, as an array of shape (b - a, width, inputs).
 Rows = Callable[[int, int], Map]
 
-#: Values of the input or the output in a strip: 512 KiB of float32, which a processor's cache holds.
+#: Values of the input or the output in a strip: 512 KiB of float32, which fit into a processor's cache.
 STRIP_VALUES = 2**17
 
 
@@ -31,7 +30,7 @@ class ReferenceEngine:
     Parameters
     ----------
     weights : BinaryWeights
-        Decoded once, here.
+        Decoded when this object is made.
     """
 
     def __init__(self, weights: BinaryWeights) -> None:
@@ -52,7 +51,7 @@ class ReferenceEngine:
         image : ndarray of float32, shape (H, W)
             In [0, 1]; H and W multiples of ``settings.multiple``.
         check : callable, optional
-            Called before every layer; what it raises ends the run.
+            Called before every layer. What it raises ends the run.
 
         Returns
         -------
@@ -74,7 +73,7 @@ class ReferenceEngine:
         return current[..., 0]
 
     def layer_input(self, layer: Layer, previous: Map, skip: Map | None = None) -> Map:
-        """Return what a layer's convolution sees: `previous` pooled, up-sampled, or behind `skip`, as it needs."""
+        """Return the input of a layer's convolution: `previous` pooled, up-sampled or concatenated with `skip`."""
         rows, height, _ = _source(layer, previous, skip)
         return rows(0, height)
 
@@ -86,7 +85,7 @@ class ReferenceEngine:
         layer : Layer
             Of this network's table.
         inputs : ndarray of float32, shape (H, W, inputs)
-            What the convolution sees: pooled, up-sampled or concatenated already.
+            The input of the convolution (see `layer_input`).
 
         Returns
         -------
@@ -188,7 +187,7 @@ def sigmoid(x: Map) -> Map:
 
 
 def _source(layer: Layer, previous: Map, skip: Map | None) -> tuple[Rows, int, int]:
-    """Return what gives rows of the layer's input, and that input's height and width."""
+    """Return a function that gives rows of the layer's input, and the height and width of that input."""
     height, width = previous.shape[:2]
     if layer.source == "upsampled":
 

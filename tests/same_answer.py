@@ -1,4 +1,4 @@
-"""Whether the packed engine gives the same answer as another, layer by layer, on the same inputs."""
+"""Comparing the packed engine with another one, layer by layer, on the same inputs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Sums = Callable[[Layer, np.ndarray], np.ndarray]
 
 
 def compare_layers(engine: Engine, reference: ReferenceEngine, image: np.ndarray, sums_of: Sums | None = None) -> float:
-    """Check every layer's codes, on the same inputs; return the part of values that lay too near to 0 to tell.
+    """Compare the codes of every layer on the same inputs; return the share that was too near to 0 to compare.
 
-    The sums are those of `sums_of`, of Keras for instance; None: the reference's own.
+    The sums are those of `sums_of`, such as those of Keras. None: the reference's own.
     """
     sums_of = sums_of or reference.layer_sums
     codes = layer_codes(engine, image)
@@ -64,7 +64,7 @@ def unpack_map(coded: CodedMap) -> np.ndarray:
 
 
 def middle_unsure(reference: ReferenceEngine, layer: Layer, inputs: np.ndarray) -> np.ndarray:
-    """Pixels where a depthwise sum that is coded lies too near to 0 to tell."""
+    """Return the pixels where a depthwise sum that is coded is too near to 0 to compare."""
     key = layer.name, "depthwise_activation_gamma"
     if key not in reference.weights.floats:
         return np.zeros(inputs.shape[:2], bool)

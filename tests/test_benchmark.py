@@ -12,7 +12,8 @@ from random_networks import latent_weights
 
 from blunet.architecture import NetworkSettings, ResidualLevels
 from blunet.errors import InputError
-from blunet.jobs.engine_benchmark import Benchmarked, BenchmarkSettings, Preparing, Timed, benchmark
+from blunet.jobs.benchmark_settings import BenchmarkSettings
+from blunet.jobs.engine_benchmark import Benchmarked, Preparing, Timed, benchmark
 from blunet.jobs.events import Cancelled, CancelToken
 from blunet.jobs.model_files import measure_program
 from blunet.packed.binary_weights import binarise_weights
@@ -56,9 +57,9 @@ def test_the_command_prints_one_json_object():
     ("change", "reason"),
     [
         ({"size": 100}, "multiple of 16"),
-        ({"size": 0}, "side is 0"),
-        ({"threads": 0}, "threads is 0"),
-        ({"rounds": 0}, "rounds is 0"),
+        ({"size": 0}, "'size' is 0"),
+        ({"threads": 0}, "'threads' is 0"),
+        ({"rounds": 0}, "'rounds' is 0"),
         ({"engines": ("warp",)}, "no engine 'warp'"),
         ({"base_filters": 0}, "base_filters"),
     ],

@@ -21,9 +21,10 @@ from blunet.cli.setting_help import make_settings_command
 
 __all__ = ["app", "main"]
 
-#: Commands with settings of a segmentation, and of a compression.
+#: Commands with settings of a segmentation, of a compression, and of a benchmark.
 SEGMENTATION = make_settings_command("blunet.segmentation.segmentation_settings", "SegmentationSettings")
 COMPRESSION = make_settings_command("blunet.compression.run_request", "Request")
+BENCHMARK = make_settings_command("blunet.jobs.benchmark_settings", "BenchmarkSettings")
 
 app = typer.Typer(
     name="blunet",
@@ -57,7 +58,7 @@ app.command()(info)
 app.command("import-weights")(import_weights)
 app.command(cls=SEGMENTATION)(evaluate)
 app.command(cls=COMPRESSION)(compress)
-app.command()(benchmark)
+app.command(cls=BENCHMARK)(benchmark)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import typer
 
 from blunet.cli.console import print_json, report_errors, say
 from blunet.cli.progress import Bar
+from blunet.cli.setting_help import select_given
 
 if TYPE_CHECKING:
     from blunet.jobs.engine_benchmark import Benchmarked
@@ -26,21 +27,27 @@ LOOPS = {"float32_loop": "float32 multiply-adds", "popcount_loop": "XNOR and pop
 
 @report_errors
 def benchmark(
-    size: Annotated[int, typer.Option(metavar="PX", help="Side of the square image in pixels.")] = 512,
-    threads: Annotated[int | None, typer.Option(metavar="N", help="Processor threads; without it, all.")] = None,
-    levels: Annotated[int, typer.Option(metavar="L", help="Resolution levels of the networks.")] = 5,
-    filters: Annotated[int, typer.Option(metavar="F", help="Filters at the highest resolution.")] = 64,
-    rounds: Annotated[int, typer.Option(metavar="R", help="How often each engine runs.")] = 5,
+    size: Annotated[int | None, typer.Option(metavar="PX")] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N")] = None,
+    levels: Annotated[int | None, typer.Option(metavar="L")] = None,
+    base_filters: Annotated[int | None, typer.Option("--filters", metavar="F")] = None,
+    rounds: Annotated[int | None, typer.Option(metavar="R")] = None,
     engine: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Time this engine only; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="Time only this engine. May be given several times.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Time the packed network and the networks in Keras on this computer, side by side."""
-    from blunet.jobs.engine_benchmark import Benchmarked, BenchmarkSettings, Preparing, Timed
+    from blunet.jobs.benchmark_settings import BenchmarkSettings
+    from blunet.jobs.engine_benchmark import Benchmarked, Preparing, Timed
     from blunet.jobs.engine_benchmark import benchmark as job
 
-    settings = BenchmarkSettings(size, threads, levels, filters, rounds, tuple(engine) if engine else None)
+    engines = tuple(engine) if engine else None
+    settings = BenchmarkSettings(
+        **select_given(
+            size=size, threads=threads, levels=levels, base_filters=base_filters, rounds=rounds, engines=engines
+        )
+    )
     found: Benchmarked | None = None
     done = 0
     with Bar("Starting the engines") as bar:
@@ -57,10 +64,10 @@ def benchmark(
     if as_json:
         print_json(found.to_dict())
     else:
-        _table(found)
+        _print_table(found)
 
 
-def _table(found: Benchmarked) -> None:
+def _print_table(found: Benchmarked) -> None:
     timed = {name: timing.to_dict() for name, timing in found.engines.items()}
     say(f"{found.size} x {found.size} pixels, {found.threads} thread{'s' * (found.threads > 1)}, {found.cpu}")
     say()

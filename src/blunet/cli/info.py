@@ -22,11 +22,11 @@ NAMES = {"unet": "U-Net", "lightweight": "Lightweight U-Net", "blunet": "BLU-Net
 def info(
     model: Annotated[Path, typer.Argument(parser=given_path, metavar="MODEL", help="A .blunet or .keras file.")],
     program: Annotated[
-        bool, typer.Option("--program", help="Also time every operation of a packed network, at 512 x 512.")
+        bool, typer.Option("--program", help="Time every operation of a packed network, at 512 x 512.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the description as JSON.")] = False,
 ) -> None:
-    """Tell what is in a model file."""
+    """Show what is in a model file."""
     from blunet.jobs.model_files import inspect_model, measure_program
 
     found = inspect_model(model)
@@ -40,10 +40,10 @@ def info(
     if as_json:
         print_json(found.to_dict())
         return
-    rows = list(_rows(found))
-    wide = max(len(name) for name, _ in rows)
+    rows = list(_list_rows(found))
+    width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        say(f"{name:<{wide}}  {value}" if name else "")
+        say(f"{name:<{width}}  {value}" if name else "")
 
 
 def _print_program(costs: list[OperationCost]) -> None:
@@ -56,8 +56,8 @@ def _print_program(costs: list[OperationCost]) -> None:
     say(f"{'all, 512 x 512':<22}{1000 * sum(c.seconds for c in costs):>80.2f} ms")
 
 
-def _rows(found: ModelFile) -> Iterator[tuple[str, str]]:
-    """Yield the names and values of the table; an empty name is an empty line."""
+def _list_rows(found: ModelFile) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of the table. An empty name is an empty line."""
     content, network = found.to_dict(), found.network
     yield "Model", str(found.path)
     yield "Network", NAMES[network.network]
@@ -73,7 +73,7 @@ def _rows(found: ModelFile) -> Iterator[tuple[str, str]]:
     yield "File", f"{content['file_bytes']:>12,} bytes"
     yield "Compression", f"{content['compression_ratio']:>12,.1f} x, of the U-Net of equal levels and filters"
     yield "", ""
-    yield "Normalisation", _normalisation(found)
+    yield "Normalisation", _describe_normalisation(found)
     yield "Threshold", f"{found.info.threshold:g}"
     card = found.info.card
     diameter = "not known" if card.object_diameter is None else f"{card.object_diameter:g} px"
@@ -92,7 +92,7 @@ def _rows(found: ModelFile) -> Iterator[tuple[str, str]]:
         yield "Made with", ", ".join(f"{name} {version}" for name, version in card.versions.items())
 
 
-def _normalisation(found: ModelFile) -> str:
+def _describe_normalisation(found: ModelFile) -> str:
     settings = found.info.normalisation
     if settings.method == "range":
         return "range of the image's type"

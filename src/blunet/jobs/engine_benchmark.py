@@ -1,4 +1,7 @@
-"""Timing engines side by side: one child process each, driven in turn, so that a noisy machine is noisy for all."""
+"""Timing engines side by side, each in its own process.
+
+The engines take turns, so that a change of the machine's load concerns all of them.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,14 @@ from pathlib import Path
 from statistics import median
 from typing import IO, Any
 
-from blunet.architecture import NetworkSettings, ResidualLevels
+from blunet.architecture import NETWORKS, NetworkSettings, ResidualLevels
 from blunet.errors import InputError
+from blunet.jobs.benchmark_settings import BenchmarkSettings
 from blunet.jobs.events import CancelToken
 from blunet.packed.threads import choose_thread_count
 
 COMMAND = (sys.executable, "-P", "-m", "blunet.jobs.engine_benchmark_child")
-#: What tells libraries how many threads to use.
+#: Environment variables that set the number of threads of libraries.
 VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -30,33 +34,8 @@ VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+#: Loops of the processor's fastest instructions, timed like engines.
 CEILINGS = ("float32_loop", "popcount_loop")
-
-
-@dataclass(frozen=True)
-class BenchmarkSettings:
-    """What is timed.
-
-    Attributes
-    ----------
-    size : int
-        Side of the square image in pixels, a multiple of what the network takes.
-    threads : int, optional
-        None: one for each processor.
-    levels, base_filters : int
-        Of all networks; 5 and 64 is the published size.
-    rounds : int
-        How often every engine runs, after a first time that does not count.
-    engines : tuple of str, optional
-        Which of `engines(levels, base_filters)` and `CEILINGS`; None: all.
-    """
-
-    size: int = 512
-    threads: int | None = None
-    levels: int = 5
-    base_filters: int = 64
-    rounds: int = 5
-    engines: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +47,7 @@ class Preparing:
 
 @dataclass(frozen=True)
 class Timed:
-    """An engine ran once more, in its `round` (counted from 1)."""
+    """An engine has run in a round, counted from 1."""
 
     engine: str
     round: int
@@ -78,21 +57,21 @@ class Timed:
 
 @dataclass
 class Timing:
-    """What was measured of one engine; the memory is that of its whole process."""
+    """The measurements of one engine. The memory is that of its whole process."""
 
     seconds: list[float] = field(default_factory=list)
     peak_rss_mib: float = 0.0
     work: float = 0.0
 
     def to_dict(self) -> dict[str, float]:
-        """Return the figures; of a loop also its billions of multiply-adds a second."""
+        """Return the figures; for a loop also its billions of multiply-adds per second."""
         plain = {"median_s": median(self.seconds), "min_s": min(self.seconds), "peak_rss_mib": self.peak_rss_mib}
         return plain | ({"gmac_per_s": self.work / plain["median_s"] / 1e9} if self.work else {})
 
 
 @dataclass(frozen=True)
 class Benchmarked:
-    """All engines were timed."""
+    """All engines have been timed."""
 
     size: int
     threads: int
@@ -112,13 +91,13 @@ class Benchmarked:
         return {**plain, "engines": timed, "speedup": speedup}
 
 
-def engines(levels: int, base_filters: int) -> dict[str, NetworkSettings]:
+def list_engines(levels: int, base_filters: int) -> dict[str, NetworkSettings]:
     """Return the networks that can be timed, by the name of the engine that runs them.
 
     `packed_coded_M` is a BLU-Net whose depthwise results are binarised too, with M residual levels of everything.
     """
     networks = {
-        f"keras_{name}": NetworkSettings(network=name, levels=levels, base_filters=base_filters) for name in _names()
+        f"keras_{name}": NetworkSettings(network=name, levels=levels, base_filters=base_filters) for name in NETWORKS
     }
     blunet = NetworkSettings(network="blunet", levels=levels, base_filters=base_filters)
     networks["packed_blunet"] = blunet
@@ -129,7 +108,7 @@ def engines(levels: int, base_filters: int) -> dict[str, NetworkSettings]:
 
 
 def benchmark(
-    settings: BenchmarkSettings = BenchmarkSettings(), cancel: CancelToken | None = None
+    settings: BenchmarkSettings, cancel: CancelToken | None = None
 ) -> Iterator[Preparing | Timed | Benchmarked]:
     """Time engines on one image, in turn.
 
@@ -137,7 +116,7 @@ def benchmark(
     ----------
     settings : BenchmarkSettings
     cancel : CancelToken, optional
-        Looked at between runs.
+        Checked between runs.
 
     Yields
     ------
@@ -146,13 +125,13 @@ def benchmark(
     Raises
     ------
     InputError
-        If a setting is out of range or an engine cannot be started, Keras without a backend for instance.
+        If a setting is out of range, or an engine cannot be started, such as Keras without a backend.
     Cancelled
         If asked to stop.
     """
     cancel = cancel or CancelToken()
     threads = choose_thread_count(settings.threads)
-    known = engines(settings.levels, settings.base_filters)
+    known = list_engines(settings.levels, settings.base_filters)
     chosen = settings.engines or (*known, *CEILINGS)
     _check(settings, chosen, known)
     children: dict[str, EngineProcess] = {}
@@ -165,13 +144,13 @@ def benchmark(
     finally:
         for child in children.values():
             child.kill()
-    yield Benchmarked(settings.size, threads, processor(), timings)
+    yield Benchmarked(settings.size, threads, read_processor_name(), timings)
 
 
 def run_in_turn(
     children: Mapping[str, EngineProcess], rounds: int, cancel: CancelToken
 ) -> Generator[Timed, None, dict[str, Timing]]:
-    """Run engines one after the other, `rounds` times over, and end them; yields every run, returns all figures."""
+    """Run all engines once in every round, then end them. Yields every run and returns all measurements."""
     timings = {name: Timing(work=child.work) for name, child in children.items()}
     for number in range(1, rounds + 1):
         for name, child in children.items():
@@ -184,7 +163,7 @@ def run_in_turn(
     return timings
 
 
-def processor() -> str:
+def read_processor_name() -> str:
     """Return the processor's name."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -195,39 +174,33 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _names() -> tuple[Any, ...]:
-    return "unet", "lightweight", "blunet"
-
-
 def _check(settings: BenchmarkSettings, chosen: tuple[str, ...], known: dict[str, NetworkSettings]) -> None:
     multiple = next(iter(known.values())).multiple
-    if settings.size < multiple or settings.size % multiple:
+    if settings.size % multiple:
         raise InputError(f"The image's side is {settings.size} pixels; give a multiple of {multiple}.")
-    if settings.rounds < 1:
-        raise InputError(f"The number of rounds is {settings.rounds}; give 1 or more.")
     for name in chosen:
         if name not in known and name not in CEILINGS:
             raise InputError(f"There is no engine '{name}'; choose from {', '.join((*known, *CEILINGS))}.")
 
 
 class EngineProcess:
-    """An engine in its process, ready when this is made.
+    """An engine in a process of its own, which has started when this object is made.
 
     Parameters
     ----------
     name : str
-        Of the engine, as `benchmark_child.prepare` or another command knows it.
+        Of the engine, as `engine_benchmark_child.prepare` or another command knows it.
     network : NetworkSettings, optional
-        What it runs; None: it is a loop.
+        The network that it runs. None: the engine is a loop.
     size, threads : int
         Side of the image in pixels, and processor threads.
     command : sequence of str
-        Starts a process that is served by `benchmark_child.serve`; the request is its last argument.
+        Starts a process that calls `engine_benchmark_child.serve`. The request is added as its last argument.
 
     Raises
     ------
     InputError
-        If the engine cannot be started, with the last line that it wrote.
+        If the engine cannot be started: the last line that it wrote.
     """
 
     def __init__(
@@ -252,13 +225,13 @@ class EngineProcess:
         return float(self._answer()["seconds"])
 
     def end(self) -> float:
-        """End the process and return the most memory it had, in MiB."""
+        """End the process and return its peak memory in MiB."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         return float(self._answer()["peak_rss_mib"])
 
     def kill(self) -> None:
-        """End the process whatever it does."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._log):
@@ -273,6 +246,6 @@ class EngineProcess:
             self._log.seek(0)
             last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
             self.kill()
-            raise InputError(f"The engine '{self.name}' ended: {last[0] if last else 'without a word'}.")
+            raise InputError(f"The engine '{self.name}' ended: {last[0] if last else 'it wrote nothing'}.")
         answer: dict[str, Any] = json.loads(line)
         return answer

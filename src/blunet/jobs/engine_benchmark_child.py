@@ -1,4 +1,4 @@
-"""One engine in a process of its own: run once for every line on stdin, tell the seconds, at last the memory."""
+"""An engine in a process of its own: it runs once for every line on stdin, and answers with the time it took."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ import numpy as np
 from blunet.architecture import NetworkSettings
 from blunet.packed.binary_weights import BinaryWeights, list_weights
 
-#: Work of one run of a loop, in multiply-adds a thread.
+#: Multiply-adds per thread in one run of a loop.
 FLOAT_WORK, BIT_WORK = 1e10, 2e11
 
-#: From an engine's name, its network (None: a loop), the image's side and the threads to what runs it once.
+#: Gives a function that runs an engine, from its name, its network (None: a loop), the image's side and the threads.
 Prepare = Callable[[str, NetworkSettings | None, int, int], Callable[[], float]]
 
 
 def serve(prepare: Prepare) -> None:
-    """Serve the engine that the last argument describes; `prepare` makes what runs it, from name, network and sizes."""
+    """Serve the engine that the last argument describes, run by the function that `prepare` returns."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print does not belong among the answers
+    os.dup2(2, 1)  # libraries print to stdout, which is for answers
     request = json.loads(sys.argv[-1])
     network = request["network"]
     settings = None if network is None else NetworkSettings.from_dict(network)
@@ -42,7 +42,7 @@ def serve(prepare: Prepare) -> None:
 
 
 def prepare(engine: str, settings: NetworkSettings | None, size: int, threads: int) -> Callable[[], float]:
-    """Return what runs the engine once and returns its multiply-adds (0 where that says nothing)."""
+    """Return a function that runs the engine once and returns its multiply-adds, 0 for a network."""
     if settings is None:
         return _loop(engine, threads)
     image = np.random.default_rng(0).random((size, size), np.float32)
@@ -59,7 +59,7 @@ def prepare(engine: str, settings: NetworkSettings | None, size: int, threads: i
 
 
 def draw_weights(settings: NetworkSettings) -> BinaryWeights:
-    """Draw a network; its speed does not depend on its weights."""
+    """Draw a network. Its speed does not depend on its weights."""
     rng = np.random.default_rng(0)
     planes, floats = {}, {}
     for stored in list_weights(settings):
@@ -96,13 +96,13 @@ def _loop(engine: str, threads: int) -> Callable[[], float]:
 
 
 def measure_peak_memory() -> float:
-    """Return the most resident memory that this process has had, in MiB."""
+    """Return the peak resident memory of this process in MiB."""
     if sys.platform == "win32":
         import psutil
 
         return float(psutil.Process().memory_info().peak_wset / 2**20)
     status = Path("/proc/self/status")
-    if status.exists():  # not what `getrusage` says, which a child inherits from its parent
+    if status.exists():  # `getrusage` would include the peak of the parent
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 2**10
     import resource

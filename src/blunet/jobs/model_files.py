@@ -17,12 +17,12 @@ from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import BUNDLED, load_model
 from blunet.segmentation.predictor import Predictor
 
-#: What a .keras file, which is a zip archive, begins with.
+#: The first bytes of a zip archive, which a .keras file is.
 ZIP = b"PK\x03\x04"
 
 
 def resolve_model_path(path: str | Path | None) -> Path:
-    """Return the file of a model; None is the one that comes with the package."""
+    """Return the file of a model, that of the bundled model for None."""
     return BUNDLED if path is None else Path(path)
 
 
@@ -54,7 +54,7 @@ def open_model(path: str | Path | None = None) -> Predictor:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a model file says about itself."""
+    """The description in a model file."""
 
     path: Path
     network: NetworkSettings
@@ -80,7 +80,7 @@ class ModelFile:
 
 
 def inspect_model(path: str | Path) -> ModelFile:
-    """Read what a model file says about itself, without Keras.
+    """Read the description in a model file, without Keras.
 
     Raises
     ------
@@ -168,4 +168,4 @@ def _is_keras(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(len(ZIP)) == ZIP
     except OSError:
-        return False  # the reader of .blunet files says what is wrong
+        return False  # the reader of .blunet files reports the error

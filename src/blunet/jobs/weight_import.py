@@ -1,4 +1,4 @@
-"""Turning a published checkpoint into a model file of this package."""
+"""Importing a published checkpoint as a model file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from blunet.packed.published_file import read_published
 
 
 def import_weights(path: str | Path, network: Network, out: str | Path) -> Path:
-    """Import a published checkpoint; levels, filters and residual levels are read off the file.
+    """Import a published checkpoint. Levels, filters and residual levels follow from the file.
 
     Parameters
     ----------
     path : str or Path
         An HDF5 file of Keras' ``save_weights``.
     network : {"unet", "lightweight", "blunet"}
-        What it holds. A `blunet` needs no Keras.
+        The network that it holds. Importing a `blunet` needs no Keras.
     out : str or Path
         Where to write: a .blunet file for `blunet`, else a .keras file.
 
@@ -33,7 +33,7 @@ def import_weights(path: str | Path, network: Network, out: str | Path) -> Path:
     Raises
     ------
     InputError
-        If the file is no such checkpoint, or `out` has another ending or cannot be written.
+        If the file is not such a checkpoint, or `out` has another ending or cannot be written.
     """
     out, ending = Path(out), ".blunet" if network == "blunet" else ".keras"
     if out.suffix != ending:

@@ -1,4 +1,4 @@
-"""Residual codes, and bits packed 64 to a word."""
+"""Residual codes in NumPy, and bits packed 64 to a word."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 WORD_BITS = 64
-#: Part of their gammas' sum that is added to depthwise sums before they are coded; see `compute_tie_break`.
+#: What is added to depthwise sums before they are coded, as a share of their gammas' sum: see `compute_tie_break`.
 TIE_BREAK = 1e-4
 
 
 def count_words(bits: int) -> int:
-    """Words of 64 bits that hold `bits` bits."""
+    """Return the number of 64-bit words that hold a number of bits."""
     return -(-bits // WORD_BITS)
 
 
@@ -27,7 +27,7 @@ def pack_bits(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
     -------
     ndarray of uint64, shape (ceil(size / 64),)
         Element i of the flattened array is bit ``i % 64`` (0 is the least significant) of word ``i // 64``;
-        the bits behind the last element are 0.
+        the bits after the last element are 0.
     """
     packed = np.packbits(bits.ravel(), bitorder="little")
     octets = np.zeros(8 * count_words(bits.size), np.uint8)
@@ -36,7 +36,7 @@ def pack_bits(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
 
 
 def unpack_bits(words: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Give back the booleans of `shape` that `pack_bits` packed."""
+    """Return the booleans of `shape` that `pack_bits` packed."""
     octets = np.ascontiguousarray(words).astype("<u8").view(np.uint8)
     bits = np.unpackbits(octets, count=int(np.prod(shape)), bitorder="little")
     return bits.reshape(shape).astype(np.bool_)
@@ -54,7 +54,7 @@ def encode_residual(values: NDArray[np.float32], gammas: NDArray[np.float32]) ->
     values : ndarray of float32
         Any shape.
     gammas : ndarray of float32, shape (M,)
-        Their magnitudes count.
+        Only their magnitudes count.
 
     Returns
     -------
@@ -70,16 +70,16 @@ def encode_residual(values: NDArray[np.float32], gammas: NDArray[np.float32]) ->
 
 
 def compute_tie_break(gammas: NDArray[np.float32]) -> np.float32:
-    """Return what is added to depthwise sums before they are coded, a ten-thousandth of their gammas' sum.
+    """Return what is added to depthwise sums before they are coded: a ten-thousandth of their gammas' sum.
 
-    Such a sum has few terms of few magnitudes, and is 0 often: two taps cancel. In floats it is then 0 or not as the
-    order of the additions has it; this makes it positive in every engine, like a 0 everywhere else.
+    Such a sum has few terms of few magnitudes, so that taps often cancel. Whether the float result is then exactly 0
+    depends on the order of the additions. With the offset it is positive in every engine, as a sum of 0 is elsewhere.
     """
     return np.float32(TIE_BREAK * np.abs(gammas).sum(dtype=np.float32))
 
 
 def decode_residual(signs: NDArray[np.bool_], gammas: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what a code stands for: ``sum_m |g_m| b_m``, added in float32 from the first level on.
+    """Return the values of a code: ``sum_m |g_m| b_m``, added in float32 from the first level on.
 
     Parameters
     ----------
@@ -97,6 +97,6 @@ def decode_residual(signs: NDArray[np.bool_], gammas: NDArray[np.float32]) -> ND
 
 
 def _signed(sign: NDArray[np.bool_], gamma: np.float32) -> NDArray[np.float32]:
-    """Return exactly +gamma where `sign` is true, else -gamma; far faster than `np.where` on mixed signs."""
+    """Return exactly +gamma where `sign` is true, else -gamma. On mixed signs this is far faster than `np.where`."""
     signed: NDArray[np.float32] = sign * (2 * gamma) - gamma
     return signed

@@ -1,4 +1,4 @@
-"""What a `.keras` file of this project says about itself, read without Keras."""
+"""Reading the description in a `.keras` file of this project, without Keras."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from blunet.architecture import NetworkSettings
 from blunet.errors import InputError
 from blunet.packed.model_card import ModelInfo
 
-#: The zip member of a `.keras` file that holds it.
+#: The member of the zip archive that holds the description.
 DESCRIPTION_MEMBER = "blunet.json"
 
 

@@ -22,13 +22,13 @@ from blunet.packed.model_card import ModelInfo
 from blunet.packed.tiles import Slices, crop_to_image, pad_shape, read_padded, split_into_tiles
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "bundled.blunet"
-#: Images with a side longer than this (pixels) are run in tiles, which bounds memory.
+#: Images with a longer side than this, in pixels, are run in tiles, which limits the memory.
 TILE = 1280
 
 
 @dataclass(frozen=True, eq=False)
 class PackedModel:
-    """A binary network as a ``.blunet`` file holds it.
+    """A binary network with its normalisation, threshold and card, as in a ``.blunet`` file.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class PackedModel:
     threads : int, optional
         How many threads share the work. None: see `choose_thread_count`.
     tile : int
-        Side of the tiles (pixels) that larger images are run in.
+        Side of the tiles that larger images are run in, in pixels.
     """
 
     weights: BinaryWeights
@@ -56,7 +56,7 @@ class PackedModel:
 
     @cached_property
     def engine(self) -> Engine:
-        """What runs the network; made when it is first needed."""
+        """What runs the network. It is made when it is first needed."""
         return Engine(self.weights, self.threads)
 
     def predict(
@@ -77,10 +77,10 @@ class PackedModel:
         limits : Limits, optional
             Grey values that become 0 and 1, estimated once for the frames of a stack. None: this image's own.
         tile : int
-            Images with a longer side are run in tiles of about this many pixels, with the same result. None: the
-            model's own.
+            Side of a tile in pixels. Images with a longer side are run in tiles of about this size, with the same
+            result. None: the model's own.
         check : callable, optional
-            Called before every layer of every tile; what it raises ends the work.
+            Called before every layer of every tile. What it raises ends the work.
 
         Returns
         -------

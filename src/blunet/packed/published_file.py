@@ -1,4 +1,4 @@
-"""Published checkpoints: HDF5 weight files written by Keras 2.9, read without Keras."""
+"""Reading published checkpoints, HDF5 weight files written by Keras 2.9, without Keras."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def read_published(
     path : str or Path
         An HDF5 file of Keras' ``save_weights``.
     network : {"unet", "lightweight", "blunet"}
-        The network it is said to hold. Levels, filters and residual levels are read off the file.
+        The network that it holds. Levels, filters and residual levels follow from the file.
 
     Returns
     -------
     settings : NetworkSettings
     weights : dict of (layer, weight) -> ndarray
-        float32, under the names of the table of layers; kernels of a binary network are the latent ones.
+        float32, by the names of the table of layers. Kernels of a binary network are the latent ones.
 
     Raises
     ------
     InputError
-        If there is no such file, it is not HDF5, holds another network, lacks a layer or a weight, or a weight has
-        another shape.
+        If there is no such file, if it is not HDF5 or holds another network, or if a layer or a weight is missing or
+        has another shape.
     """
     import h5py
 
@@ -51,9 +51,9 @@ def read_published(
     _check_signature(path)
     try:
         with h5py.File(path, "r") as file:
-            settings = _settings(file, path, network)
+            settings = _read_settings(file, path, network)
             return settings, {
-                (layer.name, weight): _read(file, path, layer, weight, group, dataset)
+                (layer.name, weight): _read_weight(file, path, layer, weight, group, dataset)
                 for layer in list_layers(settings)
                 for weight, (group, dataset) in locate_published_weights(layer, network).items()
             }
@@ -73,15 +73,15 @@ def _check_signature(path: Path) -> None:
         raise InputError(f"'{path}' is not an HDF5 file; give a checkpoint (.h5) of the published networks.")
 
 
-def _settings(file: h5py.File, path: Path, network: Network) -> NetworkSettings:
-    held = _network_in(set(file))
+def _read_settings(file: h5py.File, path: Path, network: Network) -> NetworkSettings:
+    held = _recognise_network(set(file))
     if held is None:
         raise InputError(f"'{path}' holds no layer of the published networks (no group 'Level0_...').")
     if held != network:
         raise InputError(f"'{path}' holds the network '{held}', not '{network}'; import it with --network {held}.")
     found = [int(m[1]) for name in file if (m := re.match(r"Level(\d+)_", name))]
     first = list_layers(NetworkSettings(network=network, levels=1, base_filters=1))[0]
-    filters = _dataset(file, path, *locate_published_weights(first, network)["bias"]).size
+    filters = _find_dataset(file, path, *locate_published_weights(first, network)["bias"]).size
     settings = NetworkSettings(network=network, levels=max(found) + 1, base_filters=int(filters))
     if network != "blunet":
         return settings
@@ -92,12 +92,12 @@ def _settings(file: h5py.File, path: Path, network: Network) -> NetworkSettings:
         for layer in list_layers(settings):
             places = locate_published_weights(layer, network)
             if gamma in places:
-                levels[kind] = int(_dataset(file, path, *places[gamma]).size)
+                levels[kind] = int(_find_dataset(file, path, *places[gamma]).size)
                 break
     return settings.changed(residual_levels=ResidualLevels(**levels))
 
 
-def _network_in(groups: set[str]) -> Network | None:
+def _recognise_network(groups: set[str]) -> Network | None:
     if "Level0_BinaryConv2D_1" in groups:
         return "blunet"
     if "Level0_Conv2D_1" not in groups:
@@ -106,8 +106,10 @@ def _network_in(groups: set[str]) -> Network | None:
     return "lightweight" if lightweight else "unet"
 
 
-def _read(file: h5py.File, path: Path, layer: Layer, weight: str, group: str, dataset: str) -> NDArray[np.float32]:
-    stored = _dataset(file, path, group, dataset)
+def _read_weight(
+    file: h5py.File, path: Path, layer: Layer, weight: str, group: str, dataset: str
+) -> NDArray[np.float32]:
+    stored = _find_dataset(file, path, group, dataset)
     shape = layer.weight(weight).shape
     if stored.shape != shape:
         raise InputError(
@@ -119,7 +121,7 @@ def _read(file: h5py.File, path: Path, layer: Layer, weight: str, group: str, da
     return values
 
 
-def _dataset(file: h5py.File, path: Path, group: str, dataset: str) -> h5py.Dataset:
+def _find_dataset(file: h5py.File, path: Path, group: str, dataset: str) -> h5py.Dataset:
     import h5py
 
     if group not in file:

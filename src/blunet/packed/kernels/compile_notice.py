@@ -1,11 +1,11 @@
-"""Announcing that kernels are being compiled. Imports no numba, so that subscribing costs nothing."""
+"""Announcing that kernels are being compiled. This module imports no numba, so that subscribing costs nothing."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
-#: What users are told.
+#: The sentence for users.
 COMPILE_MESSAGE = "Compiling kernels, once for this computer: up to 20 seconds."
 
 _lock = threading.Lock()
@@ -40,7 +40,7 @@ def on_compile(callback: Callable[[str], None]) -> Callable[[], None]:
 
 
 def announce_compilation() -> None:
-    """Call the subscribers, the first time that this is called in a process."""
+    """Call the subscribers. Only the first call in a process does."""
     global _announced
     with _lock:
         if _announced:

@@ -1,4 +1,4 @@
-"""Compiling kernels, and keeping what was compiled from run to run."""
+"""Compiling kernels, and a cache of compiled kernels on disk."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from numba.core import caching
 from blunet.packed.kernels.compile_notice import announce_compilation
 from blunet.packed.kernels.target import TARGET
 
-#: No interpreter lock, no exceptions; a multiply and an add may be one instruction, nothing else is reordered.
+#: No interpreter lock and no exceptions. A multiply and an add may become one instruction; nothing else is reordered.
 OPTIONS: Any = {"nogil": True, "boundscheck": False, "error_model": "numpy", "fastmath": {"contract"}}
-#: Names a folder for the compiled kernels, instead of the user's cache folder.
+#: Environment variable: the folder for compiled kernels, in place of the user's cache folder.
 VARIABLE = "BLUNET_KERNEL_CACHE"
 
 log = logging.getLogger(__name__)
@@ -33,24 +33,24 @@ subroutine: Any = njit(**OPTIONS)
 
 
 def kernel(function: Callable[..., None]) -> Any:
-    """Compile a function when it is first called, or take what an earlier process compiled."""
+    """Make a function that is compiled when it is first called, or loaded if an earlier process has compiled it."""
     dispatcher = njit(**OPTIONS)(function)
     try:
         dispatcher._cache = _KernelCache(function)
-    except Exception as e:  # numba's caching is not a public interface: without it every process compiles
+    except Exception as e:  # numba's cache is not a public interface; without it every process compiles
         log.warning("Compiled kernels cannot be kept: %s", e)
     return dispatcher
 
 
 @cache
-def folder() -> Path | None:
+def find_cache_folder() -> Path | None:
     """Return the folder of compiled kernels, None if no place is writable.
 
-    Its name is a hash of the kernels' sources, the versions of what compiles them and the kind of processor, so that
-    nothing stale is ever found. It is one that the user alone can write: what lies there is run.
+    Its name is a hash of the kernels' sources, of the versions of what compiles them and of the kind of processor, so
+    that outdated code is never found. Only the user can write to it, since the code in it is run.
     """
-    name = f"kernels-{_fingerprint()}"
-    for parent in _parents():
+    name = f"kernels-{_compute_fingerprint()}"
+    for parent in _list_parents():
         place = parent / name
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,12 +60,12 @@ def folder() -> Path | None:
                 pass
         except OSError:
             continue
-        _drop_older(place)
+        _remove_outdated(place)
         return place
     return None
 
 
-def _parents() -> Iterator[Path]:
+def _list_parents() -> Iterator[Path]:
     if named := os.environ.get(VARIABLE):
         yield Path(named)
     with contextlib.suppress(RuntimeError):  # no home folder
@@ -81,8 +81,8 @@ def _is_own(place: Path) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
-def _drop_older(place: Path) -> None:
-    """Remove the kernels of other versions that have not been used for a month or more."""
+def _remove_outdated(place: Path) -> None:
+    """Remove kernels of other versions that have not been used for a month."""
     used = place.stat().st_mtime
     for other in place.parent.glob("kernels-*"):
         with contextlib.suppress(OSError):
@@ -91,7 +91,7 @@ def _drop_older(place: Path) -> None:
 
 
 @cache
-def _fingerprint() -> str:
+def _compute_fingerprint() -> str:
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
@@ -100,14 +100,14 @@ def _fingerprint() -> str:
 
 
 class _Locator:
-    """Tells numba where a kernel's machine code lies."""
+    """Tells numba the file of a kernel's machine code."""
 
     def __init__(self, name: str, place: Path) -> None:
         self._name, self._place = name, place
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> _Locator | None:
-        place = folder()
+        place = find_cache_folder()
         return None if place is None else cls(f"{function.__module__}.{function.__qualname__}", place)
 
     def ensure_cache_path(self) -> None:
@@ -117,7 +117,7 @@ class _Locator:
         return str(self._place)
 
     def get_source_stamp(self) -> str:
-        return _fingerprint()
+        return _compute_fingerprint()
 
     def get_disambiguator(self) -> str:
         return self._name
@@ -136,7 +136,7 @@ class _Implementation(_CompileResultCacheImpl):
 
 
 class _KernelCache(_FunctionCache):
-    """Numba's cache of a function, that survives files which are cut short, foreign or cannot be written."""
+    """Numba's cache of a function. Files that are cut short, foreign or not writable do no harm."""
 
     _impl_class = _Implementation
 
@@ -144,8 +144,8 @@ class _KernelCache(_FunctionCache):
         try:
             found = super().load_overload(sig, target_context)
         except Exception as e:
-            log.debug("Compiled kernels are dropped, which cannot be read: %s", e)
-            self._drop()
+            log.debug("Compiled kernels cannot be read and are removed: %s", e)
+            self._remove_files()
             found = None
         if found is None:
             announce_compilation()
@@ -157,7 +157,7 @@ class _KernelCache(_FunctionCache):
         except Exception as e:
             log.debug("Compiled kernels cannot be kept: %s", e)
 
-    def _drop(self) -> None:
+    def _remove_files(self) -> None:
         for file in Path(self.cache_path).glob(f"{self._impl.filename_base}.*"):
             with contextlib.suppress(OSError):
                 file.unlink()

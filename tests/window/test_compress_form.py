@@ -13,7 +13,7 @@ from blunet.compression.presets import preset
 from blunet.compression.steps import STEPS
 from blunet.settings_model import setting_table
 from blunet.widgets.compress_form import SCRATCH, SIMULATED, CompressForm
-from blunet.widgets.section import Section
+from blunet.widgets.settings_form import SettingsForm
 
 
 @pytest.fixture
@@ -32,7 +32,11 @@ def cell(table, row, x=None):
 
 
 def test_every_setting_can_be_seen_and_changed(form):
-    shown = {name for step in form.steps.forms.values() for name in step.names} | set(form.details.names)
+    for section in form.sections:
+        section.set_open(True)
+    for name in STEPS:
+        form.steps.form(name)
+    shown = {name for one in form.findChildren(SettingsForm) for name in one.names}
     shown |= {f"{name}.run" for name in STEPS}  # in the table
     unused = {
         f"{name}.{field}"
@@ -44,27 +48,26 @@ def test_every_setting_can_be_seen_and_changed(form):
 
 
 def test_sections_are_closed_until_their_title_is_clicked(form):
-    steps, _ = form.findChildren(Section)
-    assert not form.steps.isVisible()
-    assert not form.details.isVisible()
+    steps, _ = form.sections
+    assert not form.findChildren(SettingsForm)  # not even made
     QTest.mouseClick(steps.button, Qt.MouseButton.LeftButton)
     assert form.steps.isVisible()
-    assert not form.details.isVisible()
+    assert [one.isVisible() for one in form.findChildren(SettingsForm)] == [True]  # of the selected step
     QTest.mouseClick(steps.button, Qt.MouseButton.LeftButton)
     assert not form.steps.isVisible()
 
 
 def test_a_click_on_a_step_shows_all_its_settings(form):
-    form.findChild(Section).set_open(True)
+    form.sections[0].set_open(True)
     table = form.steps.table
     for row in (5, 2):
         QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=cell(table, row, 60))
-        assert [f.isVisible() for f in form.steps.forms.values()] == [n == row for n in range(len(STEPS))]
+        assert [form.steps.form(name).isVisible() for name in STEPS] == [n == row for n in range(len(STEPS))]
     assert form.settings() == preset("quick")
 
 
 def test_a_click_on_its_check_box_skips_a_step(form):
-    form.findChild(Section).set_open(True)
+    form.sections[0].set_open(True)
     table = form.steps.table
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=cell(table, 4))
     assert not form.settings().retrain.run
@@ -86,7 +89,7 @@ def test_pretraining_needs_a_teacher_that_learns_from_simulated_images(form):
 
 
 def test_the_table_shows_what_is_typed(form, qtbot):
-    form.findChild(Section).set_open(True)
+    form.sections[0].set_open(True)
     rate = form.steps.control("transfer", "learning_rate").native
     rate.setFocus()
     rate.selectAll()
@@ -115,7 +118,7 @@ def turn_wheel(widget):
 
 
 def test_the_wheel_scrolls_past_settings_that_were_not_clicked(form, qtbot):
-    form.findChild(Section).set_open(True)
+    form.sections[0].set_open(True)
     epochs = form.steps.control("transfer", "epochs")
     turn_wheel(epochs.native)
     assert form.settings() == preset("quick")

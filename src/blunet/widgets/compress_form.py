@@ -70,7 +70,11 @@ class CompressForm(QWidget):
             "Two layers that show, after every epoch, what the network finds in a validation image."
         )
         self.preview.setChecked(True)
-        self.steps, self.details = StepsEditor(self.state), make_details_form(self.state)
+        self.steps = StepsEditor(self.state)
+        self.sections = (
+            Section("Steps in detail", lambda: self.steps),
+            Section("Network and data in detail", lambda: make_details_form(self.state)),
+        )
         self.load_button, self.save_button = QToolButton(), QToolButton()
         self.load_button.setText("Load settings…")
         self.load_button.setToolTip("Read settings from a TOML file, as the command 'blunet compress' does.")
@@ -171,9 +175,11 @@ class CompressForm(QWidget):
         """Enable or disable what cannot be changed while a run goes on."""
         for widget in (
             self.source, self.folder, self.image, self.labels, self.teacher, self.teacher_file, self.preset, self.run,
-            self.steps, self.details, self.load_button,
+            self.load_button,
         ):  # fmt: skip
             widget.setEnabled(editable)
+        for section in self.sections:
+            section.set_editable(editable)
 
     def _on_choice(self) -> None:
         layers = self.from_layers
@@ -214,6 +220,6 @@ class CompressForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._rows)
-        layout.addWidget(Section("Steps in detail", self.steps))
-        layout.addWidget(Section("Network and data in detail", self.details))
+        for section in self.sections:
+            layout.addWidget(section)
         layout.addLayout(files)

@@ -42,12 +42,10 @@ class StepsEditor(QWidget):
         super().__init__(parent)
         self.state = state
         self.table = _table()
-        self.forms = {name: _step_form(state, name) for name in STEPS}
+        self._forms: dict[str, SettingsForm] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.table)
-        for form in self.forms.values():
-            layout.addWidget(form)
         self._filling, self._pretraining = False, True
         self.table.itemChanged.connect(self._on_item_changed)
         self.table.currentCellChanged.connect(self._show_form)
@@ -55,9 +53,19 @@ class StepsEditor(QWidget):
         self._fill()
         self.table.setCurrentCell(list(STEPS).index("transfer"), 0)
 
+    def form(self, step: str) -> SettingsForm:
+        """Return the form of a step, which is made when it is needed."""
+        if step not in self._forms:
+            form = self._forms[step] = _step_form(self.state, step)
+            form.hide()
+            layout = self.layout()
+            assert layout is not None
+            layout.addWidget(form)
+        return self._forms[step]
+
     def control(self, step: str, name: str) -> Any:
         """Return magicgui's widget of a setting of a step."""
-        return self.forms[step].control(f"{step}.{name}")
+        return self.form(step).control(f"{step}.{name}")
 
     def set_pretraining(self, possible: bool) -> None:
         """Set whether the teacher is pretrained; if not, that step is shown as one that is not run."""
@@ -89,8 +97,9 @@ class StepsEditor(QWidget):
             self.state.change(f"{name}.run", item.checkState() == Qt.CheckState.Checked)
 
     def _show_form(self, row: int, *_: int) -> None:
-        for number, form in enumerate(self.forms.values()):
-            form.setVisible(number == row)
+        selected = self.form(list(STEPS)[row]) if row >= 0 else None
+        for form in self._forms.values():
+            form.setVisible(form is selected)
 
 
 def _step_form(state: SettingsState[CompressionSettings], step: str) -> SettingsForm:

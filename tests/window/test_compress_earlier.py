@@ -101,6 +101,7 @@ def test_last_values_are_remembered(widget, qtbot, data, tmp_path):
     widget.form.folder.set_text(str(data))
     widget.form.teacher.setCurrentText(SCRATCH)
     widget.form.preset.setCurrentIndex(1)
+    widget.form.preset.activated.emit(1)
     widget.form.preview.setChecked(False)
     qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
     widget.start()

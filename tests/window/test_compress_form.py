@@ -12,7 +12,7 @@ from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.presets import preset
 from blunet.compression.steps import STEPS
 from blunet.settings_model import setting_table
-from blunet.widgets.compress_form import SCRATCH, SIMULATED, CompressForm
+from blunet.widgets.compress_form import OWN_SETTINGS, SCRATCH, SIMULATED, CompressForm
 from blunet.widgets.settings_form import SettingsForm
 
 
@@ -101,9 +101,13 @@ def test_the_table_shows_what_is_typed(form, qtbot):
 
 
 def test_another_preset_replaces_what_was_changed(form):
+    assert form.preset.currentData() == "quick"
     form.steps.control("transfer", "epochs").value = 77
-    form.preset.setCurrentIndex(1)
+    assert form.preset.currentText() == OWN_SETTINGS
+    form.preset.setFocus()
+    QTest.keyClick(form.preset, Qt.Key.Key_Up)
     assert form.settings() == preset("study")
+    assert form.preset.currentData() == "study"
     assert form.steps.table.item(1, 1).text() == "400"
     assert form.steps.control("transfer", "decay").value == "0.95"
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FOLDER, LAYERS = "A folder of images and masks", "Layers of this viewer"
 SIMULATED, SCRATCH, FILE = "Learn from simulated images first", "Start from scratch", "Use a U-Net from a file"
+PRESET_TITLES = {"quick": "Quick: minutes to an hour", "study": "As published: days"}
+OWN_SETTINGS = "Your own settings"
 #: The teachers that are no file, as a request names them.
 TEACHERS = {SIMULATED: "simulated", SCRATCH: "scratch"}
 
@@ -57,9 +59,11 @@ class CompressForm(QWidget):
         self.teacher.addItems([SIMULATED, SCRATCH, FILE])
         self.teacher.setToolTip("The U-Net that the small network learns from. It learns faster if it has seen cells.")
         self.teacher_file = PathBox("A .keras or published .h5 file", files="U-Nets (*.keras *.h5)")
+        self._presets = {name: preset(name) for name in PRESET_TITLES}
         self.preset = QComboBox()
-        self.preset.addItem("Quick: minutes to an hour", "quick")
-        self.preset.addItem("As published: days", "study")
+        for name, title in PRESET_TITLES.items():
+            self.preset.addItem(title, name)
+        self.preset.addItem(OWN_SETTINGS)
         self.preset.setToolTip("How large the networks are and how long they are trained.")
         self.run = PathBox("Folder of the run", new=name_run_folder)
         self.run.setToolTip(
@@ -83,8 +87,8 @@ class CompressForm(QWidget):
         self._lay_out()
         self.source.currentIndexChanged.connect(self._on_choice)
         self.teacher.currentIndexChanged.connect(self._on_choice)
-        self.preset.currentIndexChanged.connect(self._on_preset)
-        self.state.changed.connect(self.data_changed.emit)
+        self.preset.activated.connect(self._on_preset)
+        self.state.changed.connect(self._on_settings)
         for box in (self.folder, self.image, self.labels, self.teacher_file):
             box.changed.connect(self.data_changed)
         self.run.changed.connect(self.run_changed)
@@ -168,7 +172,7 @@ class CompressForm(QWidget):
         self.folder.set_text(str(values.get("folder", "")))
         self.teacher.setCurrentText(str(values.get("teacher", SIMULATED)))
         self.teacher_file.set_text(str(values.get("teacher_file", "")))
-        self.preset.setCurrentIndex(max(0, self.preset.findData(values.get("preset"))))
+        self.state.replace(self._presets.get(str(values.get("preset")), self.state.settings))
         self.preview.setChecked(bool(values.get("preview", True)))
 
     def set_editable(self, editable: bool) -> None:
@@ -194,7 +198,14 @@ class CompressForm(QWidget):
         self.data_changed.emit()
 
     def _on_preset(self) -> None:
-        self.state.replace(preset(self.preset.currentData()))
+        self.state.replace(self._presets.get(self.preset.currentData(), self.state.settings))
+
+    def _on_settings(self) -> None:
+        """Show which preset the settings are."""
+        names = [name for name, settings in self._presets.items() if settings == self.state.settings]
+        title = PRESET_TITLES[names[0]] if names and not self.state.problem else OWN_SETTINGS
+        self.preset.setCurrentIndex(self.preset.findText(title))
+        self.data_changed.emit()
 
     def _lay_out(self) -> None:
         self._rows = QFormLayout()

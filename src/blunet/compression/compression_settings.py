@@ -106,7 +106,7 @@ class CompressionSettings(SettingsModel):
     )
     start: Start = setting(
         "calibrated",
-        title="Start",
+        title="Start of BLU-Net",
         description="How BLU-Net starts from the lightweight network: as close to it as the bits allow (calibrated), "
         "with its kernels and fitted scales (least_squares), or as published, which includes the published gradient.",
     )

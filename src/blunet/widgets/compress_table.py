@@ -16,15 +16,15 @@ COLUMNS = ("", "IoU", "F1", "AP50", "Size", "ms")
 HINTS = (
     "The stages of the run",
     "Overlap of found and true area, 0 to 1, mean over the images",
-    "Balance of found too much and too little, 0 to 1",
-    "Part of the cells found as single objects, 0 to 1",
+    "Balance of missed and of wrongly found area, 0 to 1",
+    "Cells found as single objects, as a fraction of those found or missed, 0 to 1",
     "On disk",
-    "Milliseconds for an image, on this computer",
+    "Milliseconds per image, on this computer",
 )
 
 
 class ReportTable(QTableWidget):
-    """A row a stage."""
+    """A table with a row for each stage."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(COLUMNS), parent)

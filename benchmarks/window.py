@@ -32,7 +32,7 @@ TICK = 0.005
 
 
 class Pulse:
-    """Notes how late a timer of the event loop comes."""
+    """Measures the delay of a timer in the event loop."""
 
     def __init__(self) -> None:
         self.delays: list[float] = []
@@ -54,14 +54,14 @@ class Pulse:
         self.delays.append(max(0.0, now - self._last - TICK))
         self._last = now
 
-    def told(self) -> str:
-        """Return the 99th percentile and the worst in milliseconds."""
+    def describe(self) -> str:
+        """Return the 99th percentile and the worst delay in milliseconds."""
         late = 1000 * np.array(self.delays)
         return f"99 % within {np.percentile(late, 99):.0f} ms, worst {late.max():.0f} ms ({late.size} beats)"
 
 
 def until(condition: Callable[[], bool], seconds: float = 120) -> float:
-    """Run the event loop until something is true; return how long that took."""
+    """Run the event loop until a condition is true; return how long that took."""
     begin = time.perf_counter()
     while not condition():
         QApplication.processEvents()
@@ -83,26 +83,19 @@ def main() -> None:
     widget.start()  # kernels are loaded, the window has been drawn
     until(lambda: not widget.busy)
     for kind in ("mask", "components", "watershed"):
-        widget.form.objects.setCurrentIndex(widget.form.objects.findData(kind))
-        until(lambda: not widget.busy and not widget._timer.isActive())
+        enter(widget, "objects", kind)
         times = []
         with Pulse() as pulse:
             for threshold in (0.3, 0.4, 0.5, 0.6, 0.7):
-                ended: list[float] = []
-                widget.finished.connect(lambda ended=ended: ended.append(time.perf_counter()))
-                begin = time.perf_counter()
-                widget.form.threshold.setValue(threshold)
-                until(lambda ended=ended: bool(ended))
-                times.append(ended[0] - begin)
-                widget.finished.disconnect()
+                times.append(enter(widget, "threshold", threshold))
         print(f"live threshold, 1024 x 1024, {kind}: median {1000 * np.median(times):.0f} ms, "
-              f"worst {1000 * max(times):.0f} ms; event loop {pulse.told()}")  # fmt: skip
+              f"worst {1000 * max(times):.0f} ms; event loop {pulse.describe()}")  # fmt: skip
 
     viewer.add_image(large, name="2048")
     with Pulse() as pulse:
         widget.start()
         took = until(lambda: not widget.busy)
-    print(f"segmenting 2048 x 2048 ({took:.1f} s): event loop {pulse.told()}")
+    print(f"segmenting 2048 x 2048 ({took:.1f} s): event loop {pulse.describe()}")
     cancels = []
     for _ in range(3):
         widget.start()
@@ -111,12 +104,23 @@ def main() -> None:
         widget.cancel()
         cancels.append(until(lambda: not widget.busy))
     print(f"cancel while segmenting 2048 x 2048: worst {max(cancels):.2f} s")
-    folder_of_frames(viewer)
-    training(viewer)
+    open_folder(viewer)
+    train(viewer)
     viewer.close()
 
 
-def folder_of_frames(viewer: Viewer) -> None:
+def enter(widget: SegmentWidget, name: str, value: object) -> float:
+    """Change a setting of the labels; return how long the widget takes to show the new ones."""
+    ended: list[float] = []
+    connection = widget.finished.connect(lambda: ended.append(time.perf_counter()))
+    begin = time.perf_counter()
+    widget.form.labels_form.control(name).value = value
+    until(lambda: bool(ended))
+    widget.finished.disconnect(connection)
+    return ended[0] - begin
+
+
+def open_folder(viewer: Viewer) -> None:
     """Open 500 frames."""
     with tempfile.TemporaryDirectory() as name:
         frame = simulate_dic().image
@@ -128,7 +132,7 @@ def folder_of_frames(viewer: Viewer) -> None:
         viewer.layers.clear()
 
 
-def training(viewer: Viewer) -> None:
+def train(viewer: Viewer) -> None:
     """Compress in the background: a small run through all its steps, and runs that are cancelled."""
     with tempfile.TemporaryDirectory() as name:
         for part in ("images", "masks"):
@@ -139,33 +143,35 @@ def training(viewer: Viewer) -> None:
             tifffile.imwrite(Path(name, "data", "masks", f"{i}.tif"), field.labels.astype(np.uint16))
         widget = CompressWidget(viewer)
         viewer.window.add_dock_widget(widget)
-        viewer.add_image(np.tile(simulate_dic().image, (2, 2)), name="looked at meanwhile")
+        viewer.add_image(np.tile(simulate_dic().image, (2, 2)), name="shown meanwhile")
         quick = preset("quick")
         short = quick.changed(**{n: quick.step(n).changed(epochs=4, batches=20) for n in STEPS})
         choose(widget, name, "whole", short)
         with Pulse() as pulse:
             widget.start()
             took = until(lambda: not widget.busy, 900)
-        print(f"training, all steps of 16 filters ({took:.0f} s): event loop {pulse.told()}; {widget.status.text()}")
+        print(
+            f"training, all steps of 16 filters ({took:.0f} s): event loop {pulse.describe()}; {widget.view.status.text()}"
+        )
         for filters, crop in ((16, 192), (64, 256)):
             settings = quick.changed(base_filters=filters, **{n: quick.step(n).changed(crop=crop) for n in STEPS})
             choose(widget, name, f"cancelled{filters}", settings)
             cancels = []
             for _ in range(2):
                 widget.start()
-                until(lambda: widget.bars.batches.value() >= 3, 300)  # some batches
+                until(lambda: widget.state.progress is not None and widget.state.progress.batch >= 3, 300)
                 widget.cancel()
                 cancels.append(until(lambda: not widget.busy))
             print(f"cancel while training {filters} filters, to a saved run: worst {max(cancels):.2f} s")
 
 
 def choose(widget: CompressWidget, folder: str, run: str, settings: CompressionSettings) -> None:
-    """Fill in the form, and wait until the data are looked at."""
+    """Fill in the form, and wait until the data are checked."""
     widget.form.teacher.setCurrentText(SCRATCH)
-    widget.form.use_settings(settings)
+    widget.form.state.replace(settings)
     widget.form.run.set_text(str(Path(folder, run)))
     widget.form.folder.set_text(str(Path(folder, "data")))
-    until(widget.start_button.isEnabled)
+    until(widget.view.start_button.isEnabled)
 
 
 if __name__ == "__main__":

@@ -150,9 +150,8 @@ def train(viewer: Viewer) -> None:
         with Pulse() as pulse:
             widget.start()
             took = until(lambda: not widget.busy, 900)
-        print(
-            f"training, all steps of 16 filters ({took:.0f} s): event loop {pulse.describe()}; {widget.view.status.text()}"
-        )
+        status = widget.view.status.text()
+        print(f"training, all steps of 16 filters ({took:.0f} s): event loop {pulse.describe()}; {status}")
         for filters, crop in ((16, 192), (64, 256)):
             settings = quick.changed(base_filters=filters, **{n: quick.step(n).changed(crop=crop) for n in STEPS})
             choose(widget, name, f"cancelled{filters}", settings)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self, get_args
 
+from pydantic import model_validator
+
+from blunet.errors import InputError
 from blunet.settings_model import SettingsModel, setting
 
 Network = Literal["unet", "lightweight", "blunet"]
+Form = Literal["published", "normalised"]
+MapName = Literal["foreground", "distance"]
 NETWORKS: tuple[Network, ...] = get_args(Network)
 
 MAX_LEVELS = 8
@@ -77,6 +82,29 @@ class NetworkSettings(SettingsModel):
         "convolution: several times faster, less accurate, and not in the published network. Only used by blunet.",
     )
 
+    form: Form = setting(
+        "published",
+        title="Form",
+        description="published: as in the study. normalised: batch normalisation after every convolution while "
+        "training; a blunet then has a scale for each depthwise channel and each filter, activations coded from 0 "
+        "upwards, and an output layer of floats.",
+    )
+    maps: tuple[MapName, ...] = setting(
+        ("foreground",),
+        title="Maps",
+        description="What the network gives for each pixel: the probability of foreground, and the distance to the "
+        "border of the object relative to its largest, which parts touching objects.",
+        min_length=1,
+    )
+
+    @model_validator(mode="after")
+    def _check_maps(self) -> Self:
+        if self.maps[0] != "foreground" or len(set(self.maps)) < len(self.maps):
+            raise InputError(f"'maps' is {list(self.maps)!r}; give 'foreground' first, and each map once.")
+        if len(self.maps) > 1 and self.form == "published":
+            raise InputError("The published form has the map 'foreground' alone; set form = 'normalised' for others.")
+        return self
+
     @property
     def multiple(self) -> int:
         """The sides of the network's input are multiples of this number of pixels."""
@@ -96,4 +124,6 @@ class NetworkSettings(SettingsModel):
         plain = super().to_dict()
         if not self.binarize_depthwise:  # files written before this setting existed do not have it
             del plain["binarize_depthwise"]
+        if self.form == "published":
+            del plain["form"], plain["maps"]
         return plain

@@ -135,7 +135,7 @@ def _layer(
 ) -> Layer:
     output = path == "output"
     plain = s.network == "unet" or output or (level == 0 and path == "contracting")
-    filters = 1 if output else s.filters(level)
+    filters = len(s.maps) if output else s.filters(level)
     hidden: Activation = "residual_sign" if s.binary else "relu"
     return Layer(
         name="output" if output else f"level{level}_{path}_{index}",
@@ -155,6 +155,8 @@ def _layer(
 
 def _weights(s: NetworkSettings, plain: bool, size: int, inputs: int, filters: int, output: bool) -> Iterator[Weight]:
     r = s.residual_levels
+    normalised = s.form == "normalised" and s.binary
+    coded = s.binarize_depthwise and not plain
     if plain:
         kernels = [("kernel", "kernel_gamma", (size, size, inputs, filters), r.convolution)]
     else:
@@ -162,16 +164,23 @@ def _weights(s: NetworkSettings, plain: bool, size: int, inputs: int, filters: i
             ("depthwise_kernel", "depthwise_gamma", (size, size, inputs, 1), r.depthwise),
             ("pointwise_kernel", "pointwise_gamma", (1, 1, inputs, filters), r.pointwise),
         ]
-    for name, gamma, shape, levels in kernels:
-        yield Weight(name, shape, levels, gamma) if s.binary else Weight(name, shape)
+    if not s.binary or (normalised and output):
+        yield from (Weight(name, shape) for name, _, shape, _ in kernels)
+        yield Weight("bias", (filters,))
+        return
+    yield from (Weight(name, shape, levels, gamma) for name, gamma, shape, levels in kernels)
     yield Weight("bias", (filters,))
-    if s.binary:
-        for _, gamma, _, levels in kernels:
-            yield Weight(gamma, (levels,))
-        if s.binarize_depthwise and not plain:
-            yield Weight("depthwise_activation_gamma", (r.activation,))
-        if not output:
-            yield Weight("activation_gamma", (r.activation,))
+    if normalised:
+        yield Weight("scale", (filters,))
+        if not plain:
+            yield Weight("depthwise_scale", (inputs,))
+            if coded:
+                yield Weight("depthwise_shift", (inputs,))
+    yield from (Weight(gamma, (levels,)) for _, gamma, _, levels in kernels)
+    if coded:
+        yield Weight("depthwise_activation_gamma", (r.activation,))
+    if not output:
+        yield Weight("activation_gamma", (r.activation,))
 
 
 def compute_reach(settings: NetworkSettings) -> tuple[int, int]:

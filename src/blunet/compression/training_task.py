@@ -112,7 +112,7 @@ def validate(network: keras.Model, validation: Sequence[Field], multiple: int) -
     """Return the mean binary cross-entropy and the mean IoU at p > 0.5 of a network."""
     losses, ious, mask = [], [], None
     for field in validation:
-        p = run_network(network, field.image, multiple)
+        p = run_network(network, field.image, multiple)[0]
         truth = field.labels > 0
         likelihood = np.clip(np.where(truth, p, 1 - p), 1e-7, 1)
         losses.append(float(-np.log(likelihood).mean()))

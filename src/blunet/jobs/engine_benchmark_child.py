@@ -51,7 +51,7 @@ def prepare(engine: str, settings: NetworkSettings | None, size: int, threads: i
         from blunet.networks.keras_file import run_network
 
         model = build_network(settings, seed=0)
-        return lambda: 0.0 * float(run_network(model, image, settings.multiple)[0, 0])
+        return lambda: 0.0 * float(run_network(model, image, settings.multiple)[0, 0, 0])
     from blunet.packed.engine import Engine
 
     packed = Engine(draw_weights(settings), threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from blunet.architecture import Layer, NetworkSettings, list_layers
+from blunet.networks.normalised_layers import add_normalised_layer
 from blunet.networks.residual_code import ActivationStart, Tensor, WeightStart
 from blunet.networks.residual_layers import (
     BinaryConv2D,
@@ -44,8 +45,9 @@ def build_network(
     Returns
     -------
     keras.Model
-        From images (N, Y, X, 1) in [0, 1] to probabilities (N, Y, X, 1), where Y and X are multiples of
-        ``settings.multiple``. Layers are named as in the table of layers; `get_feature_map` returns the map behind the
+        From images (N, Y, X, 1) in [0, 1] to maps (N, Y, X, K) in [0, 1], as listed in ``settings.maps``, where Y and
+        X are multiples of ``settings.multiple``. Layers are named as in the table of layers; those of the normalised
+        form consist of several Keras layers (see `add_normalised_layer`). `get_feature_map` returns the map behind the
         activation of a layer.
     """
     if seed is not None:
@@ -54,7 +56,9 @@ def build_network(
     x = inputs = keras.Input((None, None, 1), name="image")
     for layer in list_layers(settings):
         x = _add_source(layer, x, maps)
-        if settings.binary:
+        if settings.form == "normalised":
+            x = add_normalised_layer(layer, x, settings, l2)
+        elif settings.binary:
             x = _make_binary_layer(layer, weight_start, gradient_window)(x)
             if layer.activation == "sigmoid":
                 x = keras.layers.Activation("sigmoid", name="probability")(x)
@@ -70,7 +74,7 @@ def build_network(
 def get_feature_map(model: keras.Model, layer: str) -> Tensor:
     """Return the symbolic output, behind its activation, of a layer of the table."""
     names = {part.name for part in model.layers}
-    behind = {f"{layer}_sign", "probability" if layer == "output" else ""} & names
+    behind = {f"{layer}_sign", f"{layer}_activation", "probability" if layer == "output" else ""} & names
     return model.get_layer(behind.pop() if behind else layer).output
 
 

@@ -19,6 +19,7 @@ from blunet.files import replacing
 from blunet.images.grey_image import GreyImage
 from blunet.images.normalisation import Limits, normalise
 from blunet.networks.build import build_network
+from blunet.networks.normalised_layers import fold_normalisation
 from blunet.networks.weight_transfer import get_weights
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.keras_description import DESCRIPTION_MEMBER, read_keras_description
@@ -50,13 +51,15 @@ class KerasModel:
         self, image: NDArray[Any] | GreyImage, *, limits: Limits | None = None, check: Callable[[], None] | None = None
     ) -> NDArray[np.float32]:
         """Return the probability of foreground (Y, X) of a raw image (Y, X); see `PackedModel.predict`."""
+        return self.predict_maps(image, limits=limits, check=check)[0]
+
+    def predict_maps(
+        self, image: NDArray[Any] | GreyImage, *, limits: Limits | None = None, check: Callable[[], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Return all maps (K, Y, X) of a raw image (Y, X); see `PackedModel.predict_maps`."""
         scaled = normalise(image, self.info.normalisation, limits)
         if check is not None:
             check()
-        return self.run(scaled)
-
-    def run(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probability (Y, X) of an image (Y, X) in [0, 1] of any size."""
         return run_network(self.network, scaled, self.settings.multiple)
 
     def packed(self) -> PackedModel:
@@ -69,8 +72,9 @@ class KerasModel:
         """
         if not self.settings.binary:
             raise InputError(f"Only a BLU-Net can be packed, and this is a '{self.settings.network}' network.")
-        weights = binarise_weights(self.settings, get_weights(self.network, self.settings))
-        return PackedModel(weights, self.info)
+        normalised = self.settings.form == "normalised"
+        weights = (fold_normalisation if normalised else get_weights)(self.network, self.settings)
+        return PackedModel(binarise_weights(self.settings, weights), self.info)
 
     def save(self, path: str | Path) -> None:
         """Write a `.keras` file, with the settings and the description in its zip member `blunet.json`.
@@ -91,10 +95,10 @@ class KerasModel:
 
 
 def run_network(network: keras.Model, scaled: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
-    """Return the probability (Y, X) of an image (Y, X) in [0, 1] of any size, padded by reflection and cropped back."""
+    """Return the maps (K, Y, X) of an image (Y, X) in [0, 1] of any size, padded by reflection and cropped back."""
     padded = pad_to_multiple(scaled, multiple)
     result = keras.ops.convert_to_numpy(network.predict_on_batch(padded[None, ..., None]))
-    return np.array(result[0, : scaled.shape[0], : scaled.shape[1], 0], np.float32)
+    return np.ascontiguousarray(np.moveaxis(result[0, : scaled.shape[0], : scaled.shape[1]], -1, 0), np.float32)
 
 
 def load_keras(path: str | Path) -> KerasModel:

@@ -86,6 +86,13 @@ class ModelInfo(SettingsModel):
         ge=0,
         le=1,
     )
+    splitting: float = setting(
+        0.4,
+        title="Splitting",
+        description="How readily touching objects are split, from 0 (never) to 1 (at every constriction).",
+        ge=0,
+        le=1,
+    )
     card: ModelCard = setting(
         default_factory=ModelCard, title="Card", description="Where the model comes from and what it is good for."
     )

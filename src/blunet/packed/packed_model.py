@@ -106,6 +106,28 @@ class PackedModel:
             probability[core] = result
         return probability
 
+    def predict_maps(
+        self, image: NDArray[Any] | GreyImage, *, limits: Limits | None = None, check: Callable[[], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Return all maps of a raw image, in one pass.
+
+        Parameters
+        ----------
+        image, limits, check
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of float32, shape (K, Y, X)
+            In [0, 1], in the order of ``settings.maps``; the first is the probability of foreground.
+
+        Raises
+        ------
+        InputError
+            As `predict` does.
+        """
+        return self.predict(image, limits=limits, check=check)[None]
+
     def predict_tiles(
         self,
         image: NDArray[Any] | GreyImage,

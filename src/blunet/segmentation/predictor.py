@@ -48,3 +48,12 @@ class Predictor(Protocol):
             Called many times a second where the network allows. An exception that it raises ends the work.
         """
         ...
+
+    def predict_maps(
+        self, image: NDArray[Any] | GreyImage, *, limits: Limits | None = None, check: Callable[[], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Return all maps (K, Y, X), 0 to 1, in the order of ``settings.maps``; the first is that of `predict`.
+
+        The parameters are those of `predict`.
+        """
+        ...

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import Layer, NetworkSettings, layer_table
-from blunet.networks.residual_layers import depthwise_initializer
+from blunet.architecture import Layer, NetworkSettings, list_layers
+from blunet.networks.residual_layers import make_depthwise_initializer
 from blunet.networks.step_code import Tensor, step_gammas
 from blunet.networks.step_layers import CodedActivation, CodedConv2D
 
@@ -19,13 +19,28 @@ MOMENTUM, EPSILON = 0.97, 1e-3
 OUTPUT_BIAS = -0.5
 
 
-def add_layer(layer: Layer, x: Tensor, settings: NetworkSettings) -> Tensor:
+def add_normalised_layer(layer: Layer, x: Tensor, settings: NetworkSettings, l2: float = 0.0) -> Tensor:
     """Add one layer of the table to a network in training form.
 
     The parts of layer ``name`` are called ``name_depthwise``, ``name_depthwise_norm``, ``name_depthwise_code`` (where
     depthwise results are coded), ``name_kernel``, ``name_norm`` and ``name_activation``.
+
+    Parameters
+    ----------
+    layer : Layer
+    x : tensor of shape (N, Y, X, inputs)
+    settings : NetworkSettings
+    l2 : float
+        Factor of the sum of the squared kernels in the loss of a float network, as in `build_network`.
+
+    Returns
+    -------
+    tensor of shape (N, Y, X, filters)
+        Behind the activation; of the output layer, maps in [0, 1].
     """
     name, levels = layer.name, settings.residual_levels
+    spared = layer.path == "contracting" and layer.level == 0
+    penalty = keras.regularizers.L2(l2) if l2 > 0 and not spared else None
     if layer.path == "output":
         return keras.layers.Conv2D(
             layer.filters, 1, activation="sigmoid", bias_initializer=keras.initializers.Constant(OUTPUT_BIAS), name=name
@@ -38,7 +53,8 @@ def add_layer(layer: Layer, x: Tensor, settings: NetworkSettings) -> Tensor:
                 layer.kernel_size,
                 padding="same",
                 use_bias=False,
-                depthwise_initializer=depthwise_initializer(layer.kernel_size),
+                depthwise_initializer=make_depthwise_initializer(layer.kernel_size),
+                depthwise_regularizer=penalty,
                 name=f"{name}_depthwise",
             )(x)
         x = _normalisation(f"{name}_depthwise_norm")(x)
@@ -55,6 +71,7 @@ def add_layer(layer: Layer, x: Tensor, settings: NetworkSettings) -> Tensor:
             padding="same",
             use_bias=False,
             kernel_initializer="he_normal",
+            kernel_regularizer=penalty,
             name=f"{name}_kernel",
         )(x)
     x = _normalisation(f"{name}_norm")(x)
@@ -63,7 +80,7 @@ def add_layer(layer: Layer, x: Tensor, settings: NetworkSettings) -> Tensor:
     return keras.layers.ReLU(name=f"{name}_activation")(x)
 
 
-def fold(model: keras.Model, settings: NetworkSettings) -> dict[tuple[str, str], NDArray[np.float32]]:
+def fold_normalisation(model: keras.Model, settings: NetworkSettings) -> dict[tuple[str, str], NDArray[np.float32]]:
     """Return the weights of the table of layers, with the normalisations folded into them.
 
     In a float network they fold into kernels and biases, so that the folded network has the published form. In a
@@ -76,7 +93,7 @@ def fold(model: keras.Model, settings: NetworkSettings) -> dict[tuple[str, str],
         (layer, weight) -> float32, as `blunet.networks.weight_transfer.get_weights`.
     """
     weights: dict[tuple[str, str], Any] = {}
-    for layer in layer_table(settings):
+    for layer in list_layers(settings):
         for name, value in _folded_layer(model, layer, settings).items():
             weights[layer.name, name] = np.asarray(value, np.float32)
     return weights

@@ -86,7 +86,7 @@ def main() -> None:
     probes = [crops.draw_batch(10**6 + i).images[0, ..., 0] for i in range(PROBES)]
 
     def tested(model: KerasModel) -> float:
-        return float(np.mean([iou(f.labels > 0, model.run(f.image) > 0.5) for f in test]))
+        return float(np.mean([iou(f.labels > 0, model.run(f.image)[0] > 0.5) for f in test]))
 
     whole = validate(student.network, validation, multiple).iou
     print(f"Student: validation {whole:.3f}, test {tested(student):.3f}; {len(real)} training, {len(validation)} "

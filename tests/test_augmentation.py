@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.ndimage import minimum_filter
 
-from blunet.dataset.augmentation import augment, crop_at_random
+from blunet.dataset import augmentation
+from blunet.dataset.augmentation import Planes
 from blunet.dataset.augmentation_settings import AugmentationSettings
+from blunet.dataset.targets import compute_distance_map
 from blunet.errors import InputError
 
 NOTHING = AugmentationSettings.none()
@@ -26,6 +29,23 @@ def discs(shape: tuple[int, int] = (96, 96)) -> NDArray[np.int32]:
 
 def noise_image(shape: tuple[int, int] = (96, 96)) -> NDArray[np.float32]:
     return np.random.default_rng(5).uniform(0.2, 0.7, shape).astype(np.float32)
+
+
+def augment(
+    image: NDArray[np.float32], labels: NDArray[np.int32], settings: AugmentationSettings, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Augment an image and labels without a distance map."""
+    new_image, new_labels, distance = augmentation.augment(Planes(image, labels), settings, rng)
+    assert distance is None
+    return new_image, new_labels
+
+
+def crop_at_random(
+    image: NDArray[np.float32], labels: NDArray[np.int32], size: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Crop an image and labels without a distance map."""
+    new_image, new_labels, _ = augmentation.crop_at_random(Planes(image, labels), size, rng)
+    return new_image, new_labels
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -318,3 +338,28 @@ def test_settings_are_read_back_from_plain_values(settings: AugmentationSettings
 def test_bad_settings_are_named(data: dict[str, object], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         AugmentationSettings.from_dict(data)
+
+
+def test_the_distance_map_moves_with_the_labels() -> None:
+    labels = discs()
+    distance = compute_distance_map(labels)
+    settings = NOTHING.changed(zoom=1.3, rotation=90, flips=True, quarter_turns=True, elastic=4)
+    for seed in range(8):
+        moved = augmentation.augment(Planes(noise_image(), labels, distance), settings, rng(seed))
+        assert moved.distance is not None
+        assert moved.distance.shape == labels.shape
+        # A linear sample of the map is above 0 where the nearest pixel is inside an object, and 0 far outside.
+        assert (moved.distance[moved.labels > 0] > 0).all()
+        assert moved.distance[minimum_filter(moved.labels == 0, 3)].max() < 0.1
+        assert moved.distance.max() > 0.9
+
+
+def test_crops_with_objects_are_preferred() -> None:
+    labels = np.zeros((200, 200), np.int32)
+    labels[150:, 150:] = 1
+    planes = Planes(np.zeros((200, 200), np.float32), labels)
+    shares = {
+        wanted: np.mean([augmentation.crop_at_random(planes, 40, rng(s), wanted).labels.any() for s in range(300)])
+        for wanted in (0.0, 0.05)
+    }
+    assert shares[0.05] > 1.7 * shares[0.0] > 0

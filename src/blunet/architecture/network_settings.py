@@ -101,8 +101,8 @@ class NetworkSettings(SettingsModel):
     def _check_maps(self) -> Self:
         if self.maps[0] != "foreground" or len(set(self.maps)) < len(self.maps):
             raise InputError(f"'maps' is {list(self.maps)!r}; give 'foreground' first, and each map once.")
-        if len(self.maps) > 1 and self.form == "published":
-            raise InputError("The published form has the map 'foreground' alone; set form = 'normalised' for others.")
+        if len(self.maps) > 1 and self.form == "published" and self.binary:
+            raise InputError("A published BLU-Net has the map 'foreground' alone; set form = 'normalised' for others.")
         return self
 
     @property
@@ -125,5 +125,7 @@ class NetworkSettings(SettingsModel):
         if not self.binarize_depthwise:  # files written before this setting existed do not have it
             del plain["binarize_depthwise"]
         if self.form == "published":
-            del plain["form"], plain["maps"]
+            del plain["form"]
+        if len(self.maps) == 1:
+            del plain["maps"]
         return plain

@@ -33,7 +33,7 @@ class Progress:
         Epoch, counted from 1, of the best weights; 0: the weights that the step started with.
     best_score : float or None
         Value of the step's monitor for them, the greater the better. None: there are no best weights yet.
-    best_loss, best_iou : float or None
+    best_loss, best_iou, best_map : float or None
         Validation figures of the best weights.
     seconds : float
         Training time so far.
@@ -46,6 +46,7 @@ class Progress:
     best_score: float | None = None
     best_loss: float | None = None
     best_iou: float | None = None
+    best_map: float | None = None
     seconds: float = 0.0
 
 

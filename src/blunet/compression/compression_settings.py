@@ -7,14 +7,16 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 
 from blunet.architecture import Network, NetworkSettings, ResidualLevels
-from blunet.architecture.network_settings import MAX_BASE_FILTERS, MAX_LEVELS
+from blunet.architecture.network_settings import MAX_BASE_FILTERS, MAX_LEVELS, Form
 from blunet.compression.steps import STEPS
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.split_settings import SplitSettings, ValidationOrder
 from blunet.images.normalisation_settings import Normalisation
 from blunet.settings_model import SettingError, SettingsModel, setting, setting_of
 
-Monitor = Literal["val_loss", "val_iou"]
+Monitor = Literal["val_loss", "val_iou", "val_map"]
+Schedule = Literal["falling", "cosine"]
+LearntMaps = Literal["auto", "foreground", "distance"]
 Loss = Literal["bce", "bce+dice"]
 Start = Literal["calibrated", "least_squares", "published"]
 
@@ -37,22 +39,43 @@ class StepSettings(SettingsModel):
     )
     learning_rate: float = setting(
         title="Learning rate",
-        description="Learning rate of Adam in the first half of the epochs; then it falls.",
+        description="Largest learning rate of Adam.",
         gt=0,
         lt=1,
+    )
+    schedule: Schedule = setting(
+        "falling",
+        title="Schedule",
+        description="How the learning rate changes. falling: it is constant in the first half of the epochs, then it "
+        "falls from epoch to epoch. cosine: it rises over the first batches, then it falls along a cosine.",
     )
     decay: float | None = setting(
         None,
         title="Decay",
-        description="Factor of the learning rate from one epoch to the next in the second half. Without it, the last "
-        "epoch has a hundredth of the first rate.",
+        description="Factor of the learning rate from one epoch to the next in the second half of the schedule "
+        "falling. Without it, the last epoch has a hundredth of the first rate.",
         gt=0,
+        le=1,
+    )
+    clip: float | None = setting(
+        None,
+        title="Gradient clipping",
+        description="Largest norm of a weight tensor's gradient; a longer one is shortened. Without it, none is.",
+        gt=0,
+    )
+    soft: float = setting(
+        0.0,
+        title="Soft targets",
+        description="Share of the lightweight network's answer in what BLU-Net learns; the rest is the truth. Only "
+        "used by binarise.",
+        ge=0,
         le=1,
     )
     monitor: Monitor = setting(
         "val_iou",
         title="Monitor",
-        description="What the best weights are chosen by. Steps that learn hints have no IoU.",
+        description="What the best weights are chosen by: the loss, the IoU of the foreground, or the mean average "
+        "precision of the objects (val_map). Steps that learn hints have the loss alone.",
     )
     ignored_epochs: int = setting(
         0, title="Ignored epochs", description="First epochs that cannot be the best: fewer than all.", ge=0
@@ -97,6 +120,31 @@ class CompressionSettings(SettingsModel):
         description="Filters of the three networks at full resolution; they double from level to level.",
         ge=1,
         le=MAX_BASE_FILTERS,
+    )
+    form: Form = setting(
+        "published",
+        title="Form",
+        description="published: the networks of the study. normalised: batch normalisation after every convolution "
+        "while training; it is folded into the weights afterwards.",
+    )
+    maps: LearntMaps = setting(
+        "foreground",
+        title="Maps",
+        description="What the networks learn. distance: the foreground, and the distance to the border of the object, "
+        "which parts touching objects. auto: the distance too, unless the masks tell no objects apart.",
+    )
+    gap: bool = setting(
+        True,
+        title="Gap",
+        description="Teach a gap of background between touching objects.",
+    )
+    crop_foreground: float = setting(
+        0.0,
+        title="Foreground of a crop",
+        description="Share of a training crop that objects should cover: up to three places are drawn until one has "
+        "that much.",
+        ge=0,
+        le=1,
     )
     binarize_depthwise: bool = setting(
         False,
@@ -167,11 +215,17 @@ class CompressionSettings(SettingsModel):
                 raise SettingError(f"{step.name}.crop", problem)
             if not step.learns_masks and chosen.monitor != "val_loss":
                 raise SettingError(f"{step.name}.monitor", f"is '{chosen.monitor}'; hints are chosen by 'val_loss'")
+            if chosen.soft and step.name != "binarise":
+                raise SettingError(f"{step.name}.soft", f"is {chosen.soft:g}; only binarise has soft targets")
             if chosen.l2 and not step.takes_l2:
                 names = ", ".join(other.name for other in STEPS.values() if other.takes_l2)
                 raise SettingError(f"{step.name}.l2", f"is {chosen.l2:g}; only {names} have one")
         if self.validation_size < multiple:
             raise SettingError("validation_size", f"is {self.validation_size}; give a whole number, {multiple} or more")
+        if self.form == "published" and self.maps != "foreground":
+            raise SettingError("maps", f"is '{self.maps}'; the published form learns the foreground alone")
+        if self.form == "normalised" and self.start != "calibrated":
+            raise SettingError("start", f"is '{self.start}'; the normalised form starts calibrated")
         _ = self.split  # checks that the fold exists
         return self
 
@@ -183,7 +237,14 @@ class CompressionSettings(SettingsModel):
             base_filters=self.base_filters,
             residual_levels=self.residual_levels,
             binarize_depthwise=self.binarize_depthwise and name == "blunet",
+            form=self.form,
+            maps=("foreground", "distance") if self.learns_distance else ("foreground",),
         )
+
+    @property
+    def learns_distance(self) -> bool:
+        """Whether the networks learn the distance map; `auto` counts as yes until the masks are known."""
+        return self.maps != "foreground"
 
     @property
     def split(self) -> SplitSettings:

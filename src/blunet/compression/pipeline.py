@@ -11,6 +11,7 @@ import keras
 
 from blunet import __version__
 from blunet.compression.binarisation import binarise
+from blunet.compression.coded_start import start_coded
 from blunet.compression.hints import make_hint_task
 from blunet.compression.run_context import RunContext, Stopped
 from blunet.compression.run_data import Data, read_data
@@ -24,6 +25,7 @@ from blunet.compression.step_trainer import StepTrainer, is_step_done
 from blunet.compression.steps import STEPS
 from blunet.compression.teacher import load_teacher, rebuild
 from blunet.networks.build import build_network
+from blunet.networks.conversion import convert_network
 from blunet.networks.keras_file import KerasModel
 from blunet.networks.residual_code import PUBLISHED_WINDOW
 from blunet.packed.model_card import ModelCard, ModelInfo
@@ -87,13 +89,26 @@ def _train_networks(
 ) -> Generator[Event, None, RunNetworks]:
     """Run the steps of all phases."""
     trainer = StepTrainer(context, images)
-    before = teacher.network if teacher else None
-    if "pretrain" in context.steps:
+    before = None
+    if teacher is not None:
+        before = yield from _convert_teacher(context, images, teacher)
+    elif "pretrain" in context.steps:
         before = yield from _pretrain(context, trainer)
     unet = yield from _learn_transfer(context, trainer, before)
     student = yield from _learn_hints(context, trainer, images, unet)
     binary = yield from _binarise(context, trainer, images, student)
     return RunNetworks(before, unet, student, binary)
+
+
+def _convert_teacher(
+    context: RunContext, images: RunImages, teacher: KerasModel
+) -> Generator[Event, None, keras.Model]:
+    """Return the teacher in the form of the run; a map that it does not give starts with random weights."""
+    target = context.settings.network("unet")
+    if teacher.settings == target:
+        return teacher.network
+    probes = yield from images.draw_probes("transfer", PROBES)
+    return convert_network(teacher.network, teacher.settings, target, probes, seed=context.settings.seed)
 
 
 def _pretrain(context: RunContext, trainer: StepTrainer) -> Generator[Event, None, keras.Model]:
@@ -138,18 +153,22 @@ def _binarise(
     if folder.result("binarise").exists() or folder.last("binarise").exists():
         network = build_network(settings.network("blunet"), gradient_window=window)  # its weights are loaded later
     else:
-        crops = yield from images.make_crops("binarise", batch=1)
-        network = binarise(
-            student,
-            settings.network("lightweight"),
-            settings.residual_levels,
-            [crops.draw_batch(i).images[0, ..., 0] for i in range(PROBES)],
-            settings.start,
-            binarize_depthwise=settings.binarize_depthwise,
-            gradient_window=window,
-            seed=settings.seed + 2,
-        )
-    return (yield from trainer.train_on_masks("binarise", network, pretrained=settings.start == "calibrated"))
+        probes = yield from images.draw_probes("binarise", PROBES)
+        if settings.form == "normalised":
+            network = start_coded(student, settings.network("blunet"), probes)
+        else:
+            network = binarise(
+                student,
+                settings.network("lightweight"),
+                settings.residual_levels,
+                probes,
+                settings.start,
+                binarize_depthwise=settings.binarize_depthwise,
+                gradient_window=window,
+                seed=settings.seed + 2,
+            )
+    calibrated = settings.start == "calibrated"
+    return (yield from trainer.train_on_masks("binarise", network, pretrained=calibrated, student=student))
 
 
 def _describe_start(context: RunContext, resumed: bool) -> RunStarted:

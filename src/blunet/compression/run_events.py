@@ -101,7 +101,8 @@ class EpochDone(Event):
     loss, val_loss : float
         Mean of the training loss over the epoch, and the same loss on the validation images.
     val_iou : float or None
-        Mean IoU of the validation images' foreground at p > 0.5; None for hints.
+        Mean IoU of the validation images' foreground; None for hints. At p > 0.5 in the published form, else at the
+        best threshold.
     learning_rate : float
         Learning rate of the epoch.
     best : bool
@@ -110,6 +111,8 @@ class EpochDone(Event):
         Duration of the epoch with its validation.
     preview : str or None
         PNG file of the first validation image's mask, 0 and 255; None for hints.
+    val_map : float or None
+        Mean average precision of the validation images' objects, where it is measured.
     """
 
     step: str
@@ -122,6 +125,7 @@ class EpochDone(Event):
     best: bool
     seconds: float
     preview: str | None = None
+    val_map: float | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,8 @@ class StepDone(Event):
         Of the best weights.
     seconds : float
         Training time.
+    val_map : float or None
+        Of the best weights, where it is measured.
     """
 
     step: str
@@ -145,6 +151,7 @@ class StepDone(Event):
     val_loss: float
     val_iou: float | None
     seconds: float
+    val_map: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from blunet.compression.run_context import RunContext
 from blunet.compression.run_events import Event, Note
 from blunet.compression.steps import STEPS
@@ -35,7 +38,7 @@ class RunImages:
     def __init__(self, context: RunContext) -> None:
         self._context = context
         settings, normalisation = context.settings, context.info.normalisation
-        self._training = [prepare_for_training(read_field(pair, normalisation)) for pair in context.data.training]
+        self._training = [self._prepare(read_field(pair, normalisation)) for pair in context.data.training]
         self._simulated: dict[int, list[Field]] = {}
         files = [read_field(pair, normalisation) for pair in context.data.validation]
         self.validation = [crop_for_validation(field, settings.validation_size) for field in files]
@@ -50,6 +53,8 @@ class RunImages:
             Field(f"held-out-{i}", normalise(field.image, normalisation), field.labels)
             for i, field in enumerate(self.held_out)
         ]
+        if settings.learns_distance:
+            self.validation = [prepare_for_training(field, gap=False, distance=True) for field in self.validation]
 
     def make_crops(self, step: str, batch: int | None = None) -> Generator[Event, None, Crops]:
         """Return the training crops of a step; simulated fields are made when they are first needed.
@@ -81,7 +86,17 @@ class RunImages:
             seed=settings.seed * 1000 + list(STEPS).index(step),
             weighted=chosen.border_weights and STEPS[step].learns_masks,
             balanced=chosen.loss == "bce",
+            foreground=settings.crop_foreground,
         )
+
+    def draw_probes(self, step: str, count: int) -> Generator[Event, None, list[NDArray[np.float32]]]:
+        """Return images (Y, X) of training crops of a step, for statistics and fits."""
+        crops = yield from self.make_crops(step, batch=1)
+        return [crops.draw_batch(i).images[0, ..., 0] for i in range(count)]
+
+    def _prepare(self, field: Field) -> Field:
+        settings = self._context.settings
+        return prepare_for_training(field, gap=settings.gap, distance=settings.learns_distance)
 
     def _simulate(self, step: str, count: int) -> Generator[Event, None, list[Field]]:
         """Return simulated fields, which are made once in a run."""
@@ -95,6 +110,6 @@ class RunImages:
                 seed=context.settings.seed,
             ):
                 context.check(step)
-                made.append(prepare_for_training(field))
+                made.append(self._prepare(field))
             self._simulated[count] = made
         return self._simulated[count]

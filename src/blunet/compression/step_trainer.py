@@ -33,7 +33,7 @@ class StepTrainer:
         self._time_left = TimeLeft(context.settings, context.steps, context.data.report.validation_sizes)
 
     def train_on_masks(
-        self, step: str, network: keras.Model, *, pretrained: bool = False
+        self, step: str, network: keras.Model, *, pretrained: bool = False, student: keras.Model | None = None
     ) -> Generator[Event, None, keras.Model]:
         """Run a step that learns masks; return the network with its best weights.
 
@@ -43,11 +43,13 @@ class StepTrainer:
         network : keras.Model
         pretrained : bool
             Whether the weights that the step starts with are the best until an epoch is better.
+        student : keras.Model, optional
+            The network that soft targets come from.
         """
         settings = self._context.settings
-        multiple = settings.network(STEPS[step].network).multiple
+        target = settings.network(STEPS[step].network)
         task = make_segmentation_task(
-            network, self._images.validation, multiple, settings.step(step), pretrained=pretrained
+            network, self._images.validation, target, settings.step(step), pretrained=pretrained, student=student
         )
         return (yield from self.train(step, network, task))
 

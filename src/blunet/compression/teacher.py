@@ -12,9 +12,9 @@ from blunet.compression.run_request import WITHOUT_FILE
 from blunet.errors import InputError
 from blunet.images.normalisation_settings import Normalisation
 from blunet.networks.build import build_network
+from blunet.networks.conversion import convert_network
 from blunet.networks.keras_file import KerasModel, load_keras
 from blunet.networks.published_checkpoint import import_published
-from blunet.networks.weight_transfer import get_weights, set_weights
 from blunet.packed.model_card import ModelInfo
 
 PUBLISHED_ENDINGS = (".h5", ".hdf5")
@@ -78,14 +78,13 @@ def rebuild(model: keras.Model | None, settings: NetworkSettings, l2: float, see
     Parameters
     ----------
     model : keras.Model or None
-        None: the weights are random.
+        From ``build_network(settings)``. None: the weights are random.
     settings : NetworkSettings
     l2 : float
         Factor of the sum of the squared kernels in the loss.
     seed : int
         Seed of the random weights.
     """
-    network = build_network(settings, seed=seed, l2=l2)
-    if model is not None:
-        set_weights(network, settings, get_weights(model, settings))
-    return network
+    if model is None:
+        return build_network(settings, seed=seed, l2=l2)
+    return convert_network(model, settings, settings, (), seed=seed, l2=l2)

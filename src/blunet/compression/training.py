@@ -23,6 +23,8 @@ from blunet.files import replacing
 
 #: Share of the epochs in which the learning rate is constant.
 CONSTANT_SHARE = 0.5
+#: Batches over which the learning rate rises, or a tenth of a shorter step's.
+RISING_BATCHES = 60
 #: Learning rate of the last epoch as a share of the first's, for steps without a decay.
 LAST_RATE = 0.01
 #: Least time in seconds between two events of batches, and between two checkpoints within an epoch.
@@ -38,11 +40,21 @@ class StepFiles:
     preview: Path
 
 
-def compute_learning_rate(settings: StepSettings, epoch: int) -> float:
-    """Return the learning rate of an epoch, counted from 0.
+def compute_learning_rate(settings: StepSettings, epoch: int, batch: int = 0) -> float:
+    """Return the learning rate of a batch; both are counted from 0.
 
-    It is constant in the first half of the epochs, and then falls by a constant factor from epoch to epoch.
+    With the schedule "falling" it is constant in the first half of the epochs, and then falls by a constant factor from
+    epoch to epoch. With "cosine" it rises in equal steps over the first batches of the step, and then falls along half
+    a cosine to `LAST_RATE` of the largest.
     """
+    if settings.schedule == "cosine":
+        batches = settings.epochs * settings.batches
+        done = epoch * settings.batches + batch
+        rising = min(RISING_BATCHES, batches // 10)
+        if done < rising:
+            return settings.learning_rate * (done + 1) / (rising + 1)
+        fallen = (1 + math.cos(math.pi * (done - rising) / max(1, batches - rising))) / 2
+        return settings.learning_rate * (LAST_RATE + (1 - LAST_RATE) * fallen)
     constant = int(settings.epochs * CONSTANT_SHARE)
     falling = max(0, epoch - constant + 1)
     factor = settings.decay
@@ -102,7 +114,7 @@ class _Training:
         self.name, self.task, self.crops, self.settings = name, task, crops, settings
         self.files, self.is_cancelled = files, is_cancelled
         self.model = task.model
-        self.optimizer = keras.optimizers.Adam(settings.learning_rate)
+        self.optimizer = keras.optimizers.Adam(settings.learning_rate, clipnorm=settings.clip)
         self.model.compile(optimizer=self.optimizer, loss=task.loss, jit_compile=False)
         self.optimizer.build(self.model.trainable_variables)
         self.progress = Progress()
@@ -119,7 +131,6 @@ class _Training:
         yield StepStarted(self.name, min(progress.epoch + 1, settings.epochs), settings.epochs, settings.batches)
         while progress.epoch < settings.epochs:
             began = time.monotonic()
-            self.optimizer.learning_rate.assign(compute_learning_rate(settings, progress.epoch))
             if not (yield from self._train_epoch()):
                 return
             yield self._end_epoch(began)
@@ -128,7 +139,9 @@ class _Training:
         elif self.best_weights is not None:
             self.model.set_weights(self.best_weights)
         best_loss = float(progress.best_loss or 0.0)
-        yield StepDone(self.name, progress.best_epoch, best_loss, progress.best_iou, progress.seconds)
+        yield StepDone(
+            self.name, progress.best_epoch, best_loss, progress.best_iou, progress.seconds, progress.best_map
+        )
 
     def _train_epoch(self) -> Generator[Event, None, bool]:
         """Train the rest of an epoch; return whether it came to its end, and was not cancelled."""
@@ -152,6 +165,9 @@ class _Training:
 
     def _train_batch(self, batch: Batch) -> float:
         """Train on a batch and return its loss."""
+        self.optimizer.learning_rate.assign(
+            compute_learning_rate(self.settings, self.progress.epoch, self.progress.batch)
+        )
         self.model.reset_metrics()
         result = self.model.train_on_batch(batch.images, self.task.make_targets(batch), sample_weight=batch.weights)
         loss = float(np.ravel(result)[0])
@@ -182,6 +198,7 @@ class _Training:
             loss=loss,
             val_loss=measured.loss,
             val_iou=measured.iou,
+            val_map=measured.map,
             learning_rate=compute_learning_rate(settings, progress.epoch - 1),
             best=is_best,
             seconds=time.monotonic() - began,
@@ -196,13 +213,14 @@ class _Training:
         return progress.best_score is None or self._score(measured) > progress.best_score
 
     def _score(self, measured: Validation) -> float:
-        return -measured.loss if self.settings.monitor == "val_loss" or measured.iou is None else measured.iou
+        score = {"val_loss": -measured.loss, "val_iou": measured.iou, "val_map": measured.map}[self.settings.monitor]
+        return -measured.loss if score is None else score
 
     def _keep_best(self, measured: Validation) -> None:
         """Keep the weights as the best: in a file, or else in memory."""
         progress = self.progress
         progress.best_epoch, progress.best_score = progress.epoch, self._score(measured)
-        progress.best_loss, progress.best_iou = measured.loss, measured.iou
+        progress.best_loss, progress.best_iou, progress.best_map = measured.loss, measured.iou, measured.map
         if self.files is None:
             self.best_weights = self.model.get_weights()
         else:

@@ -11,11 +11,43 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from blunet.architecture import NetworkSettings
 from blunet.compression.compression_settings import StepSettings
 from blunet.dataset.crops import Batch
 from blunet.dataset.fields import Field
 from blunet.evaluation.metrics import iou
 from blunet.networks.keras_file import run_network
+
+
+#: Weight of the distance map's loss, and the difference up to which it is quadratic.
+DISTANCE_WEIGHT, DISTANCE_BETA = 4.0, 0.1
+#: Thresholds of the foreground that are tried on the validation images.
+THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(9))
+
+
+def label_maps(maps: NDArray[np.float32], threshold: float) -> NDArray[np.int32]:
+    """Stand-in until objects from maps are there."""
+    import scipy.ndimage as ndi
+    from skimage.segmentation import watershed
+
+    from blunet.segmentation.objects import label_objects
+
+    if len(maps) == 1:
+        return label_objects(maps[0], threshold)
+    fg = ndi.binary_fill_holes(maps[0] > threshold)
+    smooth = ndi.gaussian_filter(maps[1], 1)
+    seeds, n = ndi.label((smooth > 0.5) & fg)
+    small = np.bincount(seeds.ravel()) < 8
+    seeds[small[seeds]] = 0
+    labels = watershed(-smooth, seeds, mask=fg)
+    labels[(np.bincount(labels.ravel()) < 50)[labels]] = 0
+    return labels
+
+
+def mean_average_precision(truth: NDArray[np.int32], labels: NDArray[np.int32]) -> float:
+    from blunet.evaluation.metrics import average_precision
+
+    return float(np.mean([average_precision(truth, labels, t) for t in np.arange(0.5, 0.96, 0.05)]))
 
 
 class Validation(NamedTuple):
@@ -28,11 +60,14 @@ class Validation(NamedTuple):
         Mean over the images; None for hints.
     mask : ndarray of shape (Y, X), bool, or None
         Foreground of the first image; None for hints.
+    map : float or None
+        Mean average precision of the objects, mean over the images; None where it is not measured.
     """
 
     loss: float
     iou: float | None
     mask: NDArray[np.bool_] | None
+    map: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,10 +98,11 @@ class Task:
 def make_segmentation_task(
     network: keras.Model,
     validation: Sequence[Field],
-    multiple: int,
+    target: NetworkSettings,
     settings: StepSettings,
     *,
     pretrained: bool = False,
+    student: keras.Model | None = None,
 ) -> Task:
     """Return the task of training a network on masks.
 
@@ -74,19 +110,52 @@ def make_segmentation_task(
     ----------
     network : keras.Model
     validation : sequence of Field
-    multiple : int
-        The sides of the network's input are multiples of this number of pixels.
+        With the distance map if the network learns it.
+    target : NetworkSettings
+        Of the network.
     settings : StepSettings
     pretrained : bool
         As in `Task`.
+    student : keras.Model, optional
+        The network whose answer is mixed into the truth, as ``settings.soft`` says.
     """
-    return Task(
-        model=network,
-        loss="binary_crossentropy" if settings.loss == "bce" else cross_entropy_and_dice,
-        make_targets=lambda batch: batch.truths,
-        validate=lambda: validate(network, validation, multiple),
-        pretrained=pretrained,
-    )
+    if len(target.maps) > 1:
+        loss: Any = maps_loss
+    else:
+        loss = "binary_crossentropy" if settings.loss == "bce" else cross_entropy_and_dice
+    soft = settings.soft if student is not None else 0.0
+
+    def make_targets(batch: Batch) -> NDArray[np.float32]:
+        if not soft or student is None:
+            return batch.truths
+        answer = ops.convert_to_numpy(student.predict_on_batch(batch.images))
+        return np.asarray((1 - soft) * batch.truths + soft * answer, np.float32)
+
+    def measure() -> Validation:
+        if target.form == "published":
+            return validate(network, validation, target.multiple)
+        return validate_objects(network, validation, target, loss)
+
+    return Task(network, loss, make_targets, measure, pretrained)
+
+
+def maps_loss(truth: Any, maps: Any) -> Any:
+    """Return the loss of each pixel: `cross_entropy_and_dice` of the foreground, and a smooth L1 loss of the distance.
+
+    Parameters
+    ----------
+    truth, maps : tensor of shape (N, Y, X, 2)
+        Foreground and distance map.
+
+    Returns
+    -------
+    tensor of shape (N, Y, X)
+        The smooth L1 loss (Girshick 2015) of a difference d is ``d^2 / (2 beta)`` below beta, else ``d - beta / 2``.
+    """
+    difference = ops.abs(truth[..., 1] - maps[..., 1])
+    beta = DISTANCE_BETA
+    smooth = ops.where(difference < beta, ops.square(difference) / (2 * beta), difference - beta / 2)
+    return cross_entropy_and_dice(truth[..., :1], maps[..., :1]) + DISTANCE_WEIGHT * smooth
 
 
 def cross_entropy_and_dice(truth: Any, probability: Any) -> Any:
@@ -119,3 +188,36 @@ def validate(network: keras.Model, validation: Sequence[Field], multiple: int) -
         ious.append(iou(truth, p > 0.5))
         mask = p > 0.5 if mask is None else mask
     return Validation(float(np.mean(losses)), float(np.mean(ious)), mask)
+
+
+def validate_objects(
+    network: keras.Model, validation: Sequence[Field], target: NetworkSettings, loss: Any
+) -> Validation:
+    """Return what a network of the normalised form reaches.
+
+    Returns
+    -------
+    Validation
+        The loss that it is trained with, the mean IoU at the best threshold, and the mean average precision of the
+        objects at that threshold.
+    """
+    losses, found = [], []
+    function = keras.losses.get(loss)
+    for field in validation:
+        maps = run_network(network, field.image, target.multiple)
+        truths = [(field.labels > 0).astype(np.float32)]
+        if field.distance is not None:
+            truths.append(field.distance)
+        of_pixels = function(np.stack(truths, axis=-1)[None], np.moveaxis(maps, 0, -1)[None])
+        losses.append(float(np.mean(ops.convert_to_numpy(of_pixels))))
+        found.append(maps)
+    ious = {
+        t: float(np.mean([iou(f.labels > 0, m[0] > t) for f, m in zip(validation, found, strict=True)]))
+        for t in THRESHOLDS
+    }
+    threshold = max(THRESHOLDS, key=lambda t: (ious[t], -abs(t - 0.5)))
+    precision = [
+        mean_average_precision(field.labels, label_maps(maps, threshold))
+        for field, maps in zip(validation, found, strict=True)
+    ]
+    return Validation(float(np.mean(losses)), ious[threshold], found[0][0] > threshold, float(np.mean(precision)))

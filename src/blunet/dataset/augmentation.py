@@ -1,8 +1,8 @@
-"""Random crops of a field and random changes of a crop, the same for image and labels."""
+"""Random crops of a field and random changes of a crop, the same for its image, labels and distance map."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from blunet.errors import InputError
 Image = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
+#: Places that are drawn for a crop in which objects are wanted.
+CROP_TRIES = 3
 #: Interior points of the curves through which grey values and illumination are warped.
 HISTOGRAM_POINTS = 3
 ILLUMINATION_POINTS = 4
@@ -22,75 +24,95 @@ CURVE_STEPS = 1024
 GRID_POINTS = 3
 
 
-def crop_at_random(image: Image, labels: Labels, size: int, rng: np.random.Generator) -> tuple[Image, Labels]:
+class Planes(NamedTuple):
+    """An image with its truth.
+
+    Attributes
+    ----------
+    image : ndarray of shape (Y, X), float32
+        In [0, 1].
+    labels : ndarray of shape (Y, X), int32
+        0 is background.
+    distance : ndarray of shape (Y, X), float32, or None
+        The map of `compute_distance_map`, where it is learnt.
+    """
+
+    image: Image
+    labels: Labels
+    distance: Image | None = None
+
+
+def crop_at_random(planes: Planes, size: int, rng: np.random.Generator, foreground: float = 0.0) -> Planes:
     """Crop a random square; a smaller image is padded with 0 at the bottom and right.
 
     Parameters
     ----------
-    image : ndarray of shape (Y, X), float32
-    labels : ndarray of shape (Y, X), int32
+    planes : Planes
     size : int
         Side of the crop in pixels, at least 1.
     rng : numpy.random.Generator
+    foreground : float
+        Share of the crop, 0 to 1, that objects should cover: up to three places are drawn until one has that much.
 
     Returns
     -------
-    image, labels : ndarray of shape (size, size)
-        Views of the input, unless padded.
+    Planes
+        Of shape (size, size); views of the input, unless padded.
 
     Raises
     ------
     InputError
         If `size` is below 1, or the labels have another shape than the image.
     """
-    height, width = _check_shapes(image, labels)
+    height, width = _check_shapes(planes)
     if size < 1:
         raise InputError(f"The crop's size is {size}; give at least 1 pixel.")
-    y, x = int(rng.integers(max(0, height - size) + 1)), int(rng.integers(max(0, width - size) + 1))
+    for _ in range(CROP_TRIES if foreground > 0 else 1):
+        y, x = int(rng.integers(max(0, height - size) + 1)), int(rng.integers(max(0, width - size) + 1))
+        if foreground > 0 and np.count_nonzero(planes.labels[y : y + size, x : x + size]) >= foreground * size**2:
+            break
     padding = [(0, max(0, size - length)) for length in (height, width)]
 
     def crop(plane: NDArray[Any]) -> NDArray[Any]:
         cropped = plane[y : y + size, x : x + size]
         return np.pad(cropped, padding) if padding != [(0, 0), (0, 0)] else cropped
 
-    return crop(image), crop(labels)
+    return Planes(*(None if plane is None else crop(plane) for plane in planes))  # type: ignore[arg-type]
 
 
-def _check_shapes(image: Image, labels: Labels) -> tuple[int, int]:
+def _check_shapes(planes: Planes) -> tuple[int, int]:
+    image, labels, distance = planes
     if image.ndim != 2 or image.size == 0:
         raise InputError(f"The image has the shape {image.shape}; give a grey image of shape (Y, X).")
-    if labels.shape != image.shape:
-        raise InputError(f"The labels have the shape {labels.shape}; give the image's, {image.shape}.")
+    for name, plane in (("labels have", labels), ("distance map has", distance)):
+        if plane is not None and plane.shape != image.shape:
+            raise InputError(f"The {name} the shape {plane.shape}; give the image's, {image.shape}.")
     return image.shape[0], image.shape[1]
 
 
-def augment(
-    image: Image, labels: Labels, settings: AugmentationSettings, rng: np.random.Generator
-) -> tuple[Image, Labels]:
+def augment(planes: Planes, settings: AugmentationSettings, rng: np.random.Generator) -> Planes:
     """Change a crop at random.
 
     Parameters
     ----------
-    image : ndarray of shape (Y, X), float32
-        In [0, 1].
-    labels : ndarray of shape (Y, X), int32
+    planes : Planes
     settings : AugmentationSettings
     rng : numpy.random.Generator
 
     Returns
     -------
-    image, labels
+    Planes
         Of the input's shapes and types; the image is in [0, 1], and instances keep their numbers. They may share
         memory with the input where nothing was changed.
 
     Raises
     ------
     InputError
-        If the labels have another shape than the image.
+        If the labels or the distance map have another shape than the image.
     """
-    height, width = _check_shapes(image, labels)
-    image = _change_grey_values(image.astype(np.float32, copy=False), settings, rng)
-    image, labels = _deform(image, labels, settings, rng)
+    height, width = _check_shapes(planes)
+    image = _change_grey_values(planes.image.astype(np.float32, copy=False), settings, rng)
+    image, labels, distance = _deform(Planes(image, planes.labels, planes.distance), settings, rng)
     if settings.blur and rng.random() < 0.5:
         from scipy.ndimage import gaussian_filter
 
@@ -108,7 +130,7 @@ def augment(
         plane = plane[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1]
         return np.ascontiguousarray(np.rot90(plane, turns))
 
-    return turn(image), turn(labels)
+    return Planes(turn(image), turn(labels), None if distance is None else turn(distance))
 
 
 def _change_grey_values(image: Image, settings: AugmentationSettings, rng: np.random.Generator) -> Image:
@@ -153,14 +175,13 @@ def _warp_illumination(image: Image, strength: float, rng: np.random.Generator) 
     return np.asarray(image * np.expand_dims(gain, 1 - axis))
 
 
-def _deform(
-    image: Image, labels: Labels, settings: AugmentationSettings, rng: np.random.Generator
-) -> tuple[Image, Labels]:
+def _deform(planes: Planes, settings: AugmentationSettings, rng: np.random.Generator) -> Planes:
     """Deform, rotate, zoom and shift in one resampling with mirrored borders."""
     if not (settings.elastic or settings.rotation or settings.shift or settings.zoom > 1):
-        return image, labels
+        return planes
     from scipy.ndimage import map_coordinates
 
+    image, labels, distance = planes
     height, width = image.shape
     angle = np.deg2rad(rng.uniform(-settings.rotation, settings.rotation))
     zoom = np.exp(rng.uniform(-np.log(settings.zoom), np.log(settings.zoom)))
@@ -174,7 +195,11 @@ def _deform(
         grids = rng.normal(0, settings.elastic, (2, GRID_POINTS, GRID_POINTS))
         rows, columns = rows + _interpolate(grids[0], image.shape), columns + _interpolate(grids[1], image.shape)
     place = np.stack([rows, columns]).astype(np.float32)
-    return map_coordinates(image, place, order=1, mode="mirror"), _sample_nearest(labels, place)
+
+    def sample(plane: Image) -> Image:
+        return np.asarray(map_coordinates(plane, place, order=1, mode="mirror"))
+
+    return Planes(sample(image), _sample_nearest(labels, place), None if distance is None else sample(distance))
 
 
 def _sample_nearest(labels: Labels, place: Image) -> Labels:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.dataset.augmentation import augment, crop_at_random
+from blunet.dataset.augmentation import Planes, augment, crop_at_random
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.border_weights import compute_border_weights
 from blunet.dataset.fields import Field
@@ -24,8 +24,10 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    images, truths : ndarray of shape (N, Y, X, 1), float32
-        Images in [0, 1]; foreground 0 or 1.
+    images : ndarray of shape (N, Y, X, 1), float32
+        In [0, 1].
+    truths : ndarray of shape (N, Y, X, K), float32
+        The foreground, 0 or 1, and behind it the distance map, where it is learnt.
     weights : ndarray of shape (N, Y, X), float32, or None
         Weights of the pixels in the loss.
     """
@@ -55,6 +57,8 @@ class Crops:
         Whether a batch has weights that stress thin borders between touching cells.
     balanced : bool
         Whether these weights also give foreground and background equal totals. Not needed where the loss does.
+    foreground : float
+        Share of a crop, 0 to 1, that objects should cover, see `crop_at_random`.
     """
 
     groups: Sequence[Sequence[Field]]
@@ -64,12 +68,18 @@ class Crops:
     seed: int
     weighted: bool = False
     balanced: bool = True
+    foreground: float = 0.0
 
     def draw_batch(self, index: int) -> Batch:
         """Return batch `index`."""
         crops = [self._draw_crop(np.random.default_rng([self.seed, index, n])) for n in range(self.batch)]
-        images, labels = (np.stack(planes) for planes in zip(*crops, strict=True))
-        return Batch(images[..., None], (labels > 0).astype(np.float32)[..., None], self._compute_weights(labels))
+        labels = np.stack([crop.labels for crop in crops])
+        truths = [(labels > 0).astype(np.float32)]
+        distances = [crop.distance for crop in crops if crop.distance is not None]
+        if len(distances) == len(crops):
+            truths.append(np.stack(distances))
+        images = np.stack([crop.image for crop in crops])
+        return Batch(images[..., None], np.stack(truths, axis=-1), self._compute_weights(labels))
 
     def draw_batches(self, first: int, last: int) -> Iterator[Batch]:
         """Yield the batches from `first` up to but not including `last`; a thread draws them ahead."""
@@ -92,9 +102,7 @@ class Crops:
             return np.stack([compute_border_weights(plane) for plane in labels])
         return np.stack([compute_border_weights(plane, largest_ratio=1.0) for plane in labels])
 
-    def _draw_crop(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    def _draw_crop(self, rng: np.random.Generator) -> Planes:
         group = self.groups[int(rng.integers(len(self.groups)))]
         field = group[int(rng.integers(len(group)))]
-        image, labels = crop_at_random(field.image, field.labels, self.size, rng)
-        image, labels = augment(image, labels, self.augmentation, rng)
-        return image.astype(np.float32, copy=False), labels
+        return augment(crop_at_random(field.planes, self.size, rng, self.foreground), self.augmentation, rng)

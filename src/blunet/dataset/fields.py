@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.dataset.augmentation import Planes
 from blunet.dataset.pairs import Pair
+from blunet.dataset.targets import compute_distance_map
 from blunet.dataset.truth_masks import read_mask, separate_touching
 from blunet.dataset.validation_crop import find_validation_crop
 from blunet.images.frame_source import read_image
@@ -28,11 +30,19 @@ class Field:
         In [0, 1].
     labels : ndarray of shape (Y, X), int32
         0 is background, 1..N are instances.
+    distance : ndarray of shape (Y, X), float32, or None
+        The map of `compute_distance_map`, where it is learnt.
     """
 
     name: str
     image: NDArray[np.float32]
     labels: NDArray[np.int32]
+    distance: NDArray[np.float32] | None = None
+
+    @property
+    def planes(self) -> Planes:
+        """What is cropped and augmented."""
+        return Planes(self.image, self.labels, self.distance)
 
 
 def read_field(pair: Pair, normalisation: Normalisation) -> Field:
@@ -56,12 +66,27 @@ def simulate_fields(
         yield Field(f"simulated-{i}", normalise(simulated.image, normalisation), simulated.labels)
 
 
-def prepare_for_training(field: Field) -> Field:
-    """Return the field with touching instances separated by a gap."""
-    return Field(field.name, field.image, separate_touching(field.labels))
+def prepare_for_training(field: Field, *, gap: bool = True, distance: bool = False) -> Field:
+    """Return a field as networks learn it.
+
+    Parameters
+    ----------
+    field : Field
+    gap : bool
+        Whether touching instances are separated by a gap in the labels.
+    distance : bool
+        Whether to add the distance map. It is that of the labels without gaps.
+    """
+    return Field(
+        field.name,
+        field.image,
+        separate_touching(field.labels) if gap else field.labels,
+        compute_distance_map(field.labels) if distance else None,
+    )
 
 
 def crop_for_validation(field: Field, size: int) -> Field:
     """Crop a field as `find_validation_crop` says; a smaller field stays as it is."""
     region = find_validation_crop(field.labels, size)
-    return Field(field.name, field.image[region], field.labels[region])
+    distance = None if field.distance is None else field.distance[region]
+    return Field(field.name, field.image[region], field.labels[region], distance)

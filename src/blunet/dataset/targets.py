@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 
 
-def distance_map(labels: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+def compute_distance_map(labels: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
     """Return the distance of each pixel to the border of its own object, relative to the object's largest distance.
 
     Touching objects have a valley between them, so that a network that gives this map can tell them apart.
@@ -40,7 +40,7 @@ def distance_map(labels: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
     >>> import numpy as np
     >>> labels = np.zeros((5, 7), int)
     >>> labels[1:4, 1:4], labels[1:4, 4:6] = 1, 2
-    >>> distance_map(labels)[2].tolist()
+    >>> compute_distance_map(labels)[2].tolist()
     [0.0, 0.5, 1.0, 0.5, 1.0, 1.0, 0.0]
     """
     if labels.ndim != 2 or labels.dtype.kind not in "iu":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self, get_args
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from blunet.errors import InputError
 from blunet.settings_model import SettingsModel, setting
@@ -96,6 +96,12 @@ class NetworkSettings(SettingsModel):
         "border of the object relative to its largest, which parts touching objects.",
         min_length=1,
     )
+
+    @field_validator("maps", mode="before")
+    @classmethod
+    def _take_list(cls, value: Any) -> Any:
+        """Take the list that JSON gives."""
+        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _check_maps(self) -> Self:

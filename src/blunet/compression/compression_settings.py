@@ -241,6 +241,10 @@ class CompressionSettings(SettingsModel):
             maps=("foreground", "distance") if self.learns_distance else ("foreground",),
         )
 
+    def choose_maps(self, instances: bool) -> Self:
+        """Replace the maps `auto`: by the distance map if the masks tell objects apart, else by the foreground."""
+        return self.changed(maps="distance" if instances else "foreground") if self.maps == "auto" else self
+
     @property
     def learns_distance(self) -> bool:
         """Whether the networks learn the distance map; `auto` counts as yes until the masks are known."""

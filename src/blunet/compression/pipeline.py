@@ -30,6 +30,11 @@ from blunet.networks.keras_file import KerasModel
 from blunet.networks.residual_code import PUBLISHED_WINDOW
 from blunet.packed.model_card import ModelCard, ModelInfo
 
+#: Why the networks learn the foreground alone.
+NO_INSTANCES = (
+    "The masks have one value, which does not tell touching objects apart: the networks learn the foreground alone. If "
+    "every connected part of the masks is one object, set maps = 'distance'."
+)
 #: Training crops that the start of BLU-Net is fitted to.
 PROBES = 16
 
@@ -73,6 +78,8 @@ def _run(context: RunContext, teacher: KerasModel | None, resumed: bool) -> Iter
         yield Note(text)
     for text in (*data.report.warnings, *data.test_warnings):
         yield Note(text, warning=True)
+    if context.request.settings.maps == "auto" and not data.report.instances:
+        yield Note(NO_INSTANCES, warning=True)
     images = RunImages(context)
     try:
         networks = yield from _train_networks(context, images, teacher)

@@ -52,8 +52,8 @@ class RunContext:
 
     @property
     def settings(self) -> CompressionSettings:
-        """The settings of the run."""
-        return self.request.settings
+        """The settings of the run; the maps are those that the masks allow."""
+        return self.request.settings.choose_maps(self.data.report.instances)
 
     @property
     def steps(self) -> list[str]:

@@ -46,6 +46,11 @@ class DatasetReport:
         shapes = {pair.name: pair.shape for pair in self.pairs}
         return [shapes[name] for name in self.validation]
 
+    @property
+    def instances(self) -> bool:
+        """Whether the values of any mask tell objects apart."""
+        return any(pair.instances for pair in self.pairs)
+
     def summarise(self) -> list[str]:
         """Return a summary in plain language, a line for each topic."""
         objects = [pair.objects for pair in self.pairs]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blunet.dataset.pairs import Pair
 from blunet.dataset.time_lapse import Outline, outline_objects
-from blunet.dataset.truth_masks import measure_diameter, read_mask
+from blunet.dataset.truth_masks import measure_diameter, read_truth
 from blunet.errors import InputError
 from blunet.images.frame_source import read_image
 from blunet.images.grey_image import check_image
@@ -43,6 +43,8 @@ class PairFacts:
         Hashes of the files, in hexadecimal digits.
     outline : Outline
         Where the objects are.
+    instances : bool
+        Whether the mask's values tell objects apart, see `Truth`.
     """
 
     name: str
@@ -57,6 +59,7 @@ class PairFacts:
     image_sha256: str
     mask_sha256: str
     outline: Outline
+    instances: bool
 
 
 def examine_pairs(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDArray[np.int32]]:
@@ -74,7 +77,7 @@ def examine_pairs(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDA
         except InputError as e:
             raise InputError(f"'{pair.image}': {e}") from e
         shape = (image.shape[0], image.shape[1])
-        labels = read_mask(pair.mask, shape)
+        labels, instances = read_truth(pair.mask, shape)
         facts.append(
             PairFacts(
                 name=pair.name,
@@ -89,6 +92,7 @@ def examine_pairs(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDA
                 image_sha256=hash_file(pair.image),
                 mask_sha256=hash_file(pair.mask),
                 outline=outline_objects(labels),
+                instances=instances,
             )
         )
         yield labels

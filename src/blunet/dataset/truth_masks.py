@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,28 @@ from blunet.images.image_reader import read_values
 SMALLEST_SPECK = 50
 
 
+class Truth(NamedTuple):
+    """What a truth mask holds.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (Y, X), int32
+        0 is background; see `label_truth`.
+    instances : bool
+        Whether the mask's values tell objects apart. Else its connected components are the objects.
+    """
+
+    labels: NDArray[np.int32]
+    instances: bool
+
+
 def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> NDArray[np.int32]:
-    """Read a truth mask as labels.
+    """Read a truth mask as labels; the parameters and errors are those of `read_truth`."""
+    return read_truth(path, shape).labels
+
+
+def read_truth(path: str | Path, shape: tuple[int, int] | None = None) -> Truth:
+    """Read a truth mask.
 
     Parameters
     ----------
@@ -28,8 +48,8 @@ def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> NDArray
 
     Returns
     -------
-    ndarray of shape (Y, X), int32
-        0 is background; see `label_truth`. A mask may be empty.
+    Truth
+        A mask may be empty.
 
     Raises
     ------
@@ -44,9 +64,11 @@ def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> NDArray
             f"{shape[0]} x {shape[1]}; give a mask of the image's size."
         )
     try:
-        return label_truth(mask)
+        labels = label_truth(mask)
     except InputError as e:
         raise InputError(f"'{path}': {e}") from e
+    inside = mask[mask > 0]
+    return Truth(labels, bool(inside.size and (inside != inside[0]).any()))
 
 
 def label_truth(mask: NDArray[Any]) -> NDArray[np.int32]:

@@ -55,7 +55,9 @@ class StepProgress:
             case BatchDone():
                 self._move_bars(event, event.batch)
             case EpochDone():
-                if event.best and event.val_iou is not None:
+                if event.best and event.val_map is not None:
+                    self._best = f"best val mAP {event.val_map:.3f}"
+                elif event.best and event.val_iou is not None:
                     self._best = f"best val IoU {event.val_iou:.3f}"
                 elif event.best:
                     self._best = f"best val loss {event.val_loss:.4g}"
@@ -157,6 +159,7 @@ def _describe_step(event: StepStarted, number: int, steps: int) -> str:
 def _describe_epoch(event: EpochDone) -> str:
     width = len(str(event.epochs))
     iou = "" if event.val_iou is None else f"  val IoU {event.val_iou:.4f}"
+    iou += "" if event.val_map is None else f"  val mAP {event.val_map:.4f}"
     return (
         f"  {event.step}  epoch {event.epoch:>{width}} of {event.epochs}  loss {event.loss:<8.4g}"
         f"  val loss {event.val_loss:<8.4g}{iou}  rate {event.learning_rate:.1e}  {event.seconds:.1f} s"
@@ -167,4 +170,5 @@ def _describe_epoch(event: EpochDone) -> str:
 def _describe_best(event: StepDone) -> str:
     if event.val_iou is None:
         return f"best val loss {event.val_loss:.4g}"
-    return f"best val IoU {event.val_iou:.4f} (val loss {event.val_loss:.4g})"
+    precision = "" if event.val_map is None else f", val mAP {event.val_map:.4f}"
+    return f"best val IoU {event.val_iou:.4f}{precision} (val loss {event.val_loss:.4g})"

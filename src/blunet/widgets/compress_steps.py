@@ -22,7 +22,12 @@ from blunet.widgets.settings_state import SettingsState
 
 COLUMNS = ("Step", "epochs", "batches", "learning_rate")
 CHOICES = {
-    "monitor": {"val_loss": "Loss of the validation images", "val_iou": "IoU of the validation images"},
+    "monitor": {
+        "val_loss": "Loss of the validation images",
+        "val_iou": "IoU of the validation images",
+        "val_map": "Objects of the validation images",
+    },
+    "schedule": {"falling": "Constant, then falling", "cosine": "Along a cosine"},
     "loss": {"bce": "Cross-entropy", "bce+dice": "Cross-entropy and Dice"},
 }
 CHECKABLE = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsUserCheckable

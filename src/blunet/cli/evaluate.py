@@ -25,6 +25,7 @@ def evaluate(
         ),
     ],
     threshold: Annotated[float | None, typer.Option(metavar="T")] = None,
+    splitting: Annotated[float | None, typer.Option(metavar="S")] = None,
     diameter: Annotated[float | None, typer.Option(metavar="PX")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
@@ -34,7 +35,7 @@ def evaluate(
     from blunet.jobs.model_files import open_model
     from blunet.segmentation.segmentation_settings import SegmentationSettings
 
-    settings = SegmentationSettings(**select_given(threshold=threshold, diameter=diameter))
+    settings = SegmentationSettings(**select_given(threshold=threshold, splitting=splitting, diameter=diameter))
     images: list[dict[str, Any]] = []
     content: dict[str, Any] = {}
     wide = total = 0
@@ -50,14 +51,15 @@ def evaluate(
                     total = len(paths)
                     wide = max(len("mean"), *(len(path.name) for path in paths))
                     if not as_json:
-                        say(f"{'image':<{wide}}     IoU      F1    AP50")
+                        say(f"{'image':<{wide}}     IoU      F1    AP50     mAP")
                 case Scored(image, scores):
                     images.append({"image": str(image), **_plain(scores)})
                     if not as_json:
                         with bar.paused():
                             say(f"{image.name:<{wide}}{_columns(scores)}")
-                case Evaluated(scores, used):
-                    content = {**_plain(scores), "images": images, "model": str(model), "threshold": used}
+                case Evaluated(scores, used_threshold, used_splitting):
+                    content = {**_plain(scores), "images": images, "model": str(model)}
+                    content |= {"threshold": used_threshold, "splitting": used_splitting}
                     if not as_json:
                         with bar.paused():
                             say(f"{'mean':<{wide}}{_columns(scores)}")
@@ -67,8 +69,8 @@ def evaluate(
 
 
 def _plain(scores: Scores) -> dict[str, float]:
-    return {"iou": scores.iou, "f1": scores.f1, "ap50": scores.ap50}
+    return {"iou": scores.iou, "f1": scores.f1, "ap50": scores.ap50, "map": scores.map}
 
 
 def _columns(scores: Scores) -> str:
-    return "".join(f"  {score:6.4f}" for score in (scores.iou, scores.f1, scores.ap50))
+    return "".join(f"  {score:6.4f}" for score in _plain(scores).values())

@@ -45,6 +45,7 @@ def segment(
         typer.Option(parser=given_path, metavar="FILE", help="A model file. Not given: the bundled model."),
     ] = None,
     threshold: Annotated[float | None, typer.Option(metavar="T")] = None,
+    splitting: Annotated[float | None, typer.Option(metavar="S")] = None,
     min_size: Annotated[int | None, typer.Option(metavar="PX")] = None,
     objects: Annotated[str | None, typer.Option(metavar="KIND")] = None,
     diameter: Annotated[float | None, typer.Option(metavar="PX")] = None,
@@ -70,7 +71,7 @@ def segment(
     from blunet.segmentation.segmentation_settings import SegmentationSettings
 
     settings = SegmentationSettings(
-        **select_given(threshold=threshold, min_size=min_size, objects=objects, diameter=diameter)
+        **select_given(threshold=threshold, splitting=splitting, min_size=min_size, objects=objects, diameter=diameter)
     )
     report = _Report(str(resolve_model_path(model)), out, quiet=as_json)
     try:

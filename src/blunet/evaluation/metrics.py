@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
+
+#: Intersections over union at which objects match, for the mean average precision.
+IOUS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
+#: 55 of 100 pixels are an IoU of 0.55, although 0.55 x 100 is more than 55 in floating point.
+ROUNDING = 1e-6
 
 
 def iou(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
@@ -62,8 +68,7 @@ def average_precision(truth: NDArray[np.integer[Any]], predicted: NDArray[np.int
     truth, predicted : ndarray of shape (Y, X), int
         Labels; 0 is background.
     iou : float
-        A predicted and a true object match if their intersection over union is at least this. Matches are one to one,
-        and as many as possible; for an `iou` above 0.5, there is only one way to match.
+        See `average_precisions`.
 
     Returns
     -------
@@ -86,13 +91,42 @@ def average_precision(truth: NDArray[np.integer[Any]], predicted: NDArray[np.int
     >>> average_precision(truth, np.array([[1, 1, 0, 0, 0]]))
     0.5
     """
+    return average_precisions(truth, predicted, [iou])[0]
+
+
+def average_precisions(
+    truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], ious: Sequence[float] = IOUS
+) -> list[float]:
+    """Return the average precision of objects at each of several IoUs; the overlaps are counted once.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of shape (Y, X), int
+        Labels; 0 is background.
+    ious : sequence of float
+        A predicted and a true object match if their intersection over union is at least this. Matches are one to one,
+        and as many as possible; above 0.5, there is only one way to match.
+
+    Returns
+    -------
+    list of float
+        0 to 1; 1 if there are neither true nor predicted objects.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
     _check_shapes(truth, predicted)
     overlap, true_sizes, predicted_sizes = _overlaps(truth, predicted)
     either = true_sizes[overlap.row] + predicted_sizes[overlap.col] - overlap.data
-    alike = overlap.data >= iou * either
-    matches = _matches(overlap.row[alike], overlap.col[alike], overlap.shape)
     objects = true_sizes.size + predicted_sizes.size
-    return matches / (objects - matches) if objects else 1.0
+    found = []
+    for iou in ious:
+        alike = overlap.data >= iou * either - ROUNDING
+        matches = _matches(overlap.row[alike], overlap.col[alike], overlap.shape)
+        found.append(matches / (objects - matches) if objects else 1.0)
+    return found
 
 
 def _counts(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> tuple[int, int, int]:
@@ -129,8 +163,13 @@ def _overlaps(truth: NDArray[Any], predicted: NDArray[Any]) -> tuple[Any, NDArra
 
 def _numbered(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return the sorted values of an image, the index of each pixel's value (flat), and the size of each value."""
-    values, index, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    return values, index.ravel(), sizes
+    flat = labels.ravel()
+    if flat.size and flat.dtype.kind in "iu" and flat.min() >= 0 and flat.max() <= 4 * flat.size:
+        counts = np.bincount(flat)  # without the sort that `unique` does
+        values = np.flatnonzero(counts)
+        return values, (np.cumsum(counts > 0) - 1)[flat], counts[values]
+    values, index, sizes = np.unique(flat, return_inverse=True, return_counts=True)
+    return values, index, sizes
 
 
 def _matches(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask
 from blunet.errors import InputError
-from blunet.evaluation.metrics import average_precision, f1, iou
+from blunet.evaluation.metrics import average_precisions, f1, iou
 from blunet.images.frame_source import FrameSource
 from blunet.segmentation.frames import label_frames, predict_frames
 from blunet.segmentation.objects import label_objects
 from blunet.segmentation.predictor import Predictor
-from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSettings
+from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING, DEFAULTS, SegmentationSettings
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,39 @@ class Scores:
         Of the foreground, p > threshold, from which no small objects are removed.
     ap50 : float
         Average precision at IoU 0.5 of the objects, found with the default settings.
+    map : float
+        Mean of the average precisions at IoU 0.5, 0.55, ... 0.95.
     """
 
     iou: float
     f1: float
     ap50: float
+    map: float
 
 
-def score(probability: NDArray[np.float32], truth: NDArray[np.integer[Any]], threshold: float) -> Scores:
-    """Compare the probability (Y, X) of one image with its truth labels (Y, X)."""
-    return score_labels(probability > threshold, label_objects(probability, threshold), truth)
+def score(
+    probability: NDArray[np.float32],
+    truth: NDArray[np.integer[Any]],
+    threshold: float,
+    splitting: float = DEFAULT_SPLITTING,
+    distance: NDArray[np.floating[Any]] | None = None,
+) -> Scores:
+    """Compare one image with its truth labels (Y, X); the other parameters are those of `label_objects`."""
+    labels = label_objects(probability, threshold, splitting=splitting, distance=distance)
+    return score_labels(probability > threshold, labels, truth)
 
 
 def score_labels(
     foreground: NDArray[np.bool_], labels: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]]
 ) -> Scores:
     """Compare the foreground and the objects of one image, all (Y, X), with its truth labels."""
-    return Scores(iou=iou(truth > 0, foreground), f1=f1(truth > 0, foreground), ap50=average_precision(truth, labels))
+    precisions = average_precisions(truth, labels)
+    return Scores(
+        iou=iou(truth > 0, foreground),
+        f1=f1(truth > 0, foreground),
+        ap50=precisions[0],
+        map=float(np.mean(precisions)),
+    )
 
 
 def average_scores(scores: Sequence[Scores]) -> Scores:
@@ -59,7 +75,7 @@ def average_scores(scores: Sequence[Scores]) -> Scores:
     """
     if not scores:
         raise InputError("There are no scores to average; give at least one image.")
-    return Scores(*(float(np.mean([getattr(s, name) for s in scores])) for name in ("iou", "f1", "ap50")))
+    return Scores(*np.mean([astuple(each) for each in scores], axis=0).tolist())
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """All images were scored: the mean scores, and the threshold that was used."""
+    """All images were scored: the mean scores, and the threshold and the splitting that were used."""
 
     scores: Scores
     threshold: float
+    splitting: float
 
 
 def evaluate_folder(
@@ -61,6 +62,7 @@ def evaluate_folder(
     cancel = cancel or CancelToken()
     settings = settings.for_model(model.info)
     assert settings.threshold is not None
+    assert settings.splitting is not None
     found = find_pairs(folder)
     pairs = check_pairs(found.pairs)
     for path in found.unpaired_images:
@@ -75,4 +77,4 @@ def evaluate_folder(
         scores.append(scored.scores)
         yield Scored(scored.pair.image, scored.scores)
         cancel.check()
-    yield Evaluated(average_scores(scores), settings.threshold)
+    yield Evaluated(average_scores(scores), settings.threshold, settings.splitting)

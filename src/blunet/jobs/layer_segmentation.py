@@ -1,4 +1,4 @@
-"""Segmenting the frames of a layer, and labelling them again from kept probabilities."""
+"""Segmenting the frames of a layer, and labelling them again from kept maps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
@@ -56,7 +55,7 @@ def segment_frames(
 
     Yields
     ------
-    FramePredicted for each frame, with its probability, which may be kept; of several frames a FirstLook at the first;
+    FramePredicted for each frame, with its maps, which may be kept; of several frames a FirstLook at the first;
     then FrameLabelled for each frame in the order of time.
 
     Raises
@@ -71,7 +70,9 @@ def segment_frames(
     settings = settings.for_model(network.info)
     found: dict[int, FramePredicted] = {}
     kept = allocate((len(chosen), *source.shape), np.float32)
-    predicted = predict_frames(source, network, settings, chosen=chosen, keep_probability=True, check=token.check)
+    predicted = predict_frames(
+        source, network, settings, chosen=chosen, keep_probability=True, keep_distance=True, check=token.check
+    )
     for probability, event in zip(kept, predicted, strict=True):
         probability[...] = event.probability
         event = replace(event, probability=probability)
@@ -85,23 +86,23 @@ def segment_frames(
 
 def relabel_frames(
     source: FrameSource,
-    probabilities: Mapping[int, NDArray[np.float32]],
+    predictions: Mapping[int, FramePredicted],
     settings: SegmentationSettings,
     token: CancelToken,
     *,
     shown: int = 0,
     measured: bool = False,
 ) -> Iterator[FirstLook | FrameLabelled]:
-    """Find the objects in probabilities that were kept.
+    """Find the objects in maps that were kept.
 
     Parameters
     ----------
     source : FrameSource
         The images; read again only where they are measured.
-    probabilities : mapping of int to ndarray of shape (Y, X)
-        By frame.
+    predictions : mapping of int to FramePredicted
+        By frame, with their probabilities.
     settings : SegmentationSettings
-        With a threshold.
+        With a threshold and a splitting.
     token : CancelToken
         Checked between frames.
     shown : int
@@ -118,8 +119,7 @@ def relabel_frames(
     Cancelled
         If the job was asked to stop.
     """
-    if len(probabilities) > 1 and shown in probabilities:
-        first = [FramePredicted(shown, probabilities[shown])]
-        yield from map(FirstLook, label_frames(first, source, settings, check=token.check))
-    each = (FramePredicted(t, probabilities[t]) for t in sorted(probabilities))
+    if len(predictions) > 1 and shown in predictions:
+        yield from map(FirstLook, label_frames([predictions[shown]], source, settings, check=token.check))
+    each = (predictions[t] for t in sorted(predictions))
     yield from label_frames(each, source, settings, measured=measured, check=token.check)

@@ -27,6 +27,7 @@ def segment(
     min_size: int = DEFAULTS.min_size,
     objects: Objects = DEFAULTS.objects,
     diameter: float | None = None,
+    splitting: float | None = None,
 ) -> NDArray[np.int32]:
     """Find the objects in an image or a time-lapse.
 
@@ -42,10 +43,14 @@ def segment(
     min_size : int
         Area of the smallest object that is kept, in pixels.
     objects : {"watershed", "components", "mask"}
-        `watershed`: connected areas, split where cells touch. `components`: connected areas. `mask`: 0 and 1.
+        `watershed`: connected areas, split where cells touch, by the distance map of a model that has one, else at
+        necks.
     diameter : float, optional
         Typical diameter of the objects in this image, in pixels, if it differs from the diameter that the model was
         trained with. None: no resampling.
+    splitting : float, optional
+        How readily touching objects are split by `watershed`, from 0 (never) to 1 (at every constriction). None: the
+        model's own.
 
     Returns
     -------
@@ -71,12 +76,15 @@ def segment(
     >>> labels.shape, labels.dtype.name
     ((160, 160), 'int32')
     """
-    settings = SegmentationSettings(threshold=threshold, min_size=min_size, objects=objects, diameter=diameter)
+    settings = SegmentationSettings(
+        threshold=threshold, splitting=splitting, min_size=min_size, objects=objects, diameter=diameter
+    )
     if model is None or isinstance(model, str | Path):
         from blunet.packed.packed_model import load_model
 
         model = load_model(model)
     source = FrameSource.from_array(image)
+    settings = settings.for_model(model.info)
     result: NDArray[np.int32] | None = None
     for found in label_frames(predict_frames(source, model, settings), source, settings):
         if found.warning:

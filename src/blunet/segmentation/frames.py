@@ -22,7 +22,7 @@ from blunet.images.normalisation import Limits, estimate_limits
 from blunet.segmentation.image_mismatch import describe_mismatch
 from blunet.segmentation.measurements import measure
 from blunet.segmentation.objects import label_foreground
-from blunet.segmentation.prediction import predict_foreground, predict_probability, rescale_to_model
+from blunet.segmentation.prediction import predict_foreground, predict_maps, predict_probability, rescale_to_model
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
@@ -43,6 +43,9 @@ class FramePredicted:
         In [0, 1]; None where only the foreground was wanted.
     foreground : ndarray of shape (Y, X), bool, or None
         Where the probability is above the threshold; None where the probability was wanted.
+    distance : ndarray of shape (Y, X), float16, or None
+        Distance to the border of the object relative to its largest, 0 to 1; None where the model does not give it or
+        nothing needs it.
     image : ndarray of shape (Y, X), or None
         Grey values of the frame. None: they are read again where they are needed.
     warning : str
@@ -52,6 +55,7 @@ class FramePredicted:
     t: int
     probability: NDArray[np.float32] | None = None
     foreground: NDArray[np.bool_] | None = None
+    distance: NDArray[np.float16] | None = None
     image: NDArray[Any] | None = None
     warning: str = ""
 
@@ -97,6 +101,7 @@ def predict_frames(
     *,
     chosen: Sequence[int] | None = None,
     keep_probability: bool = False,
+    keep_distance: bool = False,
     check: Callable[[], None] = _never_stop,
 ) -> Iterator[FramePredicted]:
     """Run the network on frames, one in memory at a time.
@@ -106,13 +111,16 @@ def predict_frames(
     source : FrameSource
     model : Predictor
     settings : SegmentationSettings
-        Threshold (None: the model's) and diameter are used.
+        Threshold (None: the model's), objects and diameter are used: of a model with a distance map, `watershed` needs
+        the map.
     chosen : sequence of int, optional
         Which frames, in this order. None: all. The frames of a time-lapse share one normalisation, estimated from
         frames spread over the whole of it, whichever are chosen.
     keep_probability : bool
         Whether to yield the probability, which relabelling and files of probability need; else the foreground, which
         takes a quarter of the memory.
+    keep_distance : bool
+        Whether to yield the distance map, if the model has one, whichever objects are wanted.
     check : callable
         Called between frames and many times within. An exception that it raises ends the work.
 
@@ -131,17 +139,27 @@ def predict_frames(
     assert settings.threshold is not None
     indices = list(range(source.count)) if chosen is None else list(chosen)
     diameter, threshold = settings.diameter, settings.threshold
+    mapped = "distance" in model.settings.maps and (keep_distance or settings.objects == "watershed")
     limits = estimate_shared_limits(source, model, diameter, check) if source.stack else None
     for t, image in zip(indices, source.each_checked(indices), strict=True):
         check()
-        probability = foreground = None
+        probability = foreground = distance = None
         with _naming(source, t):
-            if keep_probability:
+            if mapped:
+                maps = predict_maps(image, model, diameter=diameter, limits=limits, check=check)
+                distance = maps[model.settings.maps.index("distance")].astype(np.float16)
+                if keep_probability:
+                    probability = maps[0].copy()  # without the memory of the other maps
+                else:
+                    foreground = maps[0] > threshold
+                del maps
+            elif keep_probability:
                 probability = predict_probability(image, model, diameter=diameter, limits=limits, check=check)
             else:
                 foreground = predict_foreground(image, model, threshold, diameter=diameter, limits=limits, check=check)
         warning = image.warning or (describe_mismatch(image, model.info, diameter) if t == indices[0] else "")
-        yield FramePredicted(t, probability, foreground, image.values, source.prefix(t) + warning if warning else "")
+        warning = source.prefix(t) + warning if warning else ""
+        yield FramePredicted(t, probability, foreground, distance, image.values, warning)
 
 
 def label_frames(
@@ -157,11 +175,12 @@ def label_frames(
     Parameters
     ----------
     predictions : iterable of FramePredicted
-        From `predict_frames`, or made from probabilities that were kept.
+        From `predict_frames`, or made from maps that were kept.
     source : FrameSource
         The images; its frames are read again only where they are measured and a prediction does not hold them.
     settings : SegmentationSettings
-        With a threshold if the predictions hold probabilities.
+        With a threshold if the predictions hold probabilities, and with a splitting if objects are split; see
+        `SegmentationSettings.for_model`.
     measured : bool
         Whether to measure the objects.
     check : callable
@@ -176,7 +195,7 @@ def label_frames(
     for prediction in predictions:
         check()
         foreground = _foreground_of(prediction, settings)
-        labels = label_foreground(foreground, settings.objects, settings.min_size)
+        labels = _label(foreground, prediction, settings)
         check()
         sizes = np.zeros(0, np.int64)
         if settings.objects != "mask":
@@ -235,3 +254,9 @@ def _foreground_of(prediction: FramePredicted, settings: SegmentationSettings) -
     if prediction.probability is None or settings.threshold is None:
         raise TypeError("a prediction needs a foreground, or a probability together with a threshold")
     return prediction.probability > settings.threshold
+
+
+def _label(foreground: NDArray[np.bool_], prediction: FramePredicted, settings: SegmentationSettings) -> NDArray[Any]:
+    if settings.splitting is None:
+        raise TypeError("objects need a splitting: give settings with the model's")
+    return label_foreground(foreground, settings.objects, settings.min_size, settings.splitting, prediction.distance)

@@ -1,21 +1,22 @@
-"""From a probability map to labelled objects."""
+"""From the maps of a network to labelled objects."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
-from blunet.segmentation.segmentation_settings import DEFAULTS, Objects, SegmentationSettings
+from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING, DEFAULTS, Objects, SegmentationSettings
 
 #: Masks are processed in bands of whole rows with about this many pixels.
 PIXELS_PER_BAND = 2**21
-#: Two bulges are one object unless the neck between them is narrower than this fraction of the smaller bulge.
-NECK = 0.4
-#: Standard deviation (pixels) of the Gaussian that smooths the distance map.
-SMOOTHING = 1.0
+#: Standard deviation (pixels) of the Gaussian that smooths the distance to the background, and the map of a network.
+SMOOTHING, MAP_SMOOTHING = 1.0, 2.0
+#: With a map, basins are joined unless the saddle is below splitting ** MAP_EXPONENT of the lower maximum.
+MAP_EXPONENT = 0.3
 
 
 def label_objects(
@@ -23,6 +24,8 @@ def label_objects(
     threshold: float,
     objects: Objects = DEFAULTS.objects,
     min_size: int = DEFAULTS.min_size,
+    splitting: float = DEFAULT_SPLITTING,
+    distance: NDArray[np.floating[Any]] | None = None,
 ) -> NDArray[np.int32]:
     """Turn a probability map into labelled objects.
 
@@ -34,9 +37,13 @@ def label_objects(
         Foreground is where the probability is greater, 0 to 1.
     objects : {"mask", "components", "watershed"}
         `mask`: 0 and 1. `components`: the 4-connected components of the foreground. `watershed`: components that are
-        split where they are narrow (see `split_touching`).
+        split where objects touch (see `split_touching`).
     min_size : int
         Area of the smallest object that is kept, in pixels, after splitting. Of a mask, of its smallest component.
+    splitting : float
+        How readily `watershed` splits objects: 0 never, 1 at every constriction.
+    distance : ndarray of shape (Y, X), optional
+        Distance map of the network, 0 to 1, which `watershed` then uses.
 
     Returns
     -------
@@ -46,7 +53,7 @@ def label_objects(
     Raises
     ------
     InputError
-        If a setting is out of range or the map is not two-dimensional.
+        If a setting is out of range, or the maps are not two-dimensional and of one shape.
 
     Examples
     --------
@@ -54,18 +61,32 @@ def label_objects(
     >>> label_objects(np.array([[0.9, 0.2, 0.8, 0.6]]), 0.5, "components", min_size=1)
     array([[1, 0, 2, 2]], dtype=int32)
     """
-    settings = SegmentationSettings(threshold=threshold, objects=objects, min_size=min_size)
+    settings = SegmentationSettings(threshold=threshold, splitting=splitting, objects=objects, min_size=min_size)
     if probability.ndim != 2:
         raise InputError(f"The probability map has the shape {probability.shape}; give one of shape (Y, X).")
-    labels = label_foreground(probability > threshold, settings.objects, settings.min_size)
+    if distance is not None and distance.shape != probability.shape:
+        raise InputError(f"The maps have the shapes {probability.shape} and {distance.shape}; give equal shapes.")
+    labels = label_foreground(probability > threshold, settings.objects, settings.min_size, splitting, distance)
     return labels.astype(np.int32, copy=False)
 
 
-def label_foreground(foreground: NDArray[np.bool_], objects: Objects, min_size: int) -> NDArray[Any]:
-    """Turn foreground (Y, X) into labelled objects, int32, or into a mask without small components, bool."""
+def label_foreground(
+    foreground: NDArray[np.bool_],
+    objects: Objects,
+    min_size: int,
+    splitting: float,
+    distance: NDArray[np.floating[Any]] | None = None,
+) -> NDArray[Any]:
+    """Turn foreground (Y, X) into labelled objects, int32, or into a mask without small components, bool.
+
+    The parameters are those of `label_objects`.
+    """
     if objects == "mask":
         return remove_small_components(foreground, min_size)
-    labels = split_touching(foreground) if objects == "watershed" else label_components(foreground)
+    if objects == "components":
+        labels = label_components(foreground)
+    else:
+        labels = split_touching(foreground, splitting, distance)
     return remove_small_objects(labels, min_size)
 
 
@@ -150,48 +171,94 @@ def _joined_sizes(sizes: NDArray[np.int64], pairs: list[NDArray[np.int64]]) -> N
     return joined
 
 
-def split_touching(foreground: NDArray[np.bool_], neck: float = NECK) -> NDArray[np.int32]:
-    """Label the connected components of the foreground, split where they are narrow.
-
-    The distance to the background has a maximum in each bulge, and a saddle in the neck between two bulges. A
-    watershed of the distance gives each maximum a basin. Two basins are joined, starting from the highest saddle, if
-    the saddle is at least `neck` times the lower of the two maxima. This ratio of widths does not depend on the size
-    of the objects, and an elongated object of even width is not split.
+def split_touching(
+    foreground: NDArray[np.bool_],
+    splitting: float = DEFAULT_SPLITTING,
+    distance: NDArray[np.floating[Any]] | None = None,
+) -> NDArray[np.int32]:
+    """Label the connected components of the foreground, split where objects touch.
 
     Parameters
     ----------
     foreground : ndarray of shape (Y, X), bool
-    neck : float
-        0 splits nothing, 1 splits at every constriction.
+    splitting : float
+        How readily objects are split: 0 never, 1 at every constriction. The number of objects does not fall as it
+        rises.
+    distance : ndarray of shape (Y, X), optional
+        Distance to the border of the object relative to its largest, 0 to 1, as a network gives it. None: the distance
+        to the background in pixels, so that objects are split where they are narrow.
 
     Returns
     -------
     ndarray of shape (Y, X), int32
         0 is background; each object is 4-connected.
 
+    Notes
+    -----
+    The smoothed distance has a maximum in each bulge, and a saddle between two bulges. A watershed gives each maximum a
+    basin. Two basins are joined, starting from the highest saddle, unless the saddle is lower than a fraction of the
+    lower of the two maxima. Without a map, the fraction is `splitting` itself: a ratio of widths, which does not depend
+    on the size of the objects, and an elongated object of even width is not split. With a map, it is higher (see
+    `MAP_EXPONENT`), as a map is smooth where objects touch.
+
     References
     ----------
     Priority-flood watershed of the distance transform (S. Beucher and F. Meyer, 1993); basins are joined by the
     persistence of their maxima.
     """
-    if foreground.all():  # there is no background, or no pixel
-        return foreground.astype(np.int32)
+    return join_basins(find_basins(foreground, distance), splitting)
+
+
+@dataclass(frozen=True, eq=False)
+class Basins:
+    """The parts of a foreground, of which those that belong to one object are to be joined.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (Y, X), int32
+        The number of each pixel's basin, 0 in the background.
+    maxima : ndarray of shape (N + 1,), float32
+        The highest distance in each basin; the first is the background's.
+    pairs : ndarray of shape (M, 2)
+        Basins that touch.
+    saddles : ndarray of shape (M,), float32
+        The highest distance between them.
+    mapped : bool
+        Whether the distance is that of a network's map.
+    """
+
+    labels: NDArray[np.int32]
+    maxima: NDArray[np.float32]
+    pairs: NDArray[Any]
+    saddles: NDArray[np.float32]
+    mapped: bool
+
+
+def find_basins(foreground: NDArray[np.bool_], distance: NDArray[np.floating[Any]] | None = None) -> Basins:
+    """Part the foreground (Y, X) into the basins of a distance (Y, X); see `split_touching`."""
     from scipy.ndimage import distance_transform_edt, gaussian_filter
     from skimage.segmentation import watershed
 
-    distance = gaussian_filter(distance_transform_edt(foreground).astype(np.float32), SMOOTHING)
-    basins = watershed(-distance, mask=foreground, connectivity=1)
-    labels: NDArray[np.int32] = _join_basins(basins, distance, neck)[basins]
-    return labels
+    mapped = distance is not None
+    if foreground.size == 0 or (distance is None and foreground.all()):  # there is no background, or no pixel
+        smooth, labels = foreground.astype(np.float32), foreground.astype(np.int32)
+    else:
+        if distance is None:
+            smooth = gaussian_filter(distance_transform_edt(foreground).astype(np.float32), SMOOTHING)
+        else:
+            smooth = gaussian_filter(distance.astype(np.float32), MAP_SMOOTHING)
+            smooth[~foreground] = -1  # else a maximum just outside would take the place of one inside
+        labels = watershed(-smooth, mask=foreground, connectivity=1).astype(np.int32, copy=False)
+    maxima = np.zeros(int(labels.max(initial=0)) + 1, np.float32)
+    np.maximum.at(maxima, labels.ravel(), smooth.ravel())
+    return Basins(labels, maxima, *_saddles(labels, smooth), mapped)
 
 
-def _join_basins(basins: NDArray[Any], distance: NDArray[np.float32], neck: float) -> NDArray[np.int32]:
-    """Return for each basin, and for the background 0, the number of its object."""
-    maxima = np.zeros(int(basins.max()) + 1, np.float32)
-    np.maximum.at(maxima, basins.ravel(), distance.ravel())
-    pairs, saddles = _saddles(basins, distance)
-    parent = list(range(maxima.size))
-    height = maxima.tolist()
+def join_basins(basins: Basins, splitting: float) -> NDArray[np.int32]:
+    """Return the labels (Y, X) of the objects that the basins belong to; see `split_touching`."""
+    fraction = splitting**MAP_EXPONENT if basins.mapped else splitting
+    parent = list(range(basins.maxima.size))
+    height = basins.maxima.tolist()
 
     def root(basin: int) -> int:
         while parent[basin] != basin:
@@ -199,13 +266,13 @@ def _join_basins(basins: NDArray[Any], distance: NDArray[np.float32], neck: floa
             basin = parent[basin]
         return basin
 
-    order = np.argsort(-saddles, kind="stable")
-    for (first, second), saddle in zip(pairs[order].tolist(), saddles[order].tolist(), strict=True):
+    order = np.argsort(-basins.saddles, kind="stable")
+    for (first, second), saddle in zip(basins.pairs[order].tolist(), basins.saddles[order].tolist(), strict=True):
         a, b = root(first), root(second)
-        if a != b and saddle >= neck * min(height[a], height[b]):
+        if a != b and saddle >= fraction * min(height[a], height[b]):
             parent[max(a, b)] = min(a, b)
             height[min(a, b)] = max(height[a], height[b])
-    return np.array([root(basin) for basin in parent], np.int32)
+    return np.array([root(basin) for basin in parent], np.int32)[basins.labels]
 
 
 def _saddles(basins: NDArray[Any], distance: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""The probability of foreground in one image, at the model's scale."""
+"""The probability of foreground and the other maps of one image, at the model's scale."""
 
 from __future__ import annotations
 
@@ -51,6 +51,30 @@ def predict_probability(
     grey = image if isinstance(image, GreyImage) else check_image(image)
     found = model.predict(rescale_to_model(grey, model, diameter), limits=limits, check=check)
     return found if found.shape == grey.shape else resize(found, grey.shape, cubic=False)
+
+
+def predict_maps(
+    image: NDArray[Any] | GreyImage,
+    model: Predictor,
+    *,
+    diameter: float | None = None,
+    limits: Limits | None = None,
+    check: Callable[[], None] | None = None,
+) -> NDArray[np.float32]:
+    """Return all maps of a model, the probability of foreground first.
+
+    Parameters and errors are those of `predict_probability`.
+
+    Returns
+    -------
+    ndarray of shape (K, Y, X), float32
+        In [0, 1], in the order of ``model.settings.maps``.
+    """
+    grey = image if isinstance(image, GreyImage) else check_image(image)
+    found = model.predict_maps(rescale_to_model(grey, model, diameter), limits=limits, check=check)
+    return (
+        found if found.shape[1:] == grey.shape else np.stack([resize(each, grey.shape, cubic=False) for each in found])
+    )
 
 
 def predict_foreground(

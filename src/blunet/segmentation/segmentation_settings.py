@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from blunet.packed.model_card import ModelInfo
 
 Objects = Literal["watershed", "components", "mask"]
+#: The splitting of models that say nothing else.
+DEFAULT_SPLITTING = 0.4
 
 
 class SegmentationSettings(SettingsModel):
@@ -22,6 +24,14 @@ class SegmentationSettings(SettingsModel):
         title="Threshold",
         description="Pixels with a greater probability are foreground: a lower threshold finds more. "
         "Not given: the model's own threshold.",
+        ge=0,
+        le=1,
+    )
+    splitting: float | None = setting(
+        None,
+        title="Splitting",
+        description="How readily touching cells are split: 0 never, 1 at every constriction. Used by watershed alone. "
+        "Not given: the model's own value.",
         ge=0,
         le=1,
     )
@@ -53,7 +63,7 @@ class SegmentationSettings(SettingsModel):
         return value.item() if hasattr(value, "item") else value
 
     def for_model(self, info: ModelInfo) -> SegmentationSettings:
-        """Return the settings with the model's threshold where they have none.
+        """Return the settings with the model's threshold and splitting where they have none.
 
         Raises
         ------
@@ -63,7 +73,9 @@ class SegmentationSettings(SettingsModel):
         from blunet.segmentation.scale import scale_factor  # here, so that a command's help needs no NumPy
 
         scale_factor(info, self.diameter)
-        return self if self.threshold is not None else self.changed(threshold=info.threshold)
+        own = {"threshold": info.threshold, "splitting": info.splitting}
+        missing = {name: value for name, value in own.items() if getattr(self, name) is None}
+        return self.changed(**missing) if missing else self
 
 
 DEFAULTS = SegmentationSettings()

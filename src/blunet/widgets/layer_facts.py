@@ -95,6 +95,7 @@ def write_command_line(
     words += ["--time-lapse"] * (layer.ndim == 3 and Path(path).is_dir())
     words += ["--model", str(model)] if model is not None else []
     words += ["--threshold", str(settings.threshold)] if settings.threshold is not None else []
+    words += ["--splitting", str(settings.splitting)] if settings.splitting is not None else []
     words += ["--min-size", str(settings.min_size), "--objects", settings.objects]
     words += ["--diameter", str(settings.diameter)] if settings.diameter is not None else []
     words += ["--measure"] * measured + ["--probability"] * probability

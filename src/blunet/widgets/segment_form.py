@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 #: Settings after whose change the labels are updated without another run of the network.
-LIVE = ("threshold", "min_size", "objects")
+LIVE = ("threshold", "min_size", "objects", "splitting")
 CHOICES = {
     "objects": {
         "watershed": "Cells, split where they touch",
@@ -40,7 +40,8 @@ CHOICES = {
         "mask": "One mask of all cells",
     }
 }
-#: Settings that are remembered for the next session; the threshold is the model's, the diameter the image's.
+#: Settings that are remembered for the next session; threshold and splitting are the model's, the diameter the
+#: image's.
 REMEMBERED = ("min_size", "objects")
 
 
@@ -158,6 +159,7 @@ class SegmentForm(QWidget):
         self.copy_button.setEnabled(state.frames > 0 and not problem)
         self.diameter.ruler_button.setEnabled(state.frames > 0)
         self._rows.setRowVisible(self.range, state.frames > 1)
+        self.labels_form.set_row_visible("splitting", self.settings_state.value("objects") == "watershed")
         self.range.setItemText(1, f"All {state.frames} frames")
 
     def _on_settings_changed(self) -> None:

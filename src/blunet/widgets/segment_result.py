@@ -1,8 +1,9 @@
-"""What one run of Segment has made: its layers, and the probabilities from which they can be updated."""
+"""What one run of Segment has made: its layers, and the maps from which they can be updated."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
-from blunet.segmentation.frames import FrameLabelled
+from blunet.segmentation.frames import FrameLabelled, FramePredicted
 from blunet.widgets.layer_facts import placement_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Result:
         self.model, self.diameter = model, diameter
         self.labels: Labels | None = None
         self.probability: Image | None = None
-        self.probabilities: dict[int, NDArray[np.float32]] = {}
+        self.predictions: dict[int, FramePredicted] = {}
+        """The maps of each frame, without its image."""
         self.edited = False
         """Whether the user has painted on the labels; then they are not changed any more."""
         self._writing = False
@@ -68,13 +70,13 @@ class Result:
         """Whether there were labels and the user has deleted them."""
         return self.labels is not None and self.labels not in self.viewer.layers
 
-    def keep(self, t: int, probability: NDArray[np.float32]) -> None:
-        """Keep the probability of frame `t`."""
+    def keep(self, predicted: FramePredicted) -> None:
+        """Keep the maps of a frame."""
         if self._whole is None:
             self._whole = allocate(self._shape, np.float32)
-        place = self._whole[t] if self.frames.stack else self._whole
-        place[...] = probability
-        self.probabilities[t] = place
+        place = self._whole[predicted.t] if self.frames.stack else self._whole
+        place[...] = predicted.probability
+        self.predictions[predicted.t] = replace(predicted, probability=place, image=None, warning="")
 
     def show(self, found: FrameLabelled) -> None:
         """Show the labels of a frame in the layer, which is made with the first frame, unless the layer was edited."""
@@ -104,11 +106,11 @@ class Result:
             self.labels.features = {"index": table["label"], **table}
 
     def renewed(self) -> Result:
-        """Return a result with the same probabilities and new layers, so that the edited ones are kept."""
+        """Return a result with the same maps and new layers, so that the edited ones are kept."""
         other = Result(
             self.viewer, self.image, self.frames, self.model, self.diameter, self.provenance, self._tell_edited
         )
-        other.probabilities, other._whole = self.probabilities, self._whole
+        other.predictions, other._whole = self.predictions, self._whole
         other._spatial, other._name = self._spatial, self._name
         return other
 

@@ -19,7 +19,7 @@ class Phase(Enum):
     RUNNING = auto()
     """The network runs."""
     UPDATING = auto()
-    """The labels are made again from probabilities that were kept."""
+    """The labels are made again from maps that were kept."""
     WAITING = auto()
     """A setting was changed meanwhile: the labels are made once more when what goes on has ended."""
     EDITED = auto()

@@ -39,7 +39,7 @@ SIZE_RATIO = 1.7
 class SegmentWidget(DockContent):
     """Finds the cells in an image layer.
 
-    The network runs once; threshold, smallest area and kind of objects then change the labels from its probability.
+    The network runs once; threshold, smallest area, kind of objects and splitting then change the labels from its maps.
 
     Parameters
     ----------
@@ -143,9 +143,8 @@ class SegmentWidget(DockContent):
             job.cancel()
             return
         if isinstance(event, FramePredicted):
-            assert event.probability is not None
-            result.keep(event.t, event.probability)
-            self.state.advance(len(result.probabilities))
+            result.keep(event)
+            self.state.advance(len(result.predictions))
             done, count = self.state.done, self.state.count
             job.show_progress(done, count, f"frame {done} of {count}" if count > 1 else "")
             if event.warning:
@@ -172,7 +171,7 @@ class SegmentWidget(DockContent):
         result.finish(settings.to_dict())
         assert result.labels is not None
         mask = settings.objects == "mask"
-        self.state.find(int(result.labels.data.max()), len(result.probabilities), mask=mask)
+        self.state.find(int(result.labels.data.max()), len(result.predictions), mask=mask)
 
     def _compare_size(self, settings: SegmentationSettings) -> None:
         known, found = self.form.picker.model.info.card.object_diameter, self.form.diameter.found
@@ -190,7 +189,7 @@ class SegmentWidget(DockContent):
     # Updating the labels ---------------------------------------------------------------------------------------------
 
     def _follow_settings(self) -> None:
-        """Make the labels again from the probability, now or when what goes on has ended."""
+        """Make the labels again from the maps, now or when what goes on has ended."""
         if self.state.change():
             self._go_on(True)
         elif self._update is not None and self._update.running:
@@ -205,14 +204,14 @@ class SegmentWidget(DockContent):
             self.finished.emit()
 
     def _can_follow(self, result: Result) -> bool:
-        """Return whether labels can be made again: from probabilities of the chosen model, if they were not deleted."""
-        return bool(result.probabilities) and not result.deleted and result.model == self.form.picker.path
+        """Return whether labels can be made again: from maps of the chosen model, if they were not deleted."""
+        return bool(result.predictions) and not result.deleted and result.model == self.form.picker.path
 
     def _update_labels(self, result: Result) -> None:
         settings = self.form.settings_state.settings.changed(diameter=result.diameter)
         if result.edited:
             result = self.result = result.renewed()
-        frames, found = result.frames, dict(result.probabilities)
+        frames, found = result.frames, dict(result.predictions)
         shown, measured = self._shown_frame(result.image, frames), self.form.measured
 
         def run(token: CancelToken) -> Iterable[Any]:
@@ -238,7 +237,9 @@ class SegmentWidget(DockContent):
             self.state.edit()
 
     def _on_model(self) -> None:
-        self.form.settings_state.change("threshold", self.form.picker.model.info.threshold)
+        info = self.form.picker.model.info
+        self.form.settings_state.change("threshold", info.threshold)
+        self.form.settings_state.change("splitting", info.splitting)
         self.state.warn("")
         if self.result is not None and self.result.alive and self.result.model != self.form.picker.path:
             self.state.note(OTHER_MODEL)

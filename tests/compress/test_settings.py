@@ -9,7 +9,7 @@ from tiny_compression import TINY
 
 from blunet.architecture import ResidualLevels
 from blunet.compression.compression_settings import CompressionSettings
-from blunet.compression.presets import preset
+from blunet.compression.presets import PRESETS, preset
 from blunet.compression.run_request import Request
 from blunet.compression.settings_file import read_settings, write_settings
 from blunet.dataset.augmentation_settings import AugmentationSettings
@@ -20,7 +20,7 @@ from blunet.settings_model import setting_table
 
 
 def test_presets_survive_a_file(tmp_path):
-    for name in ("quick", "study"):
+    for name in PRESETS:
         write_settings(preset(name), tmp_path / "s.toml")
         assert read_settings(tmp_path / "s.toml") == preset(name)
     (tmp_path / "s.toml").write_text("base_filters = 8\n[binarise]\nepochs = 3\n")

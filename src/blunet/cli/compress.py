@@ -42,8 +42,8 @@ def compress(
         typer.Option(parser=given_path, metavar="FILE", help="TOML file of the settings that differ from the preset."),
     ] = None,
     preset: Annotated[
-        Literal["study", "quick"] | None,
-        typer.Option(help="quick: minutes on a laptop, the default. study: as published, hours to days."),
+        Literal["study", "full", "quick"] | None,
+        typer.Option(help="quick: minutes on a laptop, the default. full: some hours. study: as published, days."),
     ] = None,
     teacher: Annotated[str | None, typer.Option(metavar="FILE|simulated|scratch")] = None,
     test: Annotated[Path | None, typer.Option(parser=given_path, metavar="DIR")] = None,

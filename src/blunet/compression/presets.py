@@ -1,4 +1,4 @@
-"""The presets of a compression: quick, and as published. No Keras here."""
+"""The presets of a compression: quick, full, and as published. No Keras here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.errors import InputError
 from blunet.images.normalisation_settings import Normalisation
 
-Preset = Literal["quick", "study"]
+Preset = Literal["quick", "full", "study"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
@@ -18,9 +18,9 @@ def preset(name: str) -> CompressionSettings:
 
     Parameters
     ----------
-    name : {"quick", "study"}
-        `study` has the published settings: 400 epochs a step, hours to days on a CPU. `quick` takes at most 15 minutes
-        on two CPU cores for a dozen images of 512 x 512.
+    name : {"quick", "full", "study"}
+        `quick` takes about 15 minutes on two CPU cores for a dozen images, `full` some hours: 32 filters, and more
+        batches. `study` has the published networks and settings: 400 epochs a step, hours to days on a CPU.
 
     Raises
     ------
@@ -31,6 +31,8 @@ def preset(name: str) -> CompressionSettings:
         return _study()
     if name == "quick":
         return _quick()
+    if name == "full":
+        return _full()
     raise InputError(f"There is no preset '{name}'; choose one of {', '.join(PRESETS)}.")
 
 
@@ -55,17 +57,44 @@ def _study() -> CompressionSettings:
 
 
 def _quick() -> CompressionSettings:
-    hint = StepSettings(epochs=3, batches=60, learning_rate=1e-3, monitor="val_loss", crop=192)
+    learn = StepSettings(
+        epochs=1, batches=60, batch=4, crop=192, learning_rate=2e-3, schedule="cosine", clip=1.0, monitor="val_map",
+        loss="bce+dice",
+    )  # fmt: skip
+    hint = learn.changed(learning_rate=1e-3, monitor="val_loss", loss="bce", batches=40)
     return CompressionSettings(
         levels=5,
         base_filters=16,
+        form="normalised",
+        maps="auto",
+        gap=False,
+        crop_foreground=0.05,
         normalisation=Normalisation(method="percentile", low=0.5, high=99.5, shading=50.0),
         validation_order="auto",
-        pretrain=StepSettings(epochs=5, batches=80, learning_rate=1e-3, crop=192),
-        transfer=StepSettings(epochs=8, batches=80, learning_rate=5e-4, l2=1e-7, crop=192),
+        pretrain=learn.changed(epochs=2, monitor="val_loss"),
+        transfer=learn.changed(epochs=4, learning_rate=1e-3),
         hint_encoder=hint,
-        hint_decoder=hint.changed(epochs=4),
-        retrain=StepSettings(epochs=8, batches=80, learning_rate=1e-3, crop=192, batch=2),
-        binarise=StepSettings(epochs=10, batches=80, learning_rate=3e-4, crop=192, batch=2),
+        hint_decoder=hint.changed(epochs=2),
+        retrain=learn.changed(epochs=8, batches=100),
+        binarise=learn.changed(epochs=6, batches=100, learning_rate=1e-3, soft=0.5),
         pretraining_fields=60,
+    )
+
+
+def _full() -> CompressionSettings:
+    quick = _quick()
+
+    def longer(name: str, epochs: int) -> StepSettings:
+        return quick.step(name).changed(epochs=epochs, batches=100, batch=8)
+
+    return quick.changed(
+        base_filters=32,
+        validation_size=1024,
+        pretrain=longer("pretrain", 4),
+        transfer=longer("transfer", 12),
+        hint_encoder=longer("hint_encoder", 2),
+        hint_decoder=longer("hint_decoder", 4),
+        retrain=longer("retrain", 30),
+        binarise=longer("binarise", 20),
+        pretraining_fields=200,
     )

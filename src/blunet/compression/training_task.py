@@ -16,38 +16,13 @@ from blunet.compression.compression_settings import StepSettings
 from blunet.dataset.crops import Batch
 from blunet.dataset.fields import Field
 from blunet.evaluation.metrics import iou
+from blunet.evaluation.scores import score
 from blunet.networks.keras_file import run_network
-
 
 #: Weight of the distance map's loss, and the difference up to which it is quadratic.
 DISTANCE_WEIGHT, DISTANCE_BETA = 4.0, 0.1
 #: Thresholds of the foreground that are tried on the validation images.
 THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(9))
-
-
-def label_maps(maps: NDArray[np.float32], threshold: float) -> NDArray[np.int32]:
-    """Stand-in until objects from maps are there."""
-    import scipy.ndimage as ndi
-    from skimage.segmentation import watershed
-
-    from blunet.segmentation.objects import label_objects
-
-    if len(maps) == 1:
-        return label_objects(maps[0], threshold)
-    fg = ndi.binary_fill_holes(maps[0] > threshold)
-    smooth = ndi.gaussian_filter(maps[1], 1)
-    seeds, n = ndi.label((smooth > 0.5) & fg)
-    small = np.bincount(seeds.ravel()) < 8
-    seeds[small[seeds]] = 0
-    labels = watershed(-smooth, seeds, mask=fg)
-    labels[(np.bincount(labels.ravel()) < 50)[labels]] = 0
-    return labels
-
-
-def mean_average_precision(truth: NDArray[np.int32], labels: NDArray[np.int32]) -> float:
-    from blunet.evaluation.metrics import average_precision
-
-    return float(np.mean([average_precision(truth, labels, t) for t in np.arange(0.5, 0.96, 0.05)]))
 
 
 class Validation(NamedTuple):
@@ -217,7 +192,7 @@ def validate_objects(
     }
     threshold = max(THRESHOLDS, key=lambda t: (ious[t], -abs(t - 0.5)))
     precision = [
-        mean_average_precision(field.labels, label_maps(maps, threshold))
+        score(maps[0], field.labels, threshold, distance=maps[1] if len(maps) > 1 else None).map
         for field, maps in zip(validation, found, strict=True)
     ]
     return Validation(float(np.mean(losses)), ious[threshold], found[0][0] > threshold, float(np.mean(precision)))

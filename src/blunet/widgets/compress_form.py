@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FOLDER, LAYERS = "A folder of images and masks", "Layers of this viewer"
 SIMULATED, SCRATCH, FILE = "Learn from simulated images first", "Start from scratch", "Use a U-Net from a file"
-PRESET_TITLES = {"quick": "Quick: minutes to an hour", "study": "As published: days"}
+PRESET_TITLES = {"quick": "Quick: minutes to an hour", "full": "Full: some hours", "study": "As published: days"}
 OWN_SETTINGS = "Your own settings"
 #: The teachers that are no file, as a request names them.
 TEACHERS = {SIMULATED: "simulated", SCRATCH: "scratch"}

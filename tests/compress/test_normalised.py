@@ -75,7 +75,9 @@ def test_stopped_and_resumed_it_ends_with_the_same_weights(step, run, data, tmp_
         seen.append(event)
     assert isinstance(seen[-1], RunStopped)
     assert isinstance(list(compress(request(data, tmp_path / "run", normalised(), resume=True)))[-1], RunDone)
-    assert (tmp_path / "run" / "model.blunet").read_bytes() == (folder / "model.blunet").read_bytes()
+    whole, again = (load_keras(r / "checkpoints" / "binarise.keras").network for r in (folder, tmp_path / "run"))
+    for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
 
 
 def test_masks_of_foreground_only_leave_the_distance_map_out(data, tmp_path):

@@ -3,9 +3,9 @@
     python benchmarks/study.py DATA OUT [--sets dic-hela dic-cho ...] [--arms pipeline no-hints ...] [--seeds 1 2 3]
                                [--images 1 3 10] [--preset full] [--settings FILE.toml]
 
-DATA is a folder with the open sets, as `shared/data/PROVENANCE.md` describes them. Every combination of a set, an arm and a
-seed is a run of `blunet compress` in a folder of its own within OUT: a run that is finished is not repeated, and one that
-was interrupted is continued. The table, mean and spread over the seeds, is printed at the end and written to
+DATA is a folder with the open sets, as `shared/data/PROVENANCE.md` describes them. Every combination of a set, an arm
+and a seed is a run of `blunet compress` in a folder of its own within OUT: a run that is finished is not repeated, and
+one that was interrupted is continued. The table, mean and spread over the seeds, is printed at the end and written to
 OUT/study.md and OUT/study.json; `--table` prints it for the runs that are finished, without running any.
 
 Sets
@@ -74,11 +74,8 @@ class Run:
 
     def folder(self, out: Path) -> Path:
         """Return the run's folder."""
-        return (
-            out
-            / "runs"
-            / "-".join([self.name, self.arm, *([f"{self.images}images"] if self.images else []), f"seed{self.seed}"])
-        )
+        few = [f"{self.images}images"] if self.images else []
+        return out / "runs" / "-".join([self.name, self.arm, *few, f"seed{self.seed}"])
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
-"""Where the tests' data lie."""
+"""Where the tests' data lie, and how networks run in them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real images are not at hand: there is no folder {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def eager() -> Iterator[None]:
+    """Run networks operation by operation from now on: to trace a graph takes longer than all batches of a test."""
+    keras = pytest.importorskip("keras")
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

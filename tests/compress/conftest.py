@@ -26,3 +26,8 @@ def data(tmp_path_factory):
 def finished(data, tmp_path_factory):
     run = tmp_path_factory.mktemp("whole") / "run"
     return run, list(compress(request(data, run, test=str(data))))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _eager(eager):
+    """Compressions in the tests' own process have a few batches a step; those of the whole command trace graphs."""

@@ -22,7 +22,6 @@ from blunet.networks.build import build_network
 from blunet.networks.keras_file import run_network
 
 NETWORK = NetworkSettings(network="lightweight", levels=3, base_filters=8)
-pytestmark = pytest.mark.usefixtures("eager")
 PERCENTILES = Normalisation(method="percentile", low=0.5, high=99.5, shading=50.0)
 
 

@@ -31,9 +31,9 @@ def shared_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def eager() -> Iterator[None]:
-    """Run networks operation by operation from now on: to trace a graph takes longer than all batches of a test."""
+    """Run networks operation by operation: to trace a graph takes longer than a few batches."""
     keras = pytest.importorskip("keras")
     if keras.backend.backend() != "tensorflow":
         yield

@@ -28,6 +28,6 @@ def finished(data, tmp_path_factory):
     return run, list(compress(request(data, run, test=str(data))))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _eager(eager):
     """Compressions in the tests' own process have a few batches a step; those of the whole command trace graphs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self, get_args
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from blunet.errors import InputError
 from blunet.settings_model import SettingsModel, setting
@@ -97,12 +97,18 @@ class NetworkSettings(SettingsModel):
         min_length=1,
     )
 
+    @field_validator("maps", mode="before")
+    @classmethod
+    def _take_list(cls, value: Any) -> Any:
+        """Take the list that JSON gives."""
+        return tuple(value) if isinstance(value, list) else value
+
     @model_validator(mode="after")
     def _check_maps(self) -> Self:
         if self.maps[0] != "foreground" or len(set(self.maps)) < len(self.maps):
             raise InputError(f"'maps' is {list(self.maps)!r}; give 'foreground' first, and each map once.")
-        if len(self.maps) > 1 and self.form == "published":
-            raise InputError("The published form has the map 'foreground' alone; set form = 'normalised' for others.")
+        if len(self.maps) > 1 and self.form == "published" and self.binary:
+            raise InputError("A published BLU-Net has the map 'foreground' alone; set form = 'normalised' for others.")
         return self
 
     @property
@@ -125,5 +131,7 @@ class NetworkSettings(SettingsModel):
         if not self.binarize_depthwise:  # files written before this setting existed do not have it
             del plain["binarize_depthwise"]
         if self.form == "published":
-            del plain["form"], plain["maps"]
+            del plain["form"]
+        if len(self.maps) == 1:
+            del plain["maps"]
         return plain

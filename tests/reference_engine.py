@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from blunet.architecture import Layer, list_layers
 from blunet.packed.binary_weights import BinaryWeights
-from blunet.packed.bit_planes import compute_tie_break, decode_residual, encode_residual
+from blunet.packed.bit_planes import (
+    compute_code_offset,
+    compute_tie_break,
+    decode_residual,
+    decode_unsigned,
+    encode_residual,
+)
 
 Map = NDArray[np.float32]
 #: Returns rows a to b of a layer's input, as an array of shape (b - a, width, inputs).
@@ -37,14 +43,19 @@ class ReferenceEngine:
         self.weights = weights
         self.settings = weights.settings
         self.layers = list_layers(weights.settings)
+        self.unsigned = weights.settings.form == "normalised"
         self._weights: dict[tuple[str, str], Map] = {}
         for layer in self.layers:
             for weight in layer.weights:
                 key = layer.name, weight.name
                 self._weights[key] = weights.decode(*key) if weight.residual_levels else weights.floats[key]
 
+    def replace(self, key: tuple[str, str], value: Map) -> None:
+        """Replace a weight that is stored as floats, in this engine alone."""
+        self._weights[key] = value
+
     def run(self, image: Map, check: Callable[[], None] | None = None) -> Map:
-        """Return the probability of foreground.
+        """Return all maps.
 
         Parameters
         ----------
@@ -55,7 +66,7 @@ class ReferenceEngine:
 
         Returns
         -------
-        ndarray of float32, shape (H, W)
+        ndarray of float32, shape (K, H, W)
             In [0, 1].
         """
         if image.ndim != 2 or any(n % self.settings.multiple for n in image.shape):
@@ -70,7 +81,18 @@ class ReferenceEngine:
             current = self._activated(layer, *_source(layer, current, skip))
             if layer.name in kept:
                 maps[layer.name] = current
-        return current[..., 0]
+        return np.ascontiguousarray(np.moveaxis(current, -1, 0))
+
+    def encode(self, layer: Layer, sums: Map) -> NDArray[np.bool_]:
+        """Return the signs (M, ...) that a layer's sums are coded as."""
+        gammas = self._weights[layer.name, "activation_gamma"]
+        return encode_residual(sums - compute_code_offset(gammas) if self.unsigned else sums, gammas)
+
+    def decode(self, layer: Layer, signs: NDArray[np.bool_]) -> Map:
+        """Return the values of a layer's map from its signs (M, ...)."""
+        return (decode_unsigned if self.unsigned else decode_residual)(
+            signs, self._weights[layer.name, "activation_gamma"]
+        )
 
     def layer_input(self, layer: Layer, previous: Map, skip: Map | None = None) -> Map:
         """Return the input of a layer's convolution: `previous` pooled, up-sampled or concatenated with `skip`."""
@@ -78,7 +100,7 @@ class ReferenceEngine:
         return rows(0, height)
 
     def layer_sums(self, layer: Layer, inputs: Map) -> Map:
-        """Return a layer's sums, bias included, before its activation.
+        """Return a layer's sums, scale and bias included, before its activation.
 
         Parameters
         ----------
@@ -97,11 +119,8 @@ class ReferenceEngine:
     def _activated(self, layer: Layer, rows: Rows, height: int, width: int) -> Map:
         outputs = np.empty((height, width, layer.filters), np.float32)
         for start, sums in self._strips(layer, rows, height, width):
-            if layer.activation == "sigmoid":
-                values = sigmoid(sums)
-            else:
-                gammas = self._weights[layer.name, "activation_gamma"]
-                values = decode_residual(encode_residual(sums, gammas), gammas)
+            ended = layer.activation == "sigmoid"
+            values = sigmoid(sums) if ended else self.decode(layer, self.encode(layer, sums))
             outputs[start : start + len(sums)] = values
         return outputs
 
@@ -119,14 +138,26 @@ class ReferenceEngine:
             yield start, self._convolved(layer, padded)
 
     def _convolved(self, layer: Layer, padded: Map) -> Map:
-        bias = self._weights[layer.name, "bias"]
         if layer.kind == "convolution":
-            return convolve(padded, self._weights[layer.name, "kernel"]) + bias
-        depthwise = convolve_depthwise(padded, self._weights[layer.name, "depthwise_kernel"][..., 0])
+            return self._scaled(layer, convolve(padded, self._weights[layer.name, "kernel"]))
+        depthwise = self.depthwise_sums(layer, padded)
         gammas = self._weights.get((layer.name, "depthwise_activation_gamma"))
         if gammas is not None:
-            depthwise = decode_residual(encode_residual(depthwise + compute_tie_break(gammas), gammas), gammas)
-        return convolve(depthwise, self._weights[layer.name, "pointwise_kernel"]) + bias
+            depthwise = decode_residual(encode_residual(depthwise, gammas), gammas)
+        return self._scaled(layer, convolve(depthwise, self._weights[layer.name, "pointwise_kernel"]))
+
+    def depthwise_sums(self, layer: Layer, padded: Map) -> Map:
+        """Return the depthwise results of a padded input, as they are coded where they are."""
+        sums = convolve_depthwise(padded, self._weights[layer.name, "depthwise_kernel"][..., 0])
+        if self.unsigned:
+            sums = sums * self._weights[layer.name, "depthwise_scale"]
+            return sums + self._weights.get((layer.name, "depthwise_shift"), np.float32(0))
+        gammas = self._weights.get((layer.name, "depthwise_activation_gamma"))
+        return sums if gammas is None else sums + compute_tie_break(gammas)
+
+    def _scaled(self, layer: Layer, sums: Map) -> Map:
+        scale = self._weights.get((layer.name, "scale"), np.float32(1))
+        return sums * scale + self._weights[layer.name, "bias"]
 
 
 def convolve(padded: Map, kernel: Map) -> Map:

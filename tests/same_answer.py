@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from reference_engine import ReferenceEngine, convolve_depthwise
+from reference_engine import ReferenceEngine
 
 from blunet.architecture import Layer
-from blunet.packed.bit_planes import compute_tie_break, decode_residual
+from blunet.packed.bit_planes import compute_code_offset
 from blunet.packed.engine import Engine
 from blunet.packed.kernels.layout import CodedMap
 
@@ -23,18 +23,20 @@ def compare_layers(engine: Engine, reference: ReferenceEngine, image: np.ndarray
     """
     sums_of = sums_of or reference.layer_sums
     codes = layer_codes(engine, image)
-    kept = {name: decode_residual(code, gammas(reference, name)) for name, code in codes.items()}
+    layers = {layer.name: layer for layer in reference.layers}
+    kept = {name: reference.decode(layers[name], code) for name, code in codes.items()}
     near = total = 0
     previous = ""
     for layer in reference.layers:
         if layer.activation == "sigmoid":
-            sums = sums_of(layer, kept[previous])[..., 0]
-            probability = engine.run(image)
-            np.testing.assert_allclose(probability, 1 / (1 + np.exp(-sums)), atol=1e-5)
+            sums = np.moveaxis(sums_of(layer, kept[previous]), -1, 0)
+            np.testing.assert_allclose(engine.run(image), 1 / (1 + np.exp(-sums)), atol=1e-5)
             break
         inputs = reference.layer_input(layer, kept.get(previous, image[..., None]), kept.get(layer.skip))
         sums = sums_of(layer, inputs)
         unsure, residual = np.zeros(sums.shape, bool), sums.copy()
+        if reference.unsigned:
+            residual -= compute_code_offset(gammas(reference, layer.name))
         unsure |= middle_unsure(reference, layer, inputs)[..., None]
         for level, gamma in enumerate(gammas(reference, layer.name)):
             unsure |= np.abs(residual) < 1e-4 * max(1.0, np.abs(sums).max() / 10)
@@ -72,10 +74,12 @@ def middle_unsure(reference: ReferenceEngine, layer: Layer, inputs: np.ndarray) 
     padded = np.pad(inputs, (((k - 1) // 2, k // 2),) * 2 + ((0, 0),))
     kernel = reference.weights.decode(layer.name, "depthwise_kernel")[..., 0]
     levels = np.abs(reference.weights.floats[key])
-    residual = convolve_depthwise(padded, kernel) + compute_tie_break(levels)
+    residual = reference.depthwise_sums(layer, padded)
     unsure = np.zeros(residual.shape, bool)
+    near = 1e-6 * np.abs(padded).max() * np.abs(kernel).max()
+    near = near * np.maximum(1, np.abs(reference.weights.floats.get((layer.name, "depthwise_scale"), 1)))
     for gamma in levels:
-        unsure |= np.abs(residual) < 1e-6 * np.abs(padded).max() * np.abs(kernel).max()
+        unsure |= np.abs(residual) < near
         residual = residual - np.where(residual >= 0, gamma, -gamma)
     return unsure.any(-1)
 

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from random_networks import NETWORKS, exact_image, latent_weights, names
+from random_networks import NETWORKS, NORMALISED, exact_image, latent_weights, names
 from reference_engine import ReferenceEngine
 from same_answer import compare_layers
 
@@ -39,11 +39,14 @@ MORE = [
     ),
 ]
 CODED = [settings.changed(binarize_depthwise=True) for settings in NETWORKS + MORE]
-ALL = [*NETWORKS, *MORE, *CODED]
+ALL = [*NETWORKS, *MORE, *CODED, *NORMALISED]
+#: One of the normalised form for each kind of operation.
+KINDS = [NORMALISED[5], NORMALISED[11], NORMALISED[15]]
 
 
 def label(settings: NetworkSettings) -> str:
-    return names(settings) + "-coded" * settings.binarize_depthwise
+    coded = settings.form == "published" and settings.binarize_depthwise
+    return names(settings) + "-coded" * coded
 
 
 @pytest.mark.parametrize("settings", ALL, ids=label)
@@ -64,7 +67,7 @@ def test_every_layer_on_the_same_inputs(settings):
     assert compare_layers(Engine(weights), ReferenceEngine(weights), image) < 0.01
 
 
-@pytest.mark.parametrize("settings", [MORE[0], MORE[2], CODED[-6], CODED[-4]], ids=label)
+@pytest.mark.parametrize("settings", [MORE[0], MORE[2], CODED[-6], CODED[-4], *KINDS], ids=label)
 def test_threads_and_repetition_change_no_bit(settings):
     weights = binarise_weights(settings, latent_weights(settings, 7))
     image = np.random.default_rng(4).random((96, 80), np.float32)
@@ -75,15 +78,17 @@ def test_threads_and_repetition_change_no_bit(settings):
         engine.run(image[:32, :48].copy())  # another size in between
 
 
-@pytest.mark.parametrize("settings", [MORE[0], CODED[-4]], ids=label)
+@pytest.mark.parametrize("settings", [MORE[0], CODED[-4], *KINDS], ids=label)
 def test_tiles_change_nothing(settings):
     model = PackedModel(binarise_weights(settings, latent_weights(settings, 8)))
     image = np.random.default_rng(5).random((203, 181), np.float32)
-    whole = model.predict(image)
-    assert np.mean(np.abs(model.predict(image, tile=64) - whole) > 1e-5) <= 0.001
+    whole = model.predict_maps(image)
+    assert np.mean(np.abs(model.predict_maps(image, tile=64) - whole) > 1e-5) <= 0.001
 
 
-@pytest.mark.parametrize("settings", [NETWORKS[4], MORE[0], MORE[5], CODED[-4], CODED[-5], CODED[-6]], ids=label)
+@pytest.mark.parametrize(
+    "settings", [NETWORKS[4], MORE[0], MORE[5], CODED[-4], CODED[-5], CODED[-6], *KINDS], ids=label
+)
 @pytest.mark.parametrize("part", [(0, 96, 0, 80), (32, 64, 16, 48), (0, 16, 64, 80), (91, 96, 33, 34), (5, 6, 0, 80)])
 def test_a_part_needs_no_more_than_it_depends_on(settings, part):
     weights = binarise_weights(settings, latent_weights(settings, 7))
@@ -91,21 +96,28 @@ def test_a_part_needs_no_more_than_it_depends_on(settings, part):
     whole, engine = Engine(weights).run(image), Engine(weights)
     engine.run(np.random.default_rng(5).random((96, 80), np.float32))  # leaves other values in the maps
     inside = slice(*part[:2]), slice(*part[2:])
-    assert np.array_equal(engine.run(image, inside=inside)[inside], whole[inside])
+    assert np.array_equal(engine.run(image, inside=inside)[:, *inside], whole[:, *inside])
 
 
-def test_one_level_everywhere_is_the_same_in_any_tiling():
-    settings = MORE[2].changed(binarize_depthwise=True)
+@pytest.mark.parametrize("settings", [MORE[2].changed(binarize_depthwise=True), NORMALISED[10]], ids=label)
+def test_one_level_everywhere_is_the_same_in_any_tiling(settings):
     model = PackedModel(binarise_weights(settings, latent_weights(settings, 8)))
-    assert {o.kind for o in model.engine.program} == {"image", "bits to signs", "signs", "output"}
+    output = "output" if settings.form == "published" else "maps"
+    assert {o.kind for o in model.engine.program} == {"image", "bits to signs", "signs", output}
     image = np.random.default_rng(5).random((203, 181), np.float32)
     assert np.array_equal(model.predict(image, tile=64), model.predict(image))
 
 
+@pytest.mark.parametrize("form", ["published", "normalised"])
 @pytest.mark.parametrize("coded", [False, True])
-def test_gammas_that_are_zero_or_negative(coded):
+def test_gammas_that_are_zero_or_negative(coded, form):
     settings = NetworkSettings(
-        network="blunet", levels=2, base_filters=8, residual_levels=ResidualLevels.uniform(1), binarize_depthwise=coded
+        network="blunet",
+        levels=2,
+        base_filters=8,
+        residual_levels=ResidualLevels.uniform(1),
+        binarize_depthwise=coded,
+        form=form,
     )
     for sign in (0, -1):
         latent = latent_weights(settings, 9, exact=True)

@@ -9,16 +9,17 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
-from random_networks import NETWORKS, latent_weights, names
+from random_networks import NETWORKS, NORMALISED, latent_weights, names, normalised
 from safetensors.numpy import load, save
 
 from blunet.architecture import NetworkSettings, ResidualLevels, count_parameters
 from blunet.errors import InputError
 from blunet.images.normalisation_settings import Normalisation
+from blunet.jobs.engine_benchmark_child import draw_weights
 from blunet.packed.binary_weights import BinaryWeights, binarise_weights
 from blunet.packed.blunet_file import read_file, to_bytes, write_file
 from blunet.packed.model_card import ModelCard, ModelInfo
-from blunet.packed.packed_model import PackedModel, load_model
+from blunet.packed.packed_model import BUNDLED, PackedModel, load_model
 
 SETTINGS = NetworkSettings(
     network="blunet",
@@ -41,6 +42,9 @@ INFO = ModelInfo(
     ),
 )
 
+#: A network of the normalised form with everything that it can have.
+NEW_SETTINGS = normalised(2, 3, "2121", coded=True)
+
 
 @pytest.fixture
 def weights() -> BinaryWeights:
@@ -50,6 +54,11 @@ def weights() -> BinaryWeights:
 @pytest.fixture
 def content(weights) -> bytes:
     return to_bytes(weights, INFO)
+
+
+@pytest.fixture
+def new_content() -> bytes:
+    return to_bytes(binarise_weights(NEW_SETTINGS, latent_weights(NEW_SETTINGS, 0)), ModelInfo(splitting=0.7))
 
 
 def header_of(content: bytes) -> dict:
@@ -68,7 +77,7 @@ def with_tensors(content: bytes, **changes) -> bytes:
     return save(tensors, metadata={"blunet": json.dumps(header_of(content))})
 
 
-@pytest.mark.parametrize("settings", NETWORKS, ids=names)
+@pytest.mark.parametrize("settings", [*NETWORKS, NORMALISED[2], NEW_SETTINGS], ids=names)
 def test_what_is_written_is_read_back(settings, tmp_path):
     latent = latent_weights(settings, 1)
     model = PackedModel(binarise_weights(settings, latent), INFO)
@@ -148,6 +157,71 @@ def test_layout_of_the_file(weights, content):
     assert header_of(content)["network"] == SETTINGS.to_dict()
 
 
+def test_what_version_1_can_hold_is_written_as_before(weights, content, tmp_path):
+    assert set(header_of(content)) == {"format_version", "network", "normalisation", "threshold", "card"}
+    assert not {"form", "maps"} & set(header_of(content)["network"])
+    bundled = BUNDLED.read_bytes()
+    assert to_bytes(*read_file_of(bundled, tmp_path)) == bundled
+    other = to_bytes(weights, ModelInfo(splitting=0.7))
+    assert header_of(other)["format_version"] == 2
+    assert read_file_of(other, tmp_path)[1].splitting == 0.7
+
+
+def test_version_2_holds_scales_shifts_and_a_float_output(new_content, tmp_path):
+    header, tensors = header_of(new_content), load(new_content)
+    assert (header["format_version"], header["splitting"]) == (2, 0.7)
+    assert header["network"]["form"] == "normalised"
+    assert header["network"]["maps"] == ["foreground", "distance"]
+    shapes = {
+        name.split("/")[1]: array.shape for name, array in tensors.items() if name.startswith("level1_contracting_1")
+    }
+    assert (shapes["scale"], shapes["depthwise_scale"], shapes["depthwise_shift"]) == ((6,), (3,), (3,))
+    assert (tensors["output/kernel"].shape, tensors["output/kernel"].dtype) == ((1, 1, 3, 2), np.float32)
+    assert to_bytes(*read_file_of(new_content, tmp_path)) == new_content
+    counted = count_parameters(NEW_SETTINGS)
+    assert counted.float_parameters == sum(a.size for a in tensors.values() if a.dtype == np.float32)
+
+
+def test_a_full_size_model_of_version_2_is_as_small_as_promised(tmp_path):
+    settings = NetworkSettings(network="blunet", form="normalised", maps=("foreground", "distance"))
+    write_file(tmp_path / "m.blunet", draw_weights(settings), INFO)
+    extra = count_parameters(settings).float_parameters - count_parameters(NetworkSettings()).float_parameters
+    assert 12_000 < extra < 16_000
+    assert (tmp_path / "m.blunet").stat().st_size <= 1_596_270 + 4 * extra
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"splitting": 0.4}, "version is 1, which does not have the entry 'splitting'"),
+        ({"network": {**SETTINGS.to_dict(), "form": "normalised"}}, "does not hold networks of the normalised form"),
+        ({"network": {**SETTINGS.to_dict(), "maps": ["foreground", "distance"]}}, "set form = 'normalised'"),
+    ],
+)
+def test_version_1_with_what_came_later(changes, words, content, tmp_path):
+    path = tmp_path / "m.blunet"
+    path.write_bytes(with_header(content, **changes))
+    refuse(path, "not a sound BLU-Net model", words)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "words"),
+    [
+        ("level1_contracting_1/scale", None, "'level1_contracting_1/scale' is missing"),
+        ("level1_contracting_1/depthwise_shift", None, "'level1_contracting_1/depthwise_shift' is missing"),
+        ("level1_contracting_1/scale", np.zeros(3, np.float32), "shape (3,), and has to be F32 of shape (6,)"),
+        ("level1_contracting_1/scale", np.full(6, np.nan, np.float32), "scale' holds NaN or infinite"),
+        ("level1_contracting_1/depthwise_scale", np.full(3, np.inf, np.float32), "depthwise_scale' holds NaN"),
+        ("output/kernel", np.zeros((1, 1), np.uint64), "U64 of shape (1, 1), and has to be F32 of shape (1, 1, 3, 2)"),
+        ("output/scale", np.zeros(2, np.float32), "'output/scale' does not belong"),
+    ],
+)
+def test_a_wrong_tensor_of_version_2(name, array, words, new_content, tmp_path):
+    path = tmp_path / "m.blunet"
+    path.write_bytes(with_tensors(new_content, **{name: array}))
+    refuse(path, "not a sound BLU-Net model", words)
+
+
 def test_bits_behind_the_last_weight_do_not_matter(content, tmp_path):
     kernel = load(content)["level0_contracting_2/kernel"].copy()
     kernel[:, 2] |= np.uint64(0xFFFF_FFFF_FFFF_0000)
@@ -224,8 +298,8 @@ def test_a_header_that_cannot_be_understood(text, tmp_path):
 
 def test_a_file_of_a_newer_version(content, tmp_path):
     path = tmp_path / "m.blunet"
-    path.write_bytes(with_header(content, format_version=2, network="of another kind"))
-    refuse(path, "newer version", "format 2", "update napari-blunet")
+    path.write_bytes(with_header(content, format_version=3, network="of another kind"))
+    refuse(path, "newer version", "format 3", "reads up to 2", "update napari-blunet")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from random_networks import latent_weights
+from random_networks import NORMALISED, latent_weights
 
 from blunet.architecture import NetworkSettings, ResidualLevels
 from blunet.errors import InputError
@@ -34,7 +34,7 @@ def test_predict_pads_by_reflection_and_crops(shape):
     probability = model.predict(image)
     assert probability.shape == shape
     assert probability.dtype == np.float32
-    np.testing.assert_allclose(probability, model.engine.run(padded)[: shape[0], : shape[1]], atol=1e-6)
+    np.testing.assert_allclose(probability, model.engine.run(padded)[0, : shape[0], : shape[1]], atol=1e-6)
 
 
 def test_predict_gives_an_image_of_one_pixel_one_probability():
@@ -48,13 +48,31 @@ def test_predict_applies_the_models_own_normalisation_to_the_whole_frame():
     image = np.random.default_rng(8).integers(900, 1400, (40, 24)).astype(np.uint16)
     own = Normalisation(method="percentile", low=2.0, high=98.0)
     model = some_model(normalisation=own)
-    wanted = model.engine.run(normalise(image, own))
+    wanted = model.engine.run(normalise(image, own))[0]
     assert np.ptp(wanted) > 0
     assert np.array_equal(model.predict(image), wanted)
     assert np.allclose(model.predict(image, tile=8), wanted, atol=1e-6)
     shared = Limits(800.0, 1500.0)
-    assert np.array_equal(model.predict(image, limits=shared), model.engine.run(normalise(image, own, shared)))
+    assert np.array_equal(model.predict(image, limits=shared), model.engine.run(normalise(image, own, shared))[0])
     assert not np.array_equal(model.predict(image, limits=shared), wanted)
+
+
+@pytest.mark.parametrize("settings", [NORMALISED[4], NORMALISED[9], NORMALISED[10]], ids=lambda s: len(s.maps))
+def test_all_maps_come_from_one_pass(settings):
+    model = PackedModel(binarise_weights(settings, latent_weights(settings, 3)))
+    image = np.random.default_rng(2).integers(0, 255, (37, 50)).astype(np.uint8)
+    maps = model.predict_maps(image)
+    assert maps.shape == (len(settings.maps), 37, 50)
+    assert maps.dtype == np.float32
+    assert all(np.ptp(one) > 0 for one in maps)
+    assert np.array_equal(model.predict(image), maps[0])
+    tiled = np.full_like(maps, np.nan)
+    for core, part in model.predict_map_tiles(image, tile=16):
+        tiled[:, *core] = part
+    assert np.array_equal(tiled, model.predict_maps(image, tile=16))
+    assert np.mean(np.abs(tiled - maps) > 1e-5) <= 0.001
+    for core, part in model.predict_tiles(image, tile=16):
+        assert np.array_equal(part, tiled[0][core])
 
 
 @pytest.mark.parametrize(

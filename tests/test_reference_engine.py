@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from random_networks import NETWORKS, exact_image, latent_weights, names
+from random_networks import NETWORKS, NORMALISED, exact_image, latent_weights, names
 from reference_engine import ReferenceEngine, sigmoid
 
 from blunet.architecture import list_layers
@@ -26,20 +26,45 @@ def naive_code(values: np.ndarray, gammas: np.ndarray) -> np.ndarray:
     return total
 
 
+def naive_unsigned(values: np.ndarray, gammas: np.ndarray) -> np.ndarray:
+    """Value of the unsigned code: that of the residual code, both moved by the offset."""
+    offset = np.abs(gammas).sum(dtype=np.float32)
+    return naive_code(values.astype(np.float32) - offset, gammas) + offset
+
+
 def naive_sums(layer, latent, inputs: np.ndarray) -> np.ndarray:
     """Sums of one layer, pixel by pixel, taps outside the image left out."""
+    if (layer.name, "depthwise_scale") in latent:
+        return naive_normalised_sums(layer, latent, inputs)
+    if layer.activation == "sigmoid" and (layer.name, "kernel_gamma") not in latent:
+        return inputs @ latent[layer.name, "kernel"][0, 0] + latent[layer.name, "bias"]
     if layer.kind == "convolution":
         kernel = naive_code(latent[layer.name, "kernel"], latent[layer.name, "kernel_gamma"])
     else:
         depthwise = naive_code(latent[layer.name, "depthwise_kernel"], latent[layer.name, "depthwise_gamma"])
         pointwise = naive_code(latent[layer.name, "pointwise_kernel"], latent[layer.name, "pointwise_gamma"])
         kernel = depthwise * pointwise  # nothing stands between the two: together they are one plain kernel
+    return naive_convolution(inputs, kernel) * latent.get((layer.name, "scale"), 1) + latent[layer.name, "bias"]
+
+
+def naive_normalised_sums(layer, latent, inputs: np.ndarray) -> np.ndarray:
+    """Sums of a separable layer of the normalised form."""
+    depthwise = naive_code(latent[layer.name, "depthwise_kernel"], latent[layer.name, "depthwise_gamma"])
+    middle = naive_convolution(inputs, depthwise * np.eye(layer.inputs)) * latent[layer.name, "depthwise_scale"]
+    if (layer.name, "depthwise_shift") in latent:
+        middle = middle + latent[layer.name, "depthwise_shift"]
+        middle = naive_code(middle, latent[layer.name, "depthwise_activation_gamma"])
+    pointwise = naive_code(latent[layer.name, "pointwise_kernel"], latent[layer.name, "pointwise_gamma"])
+    return middle @ pointwise[0, 0] * latent[layer.name, "scale"] + latent[layer.name, "bias"]
+
+
+def naive_convolution(inputs: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     height, width, _ = inputs.shape
-    first = -1 if layer.kernel_size == 3 else 0
-    sums = np.zeros((height, width, layer.filters))
+    size, filters = kernel.shape[0], kernel.shape[3]
+    first = -1 if size == 3 else 0
+    sums = np.zeros((height, width, filters))
     for y, x in np.ndindex(height, width):
-        sums[y, x] = latent[layer.name, "bias"]
-        for i, j in np.ndindex(layer.kernel_size, layer.kernel_size):
+        for i, j in np.ndindex(size, size):
             row, column = y + first + i, x + first + j
             if 0 <= row < height and 0 <= column < width:
                 sums[y, x] += inputs[row, column] @ kernel[i, j]
@@ -65,10 +90,15 @@ def naive_run(settings, latent, image: np.ndarray):
         sums = naive_sums(layer, latent, inputs)
         yield layer, inputs, sums
         if layer.activation == "residual_sign":
-            current = maps[layer.name] = naive_code(sums, latent[layer.name, "activation_gamma"])
+            code = naive_code if settings.form == "published" else naive_unsigned
+            current = maps[layer.name] = code(sums, latent[layer.name, "activation_gamma"])
 
 
-@pytest.mark.parametrize("settings", NETWORKS, ids=names)
+#: Of the normalised form those that a naive engine can run.
+SMALL = [settings for settings in NORMALISED if settings.base_filters <= 24 and settings.levels <= 3]
+
+
+@pytest.mark.parametrize("settings", NETWORKS + SMALL, ids=names)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_engine_equals_the_naive_network_where_sums_are_exact(settings, seed):
     latent = latent_weights(settings, seed, exact=True)
@@ -76,13 +106,13 @@ def test_engine_equals_the_naive_network_where_sums_are_exact(settings, seed):
     *_, (_, _, sums) = naive_run(settings, latent, image)
     assert np.ptp(sums) > 0
 
-    probability = ReferenceEngine(binarise_weights(settings, latent)).run(image)
+    maps = ReferenceEngine(binarise_weights(settings, latent)).run(image)
 
-    assert probability.dtype == np.float32
-    np.testing.assert_allclose(probability, 1 / (1 + np.exp(-sums[..., 0])), rtol=1e-6, atol=1e-30)
+    assert maps.dtype == np.float32
+    np.testing.assert_allclose(maps, 1 / (1 + np.exp(-np.moveaxis(sums, -1, 0))), rtol=3e-6, atol=1e-30)
 
 
-@pytest.mark.parametrize("settings", NETWORKS, ids=names)
+@pytest.mark.parametrize("settings", NETWORKS + SMALL, ids=names)
 def test_sums_of_every_layer_on_the_same_inputs(settings):
     latent = latent_weights(settings, seed=2)
     engine = ReferenceEngine(binarise_weights(settings, latent))
@@ -108,7 +138,7 @@ def test_the_published_network_gives_its_published_output(legacy):
     model = PackedModel(binarise_weights(settings, latent))
     image = pad_to_multiple(normalise(expected["image"], model.info.normalisation), settings.multiple)
     height, width = expected["image"].shape
-    probability = ReferenceEngine(model.weights).run(image)[:height, :width]
+    probability = ReferenceEngine(model.weights).run(image)[0, :height, :width]
     wanted = expected["blu_net"]
     assert np.mean((probability > 0.5) != (wanted > 0.5)) <= 0.0005
     assert np.mean(np.abs(probability - wanted) > 1e-3) <= 0.01

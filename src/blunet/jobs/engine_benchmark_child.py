@@ -55,7 +55,7 @@ def prepare(engine: str, settings: NetworkSettings | None, size: int, threads: i
     from blunet.packed.engine import Engine
 
     packed = Engine(draw_weights(settings), threads)
-    return lambda: 0.0 * float(packed.run(image)[0, 0])
+    return lambda: 0.0 * float(packed.run(image)[0, 0, 0])
 
 
 def draw_weights(settings: NetworkSettings) -> BinaryWeights:

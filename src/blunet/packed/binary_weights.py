@@ -1,4 +1,4 @@
-"""The weights of a binary network: bit planes, gammas and biases, checked against its table of layers."""
+"""The weights of a binary network: bit planes, gammas, scales and biases, checked against its table of layers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class BinaryWeights:
     planes : mapping of (layer, weight) to ndarray of uint64, shape (M, ceil(size / 64))
         The signs of every binarised weight, level by level; each plane is packed by `pack_bits`.
     floats : mapping of (layer, weight) to ndarray of float32
-        Biases and gammas. Only the magnitudes of gammas count.
+        Biases, scales, shifts, gammas, and the output's kernel in the normalised form. Only the magnitudes of gammas
+        count.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def binarise_weights(settings: NetworkSettings, latent: Mapping[Key, NDArray[Any
     settings : NetworkSettings
         Of a ``blunet`` network.
     latent : mapping of (layer, weight) to ndarray
-        Every weight of the table: float kernels in the table's shapes, gammas and biases.
+        Every weight of the table, in its shapes; kernels as floats.
 
     Returns
     -------

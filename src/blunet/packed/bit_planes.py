@@ -78,6 +78,33 @@ def compute_tie_break(gammas: NDArray[np.float32]) -> np.float32:
     return np.float32(TIE_BREAK * np.abs(gammas).sum(dtype=np.float32))
 
 
+def compute_code_offset(gammas: NDArray[np.float32]) -> np.float32:
+    """Return the middle of an unsigned code, half of its largest value: the sum of the gammas' magnitudes.
+
+    Unsigned codes stand for 0 to twice this offset: values minus the offset are coded as residual signs.
+    """
+    return np.float32(np.abs(gammas).sum(dtype=np.float32))
+
+
+def decode_unsigned(signs: NDArray[np.bool_], gammas: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the values of an unsigned code: the sum of ``2 |g_m|`` where ``b_m`` is +1, in float32.
+
+    Parameters
+    ----------
+    signs : ndarray of bool, shape (M, ...)
+        From `encode_residual` of the values minus `compute_code_offset`.
+    gammas : ndarray of float32, shape (M,)
+
+    Returns
+    -------
+    ndarray of float32, shape (...)
+    """
+    total = np.zeros(signs.shape[1:], np.float32)
+    for sign, gamma in zip(signs, np.abs(gammas), strict=True):
+        total += sign * (2 * gamma)
+    return total
+
+
 def decode_residual(signs: NDArray[np.bool_], gammas: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the values of a code: ``sum_m |g_m| b_m``, added in float32 from the first level on.
 

@@ -1,9 +1,16 @@
-"""The ``.blunet`` file: one safetensors file with bit planes, gammas, biases, and one JSON text.
+"""The ``.blunet`` file: one safetensors file with bit planes, scales, biases and gammas, and one JSON text.
 
 Tensors are named ``layer/weight`` as in the table of layers. A binarised weight is uint64 of shape
 (M, ceil(size / 64)): plane m holds the signs of residual level m, packed by `bit_planes.pack_bits` in the C order of
 the kernel's shape. All others are float32 of the table's shape. The metadata key ``blunet`` holds everything else as
 JSON with sorted keys, so that equal models give equal bytes.
+
+Version 1 holds networks of the published form. Version 2 also holds networks of the normalised form: activations are
+unsigned codes, with values from 0 to twice the sum of their gammas; the sum of filter f is multiplied by ``scale[f]``
+before ``bias[f]`` is added; in a separable layer the depthwise result of channel c is multiplied by
+``depthwise_scale[c]`` and, where it is coded, ``depthwise_shift[c]`` is added; and the output layer has a kernel of
+float32 with a filter for each of the maps that the network's settings name. The entry `splitting` is new, too. A model
+that version 1 can hold is written as such, so that older programs can read it.
 """
 
 from __future__ import annotations
@@ -24,8 +31,11 @@ from blunet.files import replacing
 from blunet.packed.binary_weights import BinaryWeights, Key, list_weights
 from blunet.packed.model_card import ModelInfo
 
-FORMAT_VERSION = 1
+#: The newest version that is read and written.
+FORMAT_VERSION = 2
 METADATA_KEY = "blunet"
+#: Entries of a ModelInfo that version 1 does not have.
+NEW_ENTRIES = ("splitting",)
 #: Largest file that is read, far above that of any network that fits a laptop.
 MAX_FILE_BYTES = 2**28
 #: Largest JSON text, far above that of a card.
@@ -42,7 +52,12 @@ def to_bytes(weights: BinaryWeights, info: ModelInfo) -> bytes:
     InputError
         If the description or the model is too large for the format.
     """
-    header = {"format_version": FORMAT_VERSION, "network": weights.settings.to_dict(), **info.to_dict()}
+    described = info.to_dict()
+    version = _choose_version(weights.settings, info)
+    if version == 1:
+        for name in NEW_ENTRIES:
+            del described[name]
+    header = {"format_version": version, "network": weights.settings.to_dict(), **described}
     text = json.dumps(header, sort_keys=True, allow_nan=False)
     if len(text) > MAX_METADATA_BYTES:
         raise InputError(f"The model's card takes {len(text):,} bytes, more than {MAX_METADATA_BYTES:,}; shorten it.")
@@ -100,6 +115,13 @@ def read_file(path: str | Path) -> tuple[BinaryWeights, ModelInfo]:
         raise _damage_error(path, e) from e
 
 
+def _choose_version(settings: NetworkSettings, info: ModelInfo) -> int:
+    """Return the oldest version that holds all of a model."""
+    plain = ModelInfo()
+    new = settings.form != "published" or any(getattr(info, name) != getattr(plain, name) for name in NEW_ENTRIES)
+    return 2 if new else 1
+
+
 def _read_content(path: Path) -> bytes:
     if not path.exists():
         raise InputError(f"There is no model file '{path}'; give an existing .blunet file.")
@@ -134,13 +156,24 @@ def _read_header(content: bytes, path: str | Path) -> tuple[NetworkSettings, dic
         raise InputError(f"'{path}' is damaged: its format version is {version!r:.200}; make or fetch it again.")
     if version > FORMAT_VERSION:
         raise InputError(
-            f"'{path}' was made by a newer version of napari-blunet (file format {version}, this one reads "
+            f"'{path}' was made by a newer version of napari-blunet (file format {version}, this one reads up to "
             f"{FORMAT_VERSION}); update napari-blunet."
         )
     try:
-        return NetworkSettings.from_dict(header.pop("network", None)), header
+        settings = NetworkSettings.from_dict(header.pop("network", None))
+        if version == 1:
+            _check_first_version(settings, header)
+        return settings, header
     except InputError as e:
         raise _damage_error(path, e) from e
+
+
+def _check_first_version(settings: NetworkSettings, description: Mapping[str, Any]) -> None:
+    if settings.form != "published":
+        raise InputError(f"Its format version is 1, which does not hold networks of the {settings.form} form.")
+    for name in NEW_ENTRIES:
+        if name in description:
+            raise InputError(f"Its format version is 1, which does not have the entry '{name}'.")
 
 
 def _check_tensors(tensors: Mapping[str, Mapping[str, Any]], settings: NetworkSettings) -> None:

@@ -8,8 +8,15 @@ from typing import ClassVar, Self
 import numpy as np
 
 from blunet.packed.kernels.convolution import convolve_bits, convolve_bits_to_signs, convolve_image
-from blunet.packed.kernels.layout import BitMatrix, CodedMap, FloatMatrix, SignMatrix, find_neighbourhood_bits
-from blunet.packed.kernels.output_layer import compute_probability
+from blunet.packed.kernels.layout import (
+    BitMatrix,
+    CodedMap,
+    FloatMatrix,
+    SignMatrix,
+    SumTables,
+    find_neighbourhood_bits,
+)
+from blunet.packed.kernels.output_layer import compute_maps, compute_probability
 from blunet.packed.layer_weights import LayerWeights
 from blunet.packed.operation import CodedOperation, Operation, RunState
 from blunet.packed.weight_layout import (
@@ -17,6 +24,7 @@ from blunet.packed.weight_layout import (
     lay_out_convolution_signs,
     lay_out_float_matrix,
     lay_out_output_bits,
+    lay_out_output_tables,
 )
 
 
@@ -43,7 +51,7 @@ class ImageConvolution(CodedOperation):
 
     @classmethod
     def compile(cls, weights: LayerWeights) -> Self:
-        kernel = weights.values("kernel").reshape(-1, weights.layer.filters)
+        kernel = weights.values("kernel").reshape(-1, weights.layer.filters) * weights.scale
         return cls(weights.layer, weights.input_names, weights.coding(), lay_out_float_matrix(kernel, weights.bias))
 
     def run(self, state: RunState) -> None:
@@ -79,7 +87,7 @@ class BitConvolution(CodedOperation, BitOperation):
 
     @property
     def pairs(self) -> int:
-        return len(self.matrix.factors)
+        return int(self.matrix.factors.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +123,7 @@ class SignConvolution(CodedOperation, BitOperation):
 
 @dataclass(frozen=True, eq=False)
 class OutputConvolution(BitOperation):
-    """Gives the probability: counts bits for a binary 1 x 1 kernel, and applies a sigmoid."""
+    """Gives the probability in the published form: counts bits for a binary 1 x 1 kernel, and applies a sigmoid."""
 
     kind: ClassVar[str] = "output"
 
@@ -123,15 +131,15 @@ class OutputConvolution(BitOperation):
 
     @classmethod
     def can_run(cls, weights: LayerWeights) -> bool:
-        return weights.layer.activation == "sigmoid"
+        return weights.layer.activation == "sigmoid" and weights.levels("kernel") > 0
 
     @classmethod
     def compile(cls, weights: LayerWeights) -> Self:
         return cls(weights.layer, weights.input_names, lay_out_output_bits(weights))
 
     def run(self, state: RunState) -> None:
-        out = state.outputs[self.layer.name] = np.empty(state.image.shape, np.float32)
-        state.call(compute_probability, self._source(state), self.matrix, out, self._region(state))
+        out = state.outputs[self.layer.name] = np.empty((1, *state.image.shape), np.float32)
+        state.call(compute_probability, self._source(state), self.matrix, out[0], self._region(state))
 
     def multiplications(self, height: int, width: int) -> tuple[int, int]:
         return 0, self._products(height, width) * self.pairs
@@ -139,3 +147,27 @@ class OutputConvolution(BitOperation):
     @property
     def pairs(self) -> int:
         return len(self.matrix.factors)
+
+
+@dataclass(frozen=True, eq=False)
+class MapsConvolution(BitOperation):
+    """Gives all maps: adds what a 1 x 1 kernel of floats makes of eight bits at a time, and applies a sigmoid."""
+
+    kind: ClassVar[str] = "maps"
+
+    tables: SumTables
+
+    @classmethod
+    def can_run(cls, weights: LayerWeights) -> bool:
+        return weights.layer.activation == "sigmoid" and weights.levels("kernel") == 0
+
+    @classmethod
+    def compile(cls, weights: LayerWeights) -> Self:
+        return cls(weights.layer, weights.input_names, lay_out_output_tables(weights))
+
+    def run(self, state: RunState) -> None:
+        out = state.outputs[self.layer.name] = np.empty((self.layer.filters, *state.image.shape), np.float32)
+        state.call(compute_maps, self._source(state), self.tables, out, self._region(state))
+
+    def multiplications(self, height: int, width: int) -> tuple[int, int]:
+        return self._products(height, width), 0

@@ -54,7 +54,7 @@ class Engine:
         check: Callable[[], None] | None = None,
         inside: tuple[slice, slice] | None = None,
     ) -> NDArray[np.float32]:
-        """Return the probability of foreground.
+        """Return all maps, in one pass.
 
         Parameters
         ----------
@@ -67,8 +67,8 @@ class Engine:
 
         Returns
         -------
-        ndarray of float32, shape (H, W)
-            In [0, 1]; valid only inside `inside`.
+        ndarray of float32, shape (K, H, W)
+            In [0, 1], in the order of ``settings.maps``; valid only inside `inside`.
         """
         with closing(self.steps(image, check, inside)) as steps:
             *_, (_, state) = steps

@@ -32,7 +32,7 @@ class RunState:
         Gives the memory for a map of a layout; its border is 0.
     maps : dict of str to CodedMap
         The maps that later operations see, by the names of the layers.
-    outputs : dict of str to ndarray of float32, shape (H, W)
+    outputs : dict of str to ndarray of float32, shape (K, H, W)
         The results, by the names of the output layers.
     """
 

@@ -102,18 +102,23 @@ class PackedModel:
         """
         scaled = Normaliser(image, self.info.normalisation, limits)
         probability = np.empty(scaled.shape, np.float32)
-        for core, result in self._run_tiles(scaled, tile, check):
-            probability[core] = result
+        for core, maps in self._run_tiles(scaled, tile, check):
+            probability[core] = maps[0]
         return probability
 
     def predict_maps(
-        self, image: NDArray[Any] | GreyImage, *, limits: Limits | None = None, check: Callable[[], None] | None = None
+        self,
+        image: NDArray[Any] | GreyImage,
+        *,
+        limits: Limits | None = None,
+        tile: int | None = None,
+        check: Callable[[], None] | None = None,
     ) -> NDArray[np.float32]:
         """Return all maps of a raw image, in one pass.
 
         Parameters
         ----------
-        image, limits, check
+        image, limits, tile, check
             As in `predict`.
 
         Returns
@@ -126,7 +131,11 @@ class PackedModel:
         InputError
             As `predict` does.
         """
-        return self.predict(image, limits=limits, check=check)[None]
+        scaled = Normaliser(image, self.info.normalisation, limits)
+        result = np.empty((len(self.settings.maps), *scaled.shape), np.float32)
+        for core, maps in self._run_tiles(scaled, tile, check):
+            result[:, *core] = maps
+        return result
 
     def predict_tiles(
         self,
@@ -155,6 +164,26 @@ class PackedModel:
         InputError
             As `predict` does.
         """
+        for core, maps in self.predict_map_tiles(image, limits=limits, tile=tile, check=check):
+            yield core, maps[0]
+
+    def predict_map_tiles(
+        self,
+        image: NDArray[Any] | GreyImage,
+        *,
+        limits: Limits | None = None,
+        tile: int | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> Iterator[tuple[Slices, NDArray[np.float32]]]:
+        """Yield all maps tile by tile; see `predict_tiles`.
+
+        Yields
+        ------
+        core : (slice, slice)
+            Rows and columns of the image.
+        maps : ndarray of float32, shape (K, rows, columns)
+            Of these pixels, in the order of ``settings.maps``.
+        """
         yield from self._run_tiles(Normaliser(image, self.info.normalisation, limits), tile, check)
 
     def _run_tiles(
@@ -164,11 +193,11 @@ class PackedModel:
         if tile < 1:
             raise InputError(f"The tile's side is {tile} pixels; give a positive number.")
         for part in split_into_tiles(pad_shape(scaled.shape, self.settings.multiple), tile, self.settings):
-            result = self.engine.run(read_padded(scaled, part.extent), check, part.inside)[part.inside]
+            result = self.engine.run(read_padded(scaled, part.extent), check, part.inside)[:, *part.inside]
             rows, columns = core = crop_to_image(part.core, scaled.shape)
             height, width = rows.stop - rows.start, columns.stop - columns.start
             if height > 0 and width > 0:
-                yield core, result[:height, :width]
+                yield core, result[:, :height, :width]
 
     def save(self, path: str | Path) -> None:
         """Write the model to a ``.blunet`` file, replacing it in one step.

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from blunet.architecture import Layer, list_layers
 from blunet.packed.binary_weights import BinaryWeights
-from blunet.packed.convolution_operations import BitConvolution, ImageConvolution, OutputConvolution, SignConvolution
+from blunet.packed.convolution_operations import (
+    BitConvolution,
+    ImageConvolution,
+    MapsConvolution,
+    OutputConvolution,
+    SignConvolution,
+)
 from blunet.packed.layer_weights import LayerWeights
 from blunet.packed.operation import Operation
 from blunet.packed.separable_operations import FloatSeparable, PopcountSeparable, SignSeparable
@@ -13,6 +19,7 @@ from blunet.packed.separable_operations import FloatSeparable, PopcountSeparable
 KINDS: tuple[type[Operation], ...] = (
     ImageConvolution,
     OutputConvolution,
+    MapsConvolution,
     SignConvolution,
     BitConvolution,
     FloatSeparable,

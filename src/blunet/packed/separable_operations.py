@@ -70,7 +70,7 @@ class FloatSeparable(SeparableOperation):
     @classmethod
     def compile(cls, weights: LayerWeights) -> Self:
         layer = weights.layer
-        pointwise = weights.values("pointwise_kernel").reshape(layer.inputs, layer.filters)
+        pointwise = weights.values("pointwise_kernel").reshape(layer.inputs, layer.filters) * weights.scale
         matrix = lay_out_float_matrix(pointwise, weights.bias)
         return cls(layer, weights.input_names, weights.coding(), lay_out_depthwise_floats(weights), matrix)
 
@@ -113,7 +113,7 @@ class PopcountSeparable(SeparableOperation):
 
     @property
     def pairs(self) -> int:
-        return len(self.matrix.factors)
+        return int(self.matrix.factors.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +128,10 @@ class SignSeparable(SeparableOperation):
 
     @classmethod
     def can_run(cls, weights: LayerWeights) -> bool:
-        """Tell whether the signs of all sums follow from counts: one level each, and no product of gammas near 0.
+        """Tell whether the signs of all sums follow from counts.
 
-        The gammas of two maps that are concatenated need not be equal: each channel comes from one of them.
+        There has to be one level each, and in the published form no product of gammas near 0. The gammas of two maps
+        that are concatenated need not be equal: each channel comes from one of them.
         """
         if not PopcountSeparable.can_run(weights):
             return False
@@ -139,6 +140,8 @@ class SignSeparable(SeparableOperation):
         kernels = weights.levels("depthwise_kernel"), weights.levels("pointwise_kernel")
         if kernels != (1, 1) or any(len(values) > 1 for values in gammas):
             return False
+        if weights.unsigned:
+            return True
         unit = min(values[0] for values in weights.input_gammas) * weights.gammas("depthwise_gamma")[0]
         # Depthwise sums are multiples of the unit, so that the offset only decides ties.
         return bool(0 < 2 * compute_tie_break(middle) < unit)

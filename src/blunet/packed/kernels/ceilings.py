@@ -67,7 +67,9 @@ def draw_bits(rng: np.random.Generator) -> tuple[Bits, BitMatrix]:
     stride = 8  # words from channel word to channel word, of as many pixels
     words = rng.integers(0, 2**64, BIT_LEVELS * DEPTH * stride, np.uint64)
     weights = rng.integers(0, 2**64, (1, BIT_LEVELS, DEPTH, POPCOUNT_PANEL), np.uint64)
-    matrix = BitMatrix(weights, np.ones(BIT_LEVELS**2, np.float32), np.zeros(POPCOUNT_PANEL, np.float32))
+    matrix = BitMatrix(
+        weights, np.ones((1, BIT_LEVELS**2, POPCOUNT_PANEL), np.float32), np.zeros(POPCOUNT_PANEL, np.float32)
+    )
     return Bits(words, DEPTH * stride, np.arange(DEPTH, dtype=np.int64) * stride), matrix
 
 

@@ -68,7 +68,7 @@ def convolve_bits(bits, matrix, out, region, counter):
         As in `convolve_image`.
     """
     words, layout, coding, base = out.words, out.layout, out.coding, matrix.base
-    depth, levels = len(bits.offsets), len(matrix.factors) // matrix.weights.shape[1]
+    depth, levels = len(bits.offsets), matrix.factors.shape[1] // matrix.weights.shape[1]
     sums = allocate_floats(POPCOUNT_PIXELS * WORD)
     filters = layout.words * WORD
     while True:

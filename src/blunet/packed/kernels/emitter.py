@@ -70,13 +70,11 @@ class Emitter:
         return self.builder.mul(first, I64(second) if isinstance(second, int) else second)
 
     def multiply_add(self, first, second, addend):
-        """Return ``first * second + addend``, or the product alone if `addend` is None.
+        """Return ``first * second + addend``.
 
         One instruction where the processor has it. LLVM is told what to fuse: of two products that are added it would
         fuse one or the other, as the surrounding code has it, and round differently from one compilation to the next.
         """
-        if addend is None:
-            return self.builder.fmul(first, second)
         kind = first.type
         name = f"llvm.fmuladd.v{kind.count}f32"
         function = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(kind, [kind] * 3), name)

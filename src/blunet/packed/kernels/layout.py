@@ -103,10 +103,13 @@ class Coding(NamedTuple):
         Magnitudes.
     offset : float32
         Added to the sums before they are coded.
+    values : float32, (levels, 2)
+        What a bit of 0, and of 1, of each level stands for.
     """
 
     gammas: Floats
     offset: np.float32
+    values: Floats
 
 
 class CodedMap(NamedTuple):
@@ -156,8 +159,9 @@ class BitMatrix(NamedTuple):
     ----------
     weights : uint64, (filters / POPCOUNT_PANEL, weight levels, depth, POPCOUNT_PANEL)
         Of the output layer: (weight levels, depth).
-    factors : float32, (source levels * weight levels,)
-        -2 times the products of their gammas.
+    factors : float32, (filters / POPCOUNT_PANEL, source levels * weight levels, POPCOUNT_PANEL)
+        -2 times the products of their gammas and of the filters' scales. Of the output layer:
+        (source levels * weight levels,).
     base : float32, (filters,), of a 3 x 3 convolution (4 * 4 * filters,)
         What the counts, multiplied by their factors, are added to. Filters are rounded up to whole words. It differs
         with the neighbours that lie outside the map, 4 * rows + columns, both as BEFORE and AFTER.
@@ -180,6 +184,21 @@ class SignMatrix(NamedTuple):
 
     weights: Words
     limits: NDArray[np.int64]
+
+
+class SumTables(NamedTuple):
+    """What the bits of unsigned codes add to the sums of a float output layer, eight at a time, for pairs of maps.
+
+    Attributes
+    ----------
+    tables : float32, (pairs of maps, source levels, octets, 256, 2)
+        For each octet of a pixel's channels and level of its codes, by the octet's value.
+    bias : float32, (pairs of maps, 2)
+        The last pair is filled up with zeros.
+    """
+
+    tables: Floats
+    bias: Floats
 
 
 class Bits(NamedTuple):

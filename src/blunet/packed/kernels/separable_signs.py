@@ -53,12 +53,14 @@ def copy_source_row(first, f, second, s, mode, y, k, row):
 
 
 @subroutine
-def take_majority_of_nine(r0, r1, r2, w, start, stop, out):
-    """Set the bits where at least five of a neighbourhood's nine bits equal the weights', for 64 channels at a time.
+def compare_nine(r0, r1, r2, w, start, stop, out):
+    """Set the bits where enough of a neighbourhood's nine bits equal the weights', for 64 channels at a time.
 
     Row i of the neighbourhood of pixel x is ``r_i[x : x + 3]`` (the rows begin with a word of border). The nine
-    agreements are added by full adders: sums, carries, and so on.
+    agreements are added by full adders: sums, carries, and so on. Behind the weights are the four bits, lowest first,
+    of 15 minus the agreements that are needed: where it and the agreements and 1 make 16 or more, a bit is carried.
     """
+    k0, k1, k2, k3 = w[9], w[10], w[11], w[12]
     for x in range(start, stop):
         a0, a1, a2 = ~(r0[x] ^ w[0]), ~(r0[x + 1] ^ w[1]), ~(r0[x + 2] ^ w[2])
         b0, b1, b2 = ~(r1[x] ^ w[3]), ~(r1[x + 1] ^ w[4]), ~(r1[x + 2] ^ w[5])
@@ -69,16 +71,30 @@ def take_majority_of_nine(r0, r1, r2, w, start, stop, out):
         one, ct = sa ^ sb ^ sc, (sa & sb) | (sc & (sa ^ sb))
         st, four = ca ^ cb ^ cc, (ca & cb) | (cc & (ca ^ cb))
         two, more = st ^ ct, st & ct
-        # 8 + ..., or 4 + at least 1, where the fours are `four` and `more`
-        out[x] = (four & more) | ((four ^ more) & (two | one))
+        carry = one | k0
+        carry = (two & k1) | (carry & (two ^ k1))
+        three = four ^ more
+        carry = (three & k2) | (carry & (three ^ k2))
+        eight = four & more
+        out[x] = (eight & k3) | (carry & (eight ^ k3))
 
 
 @subroutine
-def take_half_of_four(here, right, below, across, w, start, stop, out):
-    """Set the bits where at least two of four words agree with their weights."""
+def compare_four(here, right, below, across, w, start, stop, out):
+    """Set the bits where enough of four words agree with their weights.
+
+    Behind the weights are the three bits of 7 minus the agreements that are needed.
+    """
+    k0, k1, k2 = w[4], w[5], w[6]
     for x in range(start, stop):
         a, b, c, d = ~(here[x] ^ w[0]), ~(right[x] ^ w[1]), ~(below[x] ^ w[2]), ~(across[x] ^ w[3])
-        out[x] = (a & b) | (c & d) | ((a | b) & (c | d))
+        s, more = a ^ b ^ c, (a & b) | (c & (a ^ b))
+        one, two = s ^ d, s & d
+        carry = one | k0
+        both = more ^ two
+        carry = (both & k1) | (carry & (both ^ k1))
+        four = more & two
+        out[x] = (four & k2) | (carry & (four ^ k2))
 
 
 @subroutine
@@ -107,10 +123,10 @@ def convolve_separable_signs(sources, depthwise, valid, matrix, out, region, cou
     Parameters
     ----------
     sources : Sources
-    depthwise : uint64, (4, 4, phases, K, taps)
-        The taps' words for the neighbours that lie outside the map (rows and columns, as BEFORE + AFTER): such a tap
-        has a word that makes it agree or not, so that the majority of all taps is that of those inside. A 3 x 3 kernel
-        has one phase and nine taps, a 2 x 2 kernel on a repeated source four of each.
+    depthwise : uint64, (4, 4, phases, K, taps + bits)
+        The taps' words and, bit by bit, how many of them have to agree (see `compare_nine` and `compare_four`), for the
+        neighbours that lie outside the map (rows and columns, as BEFORE + AFTER), where all words are 0. A 3 x 3
+        kernel has one phase and nine taps, a 2 x 2 kernel on a repeated source four of each.
     valid : uint64, (K,)
         The bits of channels that exist.
     matrix : SignMatrix
@@ -155,8 +171,8 @@ def convolve_separable_signs(sources, depthwise, valid, matrix, out, region, cou
                     across = (r1[2:] if phase % 2 else r1[1:]) if phase // 2 else beside
                     inner = depthwise[below_missing, 0, phase, k]
                     last = depthwise[below_missing, AFTER, phase, k]
-                    take_half_of_four(r0[1:], beside, below, across, inner, left, min(right, width - 1), plane)
-                    take_half_of_four(r0[1:], beside, below, across, last, width - 1, width, plane)
+                    compare_four(r0[1:], beside, below, across, inner, left, min(right, width - 1), plane)
+                    compare_four(r0[1:], beside, below, across, last, width - 1, width, plane)
                     for x in range(left, right):
                         plane[x] &= valid[k]
                 start = (2 * y + phase // 2 + 1) * layout.words * layout.stride + phase % 2 + 1
@@ -167,10 +183,10 @@ def convolve_separable_signs(sources, depthwise, valid, matrix, out, region, cou
                 for i in range(3):
                     copy_source_row(first, f, second, s, mode, y + i - 1, k, rows[i])
                 plane = planes[k * stride : (k + 1) * stride]
-                take_majority_of_nine(rows[0], rows[1], rows[2], depthwise[missing, 0, 0, k], left, right, plane)
+                compare_nine(rows[0], rows[1], rows[2], depthwise[missing, 0, 0, k], left, right, plane)
                 for x in (0, width - 1):
                     taps = depthwise[missing, find_missing_neighbours(x, width), 0, k]
-                    take_majority_of_nine(rows[0], rows[1], rows[2], taps, x, x + 1, plane)
+                    compare_nine(rows[0], rows[1], rows[2], taps, x, x + 1, plane)
                 for x in range(left, right):
                     plane[x] &= valid[k]
             start = (y + 1) * layout.words * layout.stride + 1

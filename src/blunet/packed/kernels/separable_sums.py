@@ -150,8 +150,8 @@ def convolve_separable_floats(sources, depthwise, matrix, block, out, region, co
     Parameters
     ----------
     sources : Sources
-    depthwise : float32, (9, block.channels)
-        Taps row by row; of a repeated source the sums of taps that UPSAMPLED_TAPS names.
+    depthwise : float32, (10, block.channels)
+        Taps row by row; of a repeated source the sums of taps that UPSAMPLED_TAPS names. Then what the sums begin with.
     matrix : FloatMatrix
         The pointwise part.
     block : Block

@@ -55,7 +55,7 @@ def code_word(typingctx, values, at, coding, valid, out, out_at, out_step, level
 
 @intrinsic(prefer_literal=True)
 def decode_line(typingctx, source, word, chunk, count, values, at, step, levels, pooled):
-    """Write what the codes of 16 channels of a line of pixels stand for: ``sum_m (bit ? gammas[m] : -gammas[m])``.
+    """Write what the codes of 16 channels of a line of pixels stand for: ``sum_m values[m, bit]``.
 
     Parameters
     ----------
@@ -81,16 +81,19 @@ def decode_line(typingctx, source, word, chunk, count, values, at, step, levels,
         chunks = builder.bitcast(e.pointer("source.words", I64(0)), I16.as_pointer())  # the lowest bits come first
         plane = e.product(e["source.layout.words"], e["source.layout.stride"])
         row = e.product(plane, e["source.layout.levels"])
-        gammas = [e.load("source.coding.gammas", I64(m), F32) for m in range(level_count)]
-        steps = [(e.splat(gamma, CHUNK), e.splat(builder.fneg(gamma), CHUNK)) for gamma in gammas]
+
+        def step(level, bit):
+            return e.splat(e.load("source.coding.values", I64(2 * level + bit), F32), CHUNK)
+
+        steps = [(step(m, 1), step(m, 0)) for m in range(level_count)]
 
         def value(word):
             total = None
             for m, (up, down) in enumerate(steps):
                 place = e.sum(e.product(e.sum(word, e.product(plane, m)), WORD // CHUNK), e["chunk"])
                 mask = builder.bitcast(builder.load(builder.gep(chunks, [place])), ir.VectorType(ir.IntType(1), CHUNK))
-                signed = builder.select(mask, up, down)
-                total = signed if total is None else builder.fadd(total, signed)
+                part = builder.select(mask, up, down)
+                total = part if total is None else builder.fadd(total, part)
             return total
 
         with e.loop(e["count"]) as loop:

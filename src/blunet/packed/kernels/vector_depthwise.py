@@ -17,8 +17,8 @@ def correlate_line(typingctx, values, at, row, column, weights, weights_at, tap,
     """Correlate 16 channels of a line of `count` pixels with their 3 x 3 kernels.
 
     The value at row i, column j of the neighbourhood of pixel p is at ``at + i * row + (p + j) * column``, the weight
-    of that tap at ``weights_at + (3 i + j) * tap``, the result at ``out_at + p * out_step``; 16 neighbouring channels
-    from each.
+    of that tap at ``weights_at + (3 i + j) * tap``, what the sums begin with behind the weights, the result at
+    ``out_at + p * out_step``; 16 neighbouring channels from each.
 
     Parameters
     ----------
@@ -39,10 +39,11 @@ def correlate_line(typingctx, values, at, row, column, weights, weights_at, tap,
             return e.load("values", place, vector)
 
         taps = [[weight(i, j) for j in range(3)] for i in range(3)]
+        start = weight(3, 0)
         left = [e.variable(vector, value(i, I64(0))) for i in range(3)]
         middle = [e.variable(vector, value(i, I64(1))) for i in range(3)]
         with e.loop(e["count"]) as loop:
-            total = None
+            total = start
             for i in range(3):
                 right = value(i, e.sum(loop.index, 2))
                 row = builder.load(left[i]), builder.load(middle[i]), right
@@ -61,7 +62,8 @@ def correlate_line(typingctx, values, at, row, column, weights, weights_at, tap,
 def correlate_upsampled(typingctx, values, at, row, column, weights, weights_at, tap, out, out_at, out_step):
     """Correlate 16 channels of one pixel, repeated 2 x 2, with 2 x 2 kernels: the four results.
 
-    The weights are sums of taps, in the order of UPSAMPLED_TAPS, `tap` apart. Result (y, x) is at
+    The weights are sums of taps, in the order of UPSAMPLED_TAPS, `tap` apart, and behind them what the results begin
+    with. Result (y, x) is at
     ``out_at + (2 y + x) * out_step``.
 
     Parameters
@@ -74,17 +76,16 @@ def correlate_upsampled(typingctx, values, at, row, column, weights, weights_at,
     def generate(context, builder, signature, arguments):
         e = Emitter(context, builder, signature, arguments, names)
         vector = ir.VectorType(F32, CHUNK)
-        weights = iter(
-            [
-                e.load("weights", e.sum(e["weights_at"], e.product(e["tap"], i)), vector)
-                for i in range(len(UPSAMPLED_TAPS))
-            ]
-        )
+        *loaded, start = [
+            e.load("weights", e.sum(e["weights_at"], e.product(e["tap"], i)), vector)
+            for i in range(len(UPSAMPLED_TAPS) + 1)
+        ]
+        weights = iter(loaded)
         below = e.sum(e["at"], e["row"])
         places = (e["at"], e.sum(e["at"], e["column"]), below, e.sum(below, e["column"]))
         pixels = [e.load("values", place, vector) for place in places]
         for phase, terms in enumerate(UPSAMPLED_TERMS):
-            total = None
+            total = start
             for pixel, _ in terms:
                 total = e.multiply_add(pixels[pixel], next(weights), total)
             e.store("out", e.sum(e["out_at"], e.product(e["out_step"], phase)), total)

@@ -197,9 +197,9 @@ def split_touching(
     -----
     The smoothed distance has a maximum in each bulge, and a saddle between two bulges. A watershed gives each maximum a
     basin. Two basins are joined, starting from the highest saddle, unless the saddle is lower than `splitting` times
-    the lower of the two maxima. Without a map, this is a ratio of widths, which does not depend on the size of the objects,
-    and an elongated object of even width is not split. With a map, objects of even width are split where they touch; a
-    basin whose maximum is below `MIDDLE` is joined to its neighbour, and left out if it has none.
+    the lower of the two maxima. Without a map, this is a ratio of widths, which does not depend on the size of the
+    objects, and an elongated object of even width is not split. With a map, objects of even width are split where they
+    touch; a basin whose maximum is below `MIDDLE` is joined to its neighbour, and left out if it has none.
 
     References
     ----------

@@ -80,13 +80,13 @@ def test_the_default_without_a_map_is_a_splitting_of_two_fifths():
     assert np.array_equal(label_objects(probability, 0.5), label_objects(probability, 0.5, splitting=0.4))
 
 
-@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("value", [0.0, 0.45, 0.55, 1.0])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (30, 40)])
 def test_constant_maps(shape, value):
     distance = np.full(shape, value, np.float16)
     for splitting in (0.0, 0.4, 1.0):
         labels = label_objects(np.ones(shape), 0.5, min_size=1, splitting=splitting, distance=distance)
-        assert (labels == (value > 0)).all()  # without any middle, there is no object
+        assert (labels == (value > 0.5)).all()  # without any middle, there is no object
         assert labels.dtype == np.int32
         assert not label_objects(np.zeros(shape), 0.5, splitting=splitting, distance=distance).any()
 

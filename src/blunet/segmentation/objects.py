@@ -15,8 +15,11 @@ from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING, DEFAULT
 PIXELS_PER_BAND = 2**21
 #: Standard deviation (pixels) of the Gaussian that smooths distances.
 SMOOTHING = 1.0
-#: What is never this high in a network's map is no object: the map is 1 in the middle of each.
-MIDDLE = 0.2
+#: What is never this high in a network's map is no object: the map should be 1 in the middle of each.
+MIDDLE = 0.5
+#: Valleys between objects are shallower in a network's map than in the distance to the background, so that they are
+#: compared with the square root of the splitting.
+MAP_EXPONENT = 0.5
 
 
 def label_objects(
@@ -196,10 +199,11 @@ def split_touching(
     Notes
     -----
     The smoothed distance has a maximum in each bulge, and a saddle between two bulges. A watershed gives each maximum a
-    basin. Two basins are joined, starting from the highest saddle, unless the saddle is lower than `splitting` times
-    the lower of the two maxima. Without a map, this is a ratio of widths, which does not depend on the size of the
-    objects, and an elongated object of even width is not split. With a map, objects of even width are split where they
-    touch; a basin whose maximum is below `MIDDLE` is joined to its neighbour, and left out if it has none.
+    basin. Two basins are joined, starting from the highest saddle, unless the saddle is lower than a fraction of the
+    lower of the two maxima. Without a map, the fraction is `splitting`: a ratio of widths, which does not depend on the
+    size of the objects, and an elongated object of even width is not split. With a map, the fraction is the square root
+    of `splitting`, and objects of even width are split where they touch; a basin whose maximum is below `MIDDLE` is
+    joined to its neighbour, and left out if it has none.
 
     References
     ----------
@@ -223,15 +227,15 @@ class Basins:
         Basins that touch.
     saddles : ndarray of shape (M,), float32
         The highest distance between them.
-    middle : float
-        Objects whose maximum is lower are none.
+    mapped : bool
+        Whether the distance is that of a network's map.
     """
 
     labels: NDArray[np.int32]
     maxima: NDArray[np.float32]
     pairs: NDArray[Any]
     saddles: NDArray[np.float32]
-    middle: float
+    mapped: bool
 
 
 def find_basins(foreground: NDArray[np.bool_], distance: NDArray[np.floating[Any]] | None = None) -> Basins:
@@ -239,22 +243,25 @@ def find_basins(foreground: NDArray[np.bool_], distance: NDArray[np.floating[Any
     from scipy.ndimage import distance_transform_edt, gaussian_filter
     from skimage.segmentation import watershed
 
-    middle, height = MIDDLE, distance
-    if height is None:  # without background, there is no distance to it
-        middle, height = 0.0, foreground * 1.0 if foreground.all() else distance_transform_edt(foreground)
-    smooth: NDArray[np.float32] = gaussian_filter(height.astype(np.float32), SMOOTHING)
-    smooth[~foreground] = -1  # else a maximum just outside would take the place of one inside
+    if distance is not None:
+        smooth = gaussian_filter(distance.astype(np.float32), SMOOTHING)
+        smooth[~foreground] = -1  # else a maximum just outside would take the place of one inside
+    elif foreground.all():  # there is no background, and no distance to it
+        smooth = foreground.astype(np.float32)
+    else:
+        smooth = gaussian_filter(distance_transform_edt(foreground).astype(np.float32), SMOOTHING)
     if smooth.size and smooth.max() > smooth.min():
         labels = watershed(-smooth, mask=foreground, connectivity=1).astype(np.int32, copy=False)
     else:  # the watershed finds no basin in a constant image
         labels = foreground.astype(np.int32)
     maxima = np.zeros(int(labels.max(initial=0)) + 1, np.float32)
     np.maximum.at(maxima, labels.ravel(), smooth.ravel())
-    return Basins(labels, maxima, *_saddles(labels, smooth), middle)
+    return Basins(labels, maxima, *_saddles(labels, smooth), distance is not None)
 
 
 def join_basins(basins: Basins, splitting: float) -> NDArray[np.int32]:
     """Return the labels (Y, X) of the objects that the basins belong to; see `split_touching`."""
+    fraction, middle = (splitting**MAP_EXPONENT, MIDDLE) if basins.mapped else (splitting, 0.0)
     parent = list(range(basins.maxima.size))
     height = basins.maxima.tolist()
 
@@ -268,11 +275,11 @@ def join_basins(basins: Basins, splitting: float) -> NDArray[np.int32]:
     for (first, second), saddle in zip(basins.pairs[order].tolist(), basins.saddles[order].tolist(), strict=True):
         a, b = root(first), root(second)
         lower = min(height[a], height[b])
-        if a != b and (saddle >= splitting * lower or lower < basins.middle):
+        if a != b and (saddle >= fraction * lower or lower < middle):
             parent[max(a, b)] = min(a, b)
             height[min(a, b)] = max(height[a], height[b])
     roots = np.array([root(basin) for basin in parent], np.int32)
-    roots[np.array(height)[roots] < basins.middle] = 0
+    roots[np.array(height)[roots] < middle] = 0
     return roots[basins.labels]
 
 

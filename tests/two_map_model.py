@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,20 @@ from blunet.packed.model_card import ModelCard, ModelInfo
 SURE, UNSURE = 0.875, 0.125
 
 
+@dataclass(eq=False)
 class TwoMapModel:
     """Foreground is where an image of uint8 is above 0, and the distance is its grey value over 255."""
 
-    def __init__(self, splitting: float = 0.4) -> None:
-        self.settings = NetworkSettings(form="normalised", maps=("foreground", "distance"), levels=1, base_filters=1)
-        self.info = ModelInfo(splitting=splitting, card=ModelCard(name="two maps", object_diameter=20.0))
-        self.path: Path | None = None
-        self.runs: list[str] = []
-        """What was asked of the model: "foreground" or "maps"."""
+    splitting: float = 0.4
+    tile: int = 1280
+    runs: list[str] = field(default_factory=list)
+    """What was asked of the model: "foreground" or "maps"."""
+    path: Path | None = None
+    settings = NetworkSettings(form="normalised", maps=("foreground", "distance"), levels=1, base_filters=1)
+
+    @property
+    def info(self) -> ModelInfo:
+        return ModelInfo(splitting=self.splitting, card=ModelCard(name="two maps", object_diameter=20.0))
 
     def predict(self, image, *, limits=None, check=None):
         self.runs.append("foreground")

@@ -11,7 +11,7 @@ changed. Rows are printed as Markdown.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from blunet.architecture import count_parameters
@@ -49,7 +49,7 @@ def main() -> None:
     print(f"{BUNDLED.name}: {BUNDLED.stat().st_size:,} bytes, {size:.3f} MiB of weights\n")
 
     thresholds = _thresholds(arguments.run)
-    print("| images | network | threshold | IoU | F1 | AP at IoU 0.5 |\n|---|---|---|---|---|---|")
+    print("| images | network | threshold | IoU | F1 | AP50 | mAP |\n|---|---|---|---|---|---|---|")
     for place, (name, folder) in enumerate(arguments.data, start=1):
         last = place == len(arguments.data) and arguments.diameter
         for diameter in (None, arguments.diameter) if last else (None,):
@@ -66,7 +66,8 @@ def row(title: str, stage: str, network: Predictor, folder: str, threshold: floa
     pairs = check_pairs(find_pairs(folder).pairs)
     settings = SegmentationSettings(threshold=threshold, diameter=diameter)
     found = average_scores([scored.scores for scored in evaluate(pairs, network, settings)])
-    print(f"| {title} | {stage} | {threshold:g} | {found.iou:.3f} | {found.f1:.3f} | {found.ap50:.3f} |", flush=True)
+    figures = " | ".join(f"{figure:.3f}" for figure in astuple(found))
+    print(f"| {title} | {stage} | {threshold:g} | {figures} |", flush=True)
 
 
 def _thresholds(run: Path) -> dict[str, float]:

@@ -151,24 +151,24 @@ def test_evaluate_gives_every_image_and_the_averages(data):
     result = run("evaluate", "model.blunet", "--data", "data", "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     content = json.loads(result.stdout)
-    assert list(content) == ["iou", "f1", "ap50", "images", "model", "threshold"]
+    assert list(content) == ["iou", "f1", "ap50", "map", "images", "model", "threshold", "splitting"]
     assert (content["model"], content["threshold"]) == ("model.blunet", 0.5)
     first, second = content["images"]
-    assert first == {"image": str(Path("data/a2.tif")), "iou": 1, "f1": 1, "ap50": 1}
+    assert first == {"image": str(Path("data/a2.tif")), "iou": 1, "f1": 1, "ap50": 1, "map": 1}
     assert second["image"] == str(Path("data/a10.tif"))
     assert (second["iou"], second["f1"]) == pytest.approx((800 / 1200, 2 * 800 / 2000))
     assert second["ap50"] == pytest.approx(2 / 3)
-    for name in ("iou", "f1", "ap50"):
+    for name in ("iou", "f1", "ap50", "map"):
         assert content[name] == pytest.approx((first[name] + second[name]) / 2)
 
 
 def test_evaluate_prints_a_table(data):
     lines = run("evaluate", "model.blunet", "--data", "data").stdout.splitlines()
     assert [line.split() for line in lines] == [
-        ["image", "IoU", "F1", "AP50"],
-        ["a2.tif", "1.0000", "1.0000", "1.0000"],
-        ["a10.tif", "0.6667", "0.8000", "0.6667"],
-        ["mean", "0.8333", "0.9000", "0.8333"],
+        ["image", "IoU", "F1", "AP50", "mAP"],
+        ["a2.tif", "1.0000", "1.0000", "1.0000", "1.0000"],
+        ["a10.tif", "0.6667", "0.8000", "0.6667", "0.6667"],
+        ["mean", "0.8333", "0.9000", "0.8333", "0.8333"],
     ]
     assert len({len(line) for line in lines}) == 1
 

@@ -107,7 +107,7 @@ def test_pixel_size_model_and_settings_stay_with_the_labels(folder):
     assert (written.pixel_size.y, written.pixel_size.x) == pytest.approx((0.5, 0.25))
     description = read_description("out/m_labels.tif")
     assert description["model"]["name"] == "bright"
-    expected = {"threshold": 0.4, "min_size": 20, "objects": "watershed", "diameter": None}
+    expected = {"threshold": 0.4, "splitting": 0.4, "min_size": 20, "objects": "watershed", "diameter": None}
     assert description["settings"] == expected
     assert Path("out/m_objects.csv").read_text().splitlines()[1].startswith("1,50,")
 

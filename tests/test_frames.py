@@ -31,6 +31,7 @@ def lapse(count: int = 4) -> np.ndarray:
 
 
 def labelled(source, model, settings=DEFAULTS, **options):
+    settings = settings.for_model(model.info)
     return list(label_frames(predict_frames(source, model, settings), source, settings, **options))
 
 
@@ -87,7 +88,7 @@ def test_labels_come_from_kept_probabilities_without_another_run():
     source = FrameSource.from_array(lapse())
     predicted = list(predict_frames(source, bright_model(), DEFAULTS, keep_probability=True))
     assert all(each.foreground is None for each in predicted)
-    settings = SegmentationSettings(threshold=0.5)
+    settings = SegmentationSettings(threshold=0.5, splitting=0.4)
     kept = [FramePredicted(each.t, each.probability) for each in predicted]
     again = list(label_frames(kept, source, settings, measured=True))
     for one, other in zip(labelled(source, bright_model(), settings, measured=True), again, strict=True):

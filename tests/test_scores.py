@@ -7,8 +7,8 @@ import pytest
 from scipy.ndimage import shift
 
 from blunet.errors import InputError
-from blunet.evaluation.metrics import average_precision, f1, iou
-from blunet.evaluation.scores import Scores, average_scores, score
+from blunet.evaluation.metrics import IOUS, average_precision, average_precisions, f1, iou
+from blunet.evaluation.scores import Scores, average_scores, score, score_labels
 from blunet.simulation.dic_fields import simulate_dic
 
 TRUTH = np.array([[1, 1, 1, 0], [1, 1, 1, 0]], bool)
@@ -71,6 +71,31 @@ def test_agrees_with_a_plain_search(pixels):
     assert average_precision(truth, found) == matches / (objects - matches)
 
 
+def test_all_ious_at_once_are_those_of_one_after_the_other():
+    truth = simulate_dic(seed=4).labels
+    found = shift(truth, 3, order=0)
+    at_once = average_precisions(truth, found)
+    assert at_once == [average_precision(truth, found, iou=iou) for iou in IOUS]
+    assert at_once == sorted(at_once, reverse=True)
+    assert at_once[0] > at_once[-1]
+
+
+@pytest.mark.parametrize("percent", range(50, 100, 5))
+def test_an_iou_matches_itself_in_spite_of_rounding(percent):
+    truth = np.ones((1, 100), int)
+    found = (np.arange(100) < percent)[None].astype(int)
+    matched = (percent - 50) // 5 + 1
+    assert average_precisions(truth, found) == [1] * matched + [0] * (10 - matched)
+
+
+def test_the_mean_over_ious_of_known_objects():
+    truth = np.zeros((10, 100), int)
+    truth[:5], truth[5:] = 1, 2
+    found = truth.copy()
+    found[:5, 70:] = 0  # IoUs of 0.7 and 1: one of two matches above 0.7
+    assert score_labels(found > 0, found, truth).map == pytest.approx((5 * 1 + 5 * 1 / 3) / 10)
+
+
 def test_shapes_that_differ_are_refused():
     for function in (iou, f1, average_precision):
         with pytest.raises(InputError, match=r"\(2, 3\).*\(3, 2\)"):
@@ -82,11 +107,11 @@ def test_foreground_is_scored_with_specks_and_objects_without():
     truth[5:25, 5:25] = 1
     probability = np.where(truth > 0, 0.8, 0.2).astype(np.float32)
     probability[35, 35] = 0.9
-    assert score(probability, truth, 0.5) == Scores(iou=400 / 401, f1=800 / 801, ap50=1)
-    assert score(probability, truth, 0.85) == Scores(iou=0, f1=0, ap50=0)
+    assert score(probability, truth, 0.5) == Scores(iou=400 / 401, f1=800 / 801, ap50=1, map=1)
+    assert score(probability, truth, 0.85) == Scores(iou=0, f1=0, ap50=0, map=0)
 
 
 def test_all_images_have_the_same_weight_in_an_average():
-    assert average_scores([Scores(1, 1, 0), Scores(0.5, 0, 0.5)]) == Scores(0.75, 0.5, 0.25)
+    assert average_scores([Scores(1, 1, 0, 1), Scores(0.5, 0, 0.5, 0.5)]) == Scores(0.75, 0.5, 0.25, 0.75)
     with pytest.raises(InputError, match="no scores"):
         average_scores([])

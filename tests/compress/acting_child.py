@@ -32,16 +32,16 @@ from blunet.compression.run_events import (
 from blunet.compression.run_request import Request
 from blunet.errors import InputError
 
-FILES = FileFigures(iou=0.5, f1=0.6, ap50=0.25, images=[])
+FILES = FileFigures(iou=0.5, f1=0.6, ap50=0.25, map=0.125, images=[])
 REPORT = Report(
     models=[
         StageFigures(
-            name="teacher before", network="unet", iou=0.5, f1=0.6, ap50=0.25, parameters=31030593, size_mib=118.372,
-            seconds=1.5, threshold=0.5, validation=FILES,
+            name="teacher before", network="unet", iou=0.5, f1=0.6, ap50=0.25, map=0.125, parameters=31030593,
+            size_mib=118.372, seconds=1.5, threshold=0.5, validation=FILES,
         ),
         StageFigures(
-            name="BLU-Net", network="blunet", iou=0.875, f1=0.9, ap50=0.75, parameters=11787396, size_mib=1.4312,
-            seconds=0.25, threshold=0.5, validation=FILES,
+            name="BLU-Net", network="blunet", iou=0.875, f1=0.9, ap50=0.75, map=0.375, parameters=11787396,
+            size_mib=1.4312, seconds=0.25, threshold=0.5, validation=FILES,
         ),
     ],
     losses=[], training=["a"], validation=["b"], test=["d", "e"], teacher="simulated", settings={}, seconds=1.0,

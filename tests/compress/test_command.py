@@ -52,9 +52,19 @@ def test_the_command_shows_epochs_the_table_and_the_model(command):
     assert epochs[1].endswith("best")
     caption, *lines = result.stdout.splitlines()
     assert caption == "Mean of 2 test images:"
-    assert lines[0].split() == ["IoU", "F1", "AP50", "parameters", "MiB", "s", "per", "image"]
-    assert lines[1].split() == ["teacher", "before", "0.5000", "0.6000", "0.2500", "31,030,593", "118.372", "1.500"]
-    assert lines[2].split() == ["BLU-Net", "0.8750", "0.9000", "0.7500", "11,787,396", "1.431", "0.250"]
+    assert lines[0].split() == ["IoU", "F1", "AP50", "mAP", "parameters", "MiB", "s", "per", "image"]
+    assert lines[1].split() == [
+        "teacher",
+        "before",
+        "0.5000",
+        "0.6000",
+        "0.2500",
+        "0.1250",
+        "31,030,593",
+        "118.372",
+        "1.500",
+    ]
+    assert lines[2].split() == ["BLU-Net", "0.8750", "0.9000", "0.7500", "0.3750", "11,787,396", "1.431", "0.250"]
     assert f"blunet segment IMAGE --model {Path('run', 'model.blunet')} --out DIR" in lines[-1]
 
 

@@ -13,8 +13,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from two_map_model import TwoMapModel, touching_cells
 
+from blunet.cli.compress import format_table
 from blunet.compression import scoring
+from blunet.compression.report import read_report
+from blunet.compression.report_page import render_report
 from blunet.compression.report_pictures import BACKGROUND, FALSE_POSITIVE, FOUND, MISSED, PICTURE_SIDE, draw_foreground
 from blunet.compression.run_events import (
     EpochDone,
@@ -23,6 +27,7 @@ from blunet.dataset.pairs import find_pairs
 from blunet.evaluation.metrics import iou
 from blunet.evaluation.scores import check_pairs, evaluate
 from blunet.packed.packed_model import load_model
+from blunet.segmentation.objects import label_objects
 from blunet.segmentation.segmentation_settings import DEFAULTS
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
@@ -79,6 +84,47 @@ def test_the_page_shows_true_positives_and_errors_of_each_stage(data, finished):
         np.testing.assert_array_equal((pictures[-1] == colour).all(axis=-1), right)
 
 
+def test_threshold_and_splitting_are_chosen_on_validation_files_and_stored(finished):
+    run, _ = finished
+    last = read_report(run / "report.json").models[-1]
+    info = load_model(run / "model.blunet").info
+    assert (info.threshold, info.splitting) == (last.threshold, last.splitting)
+    assert info.card.figures == {
+        f"validation_{key}": getattr(last.validation, key) for key in ("iou", "f1", "ap50", "map")
+    }
+
+
+@pytest.mark.parametrize(("depth", "splitting"), [(0.0, 0.4), (0.7, 0.6), (0.8, 0.8)])
+def test_splitting_is_that_of_the_best_objects_nearest_to_the_default(tmp_path, depth, splitting):
+    """Two cells with a saddle between them of about `depth` times their maximum, and its square is the splitting."""
+    image = touching_cells()
+    between = (slice(17, 23), slice(20, 40))
+    image[between] = np.maximum(image[between], round(255 * depth))
+    truth = label_objects(image > 0, 0.5, splitting=1, distance=touching_cells() / 255)
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    tifffile.imwrite(tmp_path / "a_mask.tif", truth.astype(np.uint8))
+    pairs = list(find_pairs(tmp_path).pairs)
+    stage = scoring.score_stage("BLU-Net", TwoMapModel(), pairs, pairs)
+    assert (stage.figures.splitting, stage.figures.threshold) == (splitting, 0.5)
+    assert stage.figures.map > 0.9
+
+
+def test_reports_from_before_the_mean_average_precision_are_read(finished, tmp_path):
+    held = json.loads((finished[0] / "report.json").read_text())
+
+    def remove(part):
+        if isinstance(part, dict):
+            return {key: remove(value) for key, value in part.items() if key not in ("map", "splitting")}
+        return [remove(each) for each in part] if isinstance(part, list) else part
+
+    (tmp_path / "report.json").write_text(json.dumps(remove(held)))
+    report = read_report(tmp_path / "report.json")
+    assert all((model.map, model.splitting) == (None, 0.4) for model in report.models)
+    assert "<td>–</td>" in render_report(report, [], [])
+    assert "–" in format_table(report.models)[1]
+    assert read_report(finished[0] / "report.json").models[0].map is not None
+
+
 def test_large_images_are_shown_small():
     png = draw_foreground(np.ones((1200, 2000), bool), np.zeros((1200, 2000), bool))
     picture = np.asarray(Image.open(io.BytesIO(png)))
@@ -92,9 +138,9 @@ class Counting:
     def __init__(self, model):
         self.model, self.settings, self.info, self.asked = model, model.settings, model.info, []
 
-    def predict(self, image, *, limits=None, check=None):
+    def predict_maps(self, image, *, limits=None, check=None):
         self.asked.append(image)
-        return self.model.predict(image, limits=limits, check=check)
+        return self.model.predict_maps(image, limits=limits, check=check)
 
 
 @pytest.mark.parametrize("held", [2**28, 1])
@@ -105,6 +151,7 @@ def test_scoring_predicts_every_file_once_and_agrees_with_evaluate(data, finishe
     stage = scoring.score_stage("BLU-Net", model, pairs[:3], pairs[3:], tmp_path)
     assert len(model.asked) == 4
     assert all((a == tifffile.imread(p.image)).all() for a, p in zip(model.asked, pairs, strict=True))
+    assert stage.figures.splitting in scoring.SPLITTINGS
     means = {
         t: np.mean([s.scores.iou for s in evaluate(check_pairs(pairs[:3]), model.model, DEFAULTS.changed(threshold=t))])
         for t in scoring.THRESHOLDS
@@ -112,7 +159,7 @@ def test_scoring_predicts_every_file_once_and_agrees_with_evaluate(data, finishe
     good = [t for t, mean in means.items() if mean >= max(means.values()) - scoring.INDISTINCT]
     assert abs(stage.figures.threshold - 0.5) == pytest.approx(min(abs(t - 0.5) for t in good))
     for part, files in (("validation", pairs[:3]), ("test", pairs[3:])):
-        chosen = DEFAULTS.changed(threshold=stage.figures.threshold)
+        chosen = DEFAULTS.changed(threshold=stage.figures.threshold, splitting=stage.figures.splitting)
         wanted = [asdict(s.scores) for s in evaluate(check_pairs(files), model.model, chosen)]
         got = getattr(stage.figures, part).images
         assert [row.model_dump(exclude={"image"}) for row in got] == wanted

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from qtpy.QtWidgets import QApplication
 from segmenting import enter, run, wait
+from two_map_model import TwoMapModel, touching_cells
 
 import blunet
 from blunet.jobs.file_segmentation import segment_files
@@ -43,11 +44,12 @@ def read_table(path):
 @pytest.mark.parametrize("objects", ["watershed", "components", "mask"])
 def test_command_widget_and_python_agree(viewer, widget, qtbot, stack, tmp_path, objects):
     tifffile.imwrite(tmp_path / "lapse.tif", stack, imagej=True, metadata={"axes": "TYX"})
-    settings = SegmentationSettings(threshold=0.4, min_size=50, objects=objects, diameter=70.0)
+    settings = SegmentationSettings(threshold=0.4, splitting=0.6, min_size=50, objects=objects, diameter=70.0)
     list(segment_files([tmp_path / "lapse.tif"], tmp_path, load_model(), settings, save_measurements=True))
     viewer.add_image(stack, name="Lapse")
     viewer.dims.set_point(0, 2)
     enter(widget, "threshold", 0.4)
+    enter(widget, "splitting", 0.6)
     enter(widget, "min_size", 50)
     enter(widget, "objects", objects)
     enter(widget, "diameter", 70)
@@ -82,6 +84,7 @@ def test_the_copied_command_gives_the_labels_that_are_shown(viewer, widget, qtbo
     enter(widget, "diameter", 70)
     run(qtbot, widget)
     enter(widget, "min_size", 80)  # the labels follow without another run
+    enter(widget, "splitting", 0.75)
     wait(qtbot, widget)
     widget.form.copy_button.click()
     words = shlex.split(QApplication.clipboard().text())
@@ -92,6 +95,28 @@ def test_the_copied_command_gives_the_labels_that_are_shown(viewer, widget, qtbo
     assert written.max() > 10
     table = read_table(tmp_path / "segmented" / "a lapse_objects.csv")
     assert list(table["label"]) == list(widget.result.labels.features["label"]) == list(range(1, written.max() + 1))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_command_widget_and_python_agree_on_a_model_with_maps(viewer, widget, qtbot, tmp_path, monkeypatch, count):
+    model = TwoMapModel()
+    monkeypatch.setattr("blunet.jobs.layer_segmentation.load_model", lambda path, threads: model)
+    image = touching_cells() if count == 1 else np.stack([touching_cells(), touching_cells()[::-1]])
+    viewer.add_image(image, name="Cells")
+    enter(widget, "threshold", 0.4)
+    run(qtbot, widget)
+    asked, labels = len(model.runs), widget.result.labels
+    for splitting, cells in ((0.4, 3), (0.0, 2), (1.0, 3)):
+        enter(widget, "splitting", splitting)  # the labels follow without another run
+        wait(qtbot, widget)
+        settings = SegmentationSettings(threshold=0.4, splitting=splitting)
+        np.testing.assert_array_equal(labels.data, blunet.segment(image, TwoMapModel(), **settings.to_dict()))
+        assert labels.data.max() == count * cells
+        tifffile.imwrite(tmp_path / "x.tif", image, imagej=True, metadata={"axes": "TYX"[-image.ndim :]})
+        list(segment_files([tmp_path / "x.tif"], tmp_path, TwoMapModel(), settings))
+        np.testing.assert_array_equal(labels.data, tifffile.imread(tmp_path / "x_labels.tif"))
+        assert labels.metadata["blunet"]["settings"] == settings.to_dict()
+    assert len(model.runs) == asked == count
 
 
 def test_files_and_layers_have_the_same_provenance(viewer, widget, qtbot, field, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import dask.array as da
 import numpy as np
@@ -14,7 +15,7 @@ from qtpy.QtWidgets import QApplication, QDoubleSpinBox, QLineEdit
 from segmenting import enter, entered, run, wait
 
 import blunet
-from blunet.packed.packed_model import BUNDLED
+from blunet.packed.packed_model import BUNDLED, load_model
 from blunet.widgets.segment_state import NO_IMAGE
 from blunet.widgets.segment_widget import SegmentWidget
 
@@ -65,11 +66,12 @@ def test_labels_follow_the_settings_without_another_run(viewer, widget, qtbot, f
     labels = widget.result.labels
     enter(widget, "threshold", 0.8)
     enter(widget, "min_size", 90)
+    enter(widget, "splitting", 0.7)
     enter(widget, "objects", kind)
     assert widget._timer.isActive()
     wait(qtbot, widget)
     assert widget.result.labels is labels
-    assert np.array_equal(labels.data, blunet.segment(field, threshold=0.8, min_size=90, objects=kind))
+    assert np.array_equal(labels.data, blunet.segment(field, threshold=0.8, splitting=0.7, min_size=90, objects=kind))
     assert labels.metadata["blunet"]["settings"]["objects"] == kind
 
 
@@ -227,6 +229,20 @@ def test_last_values_are_remembered(viewer, widget, qtbot, field, tmp_path):
     assert other.form.picker.path == model
 
 
+def test_splitting_is_the_models_own_and_offered_where_objects_are_split(viewer, widget, tmp_path):
+    model = load_model()
+    eager = tmp_path / "eager.blunet"
+    replace(model, info=model.info.changed(splitting=0.75)).save(eager)
+    assert entered(widget, "splitting") == model.info.splitting == 0.4
+    enter(widget, "splitting", 0.5)
+    widget.use_model(eager)
+    assert entered(widget, "splitting") == 0.75
+    control = widget.form.labels_form.control("splitting").native
+    for objects in ("components", "mask", "watershed"):
+        enter(widget, "objects", objects)
+        assert control.isHidden() == (objects != "watershed")
+
+
 def test_the_command_that_does_the_same(viewer, widget, field, tmp_path):
     path = tmp_path / "a field.tif"
     tifffile.imwrite(path, field)
@@ -237,6 +253,7 @@ def test_the_command_that_does_the_same(viewer, widget, field, tmp_path):
     assert words[:3] == ["blunet", "segment", str(path)]
     assert float(words[words.index("--diameter") + 1]) == 80
     assert float(words[words.index("--threshold") + 1]) == widget.settings().threshold  # to the last digit
+    assert float(words[words.index("--splitting") + 1]) == widget.settings().splitting
     viewer.add_image(field, name="Made up")
     widget.form.copy_button.click()
     assert "does not come from a file" in widget.form.warning.text()

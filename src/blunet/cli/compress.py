@@ -27,6 +27,7 @@ COLUMNS = (
     ("IoU", "iou", ".4f"),
     ("F1", "f1", ".4f"),
     ("AP50", "ap50", ".4f"),
+    ("mAP", "map", ".4f"),
     ("parameters", "parameters", ",d"),
     ("MiB", "size_mib", ".3f"),
     ("s per image", "seconds", ".3f"),
@@ -184,10 +185,14 @@ def _print_result(done: RunDone) -> None:
 def format_table(stages: Sequence[StageFigures]) -> list[str]:
     """Return the lines of a table with one row for each stage."""
     rows = [["", *(heading for heading, _, _ in COLUMNS)]]
-    rows += [[stage.name, *(format(getattr(stage, name), form) for _, name, form in COLUMNS)] for stage in stages]
+    rows += [[stage.name, *(_cell(getattr(stage, name), form) for _, name, form in COLUMNS)] for stage in stages]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         f"{row[0]:<{widths[0]}}"
         + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
         for row in rows
     ]
+
+
+def _cell(figure: float | None, form: str) -> str:
+    return "–" if figure is None else format(figure, form)

@@ -75,6 +75,7 @@ def _list_rows(found: ModelFile) -> Iterator[tuple[str, str]]:
     yield "", ""
     yield "Normalisation", _describe_normalisation(found)
     yield "Threshold", f"{found.info.threshold:g}"
+    yield "Splitting", f"{found.info.splitting:g}"
     card = found.info.card
     diameter = "not known" if card.object_diameter is None else f"{card.object_diameter:g} px"
     yield "Object diameter", diameter

@@ -12,15 +12,17 @@ from pydantic import ConfigDict
 
 from blunet.architecture import Network
 from blunet.errors import InputError
+from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING
 from blunet.settings_model import SettingsModel, setting
 
 
-def _score(title: str, description: str) -> Any:
-    return setting(title=title, description=description, ge=0, le=1)
+def _score(title: str, description: str, default: Any = ...) -> Any:
+    return setting(default, title=title, description=description, ge=0, le=1)
 
 
-def _points(title: str) -> Any:
-    return setting(title=title, description=f"Change of the {title}, positive if it rose.", unit="points of a hundred")
+def _points(title: str, default: Any = ...) -> Any:
+    description = f"Change of the {title}, positive if it rose."
+    return setting(default, title=title, description=description, unit="points of a hundred")
 
 
 class ReportPart(SettingsModel):
@@ -39,6 +41,9 @@ class ScoreFigures(ReportPart):
     iou: float = _score("IoU", "Overlap of found and true foreground: 1 if they are equal.")
     f1: float = _score("F1", "Balance of precision and recall of the foreground's pixels.")
     ap50: float = _score("AP50", "Average precision of the objects at an IoU of 0.5.")
+    map: float | None = _score(
+        "mAP", "Average precision of the objects, mean over IoUs of 0.5, 0.55, ... 0.95. Older reports have none.", None
+    )
 
 
 class ImageFigures(ScoreFigures):
@@ -59,6 +64,9 @@ class StageFigures(ScoreFigures):
     name: str = setting(title="Stage", description="What the stage is called in the report.")
     network: Network = setting(title="Network", description="Kind of network.")
     threshold: float = _score("Threshold", "Foreground is more probable; chosen on the validation files.")
+    splitting: float = _score(
+        "Splitting", "How readily objects are split; chosen on the validation files.", DEFAULT_SPLITTING
+    )
     parameters: int = setting(title="Parameters", description="Stored values, bits included.", ge=0)
     size_mib: float = setting(title="Size", description="Stored size.", unit="MiB", ge=0)
     seconds: float = setting(title="Time", description="Median time per image on this computer.", unit="s", ge=0)
@@ -74,12 +82,14 @@ class StageChange(ReportPart):
     iou: float = _points("IoU")
     f1: float = _points("F1")
     ap50: float = _points("AP50")
+    map: float | None = _points("mAP", None)
 
     @classmethod
     def between(cls, before: StageFigures, after: StageFigures) -> Self:
         """Compare two stages."""
-        points = {
-            key: round(100 * (getattr(after, key) - getattr(before, key)), 2) for key in ScoreFigures.model_fields
+        pairs = {key: (getattr(before, key), getattr(after, key)) for key in ScoreFigures.model_fields}
+        points: dict[str, Any] = {
+            key: None if None in pair else round(100 * (pair[1] - pair[0]), 2) for key, pair in pairs.items()
         }
         return cls(before=before.name, after=after.name, **points)
 

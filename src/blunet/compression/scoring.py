@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
@@ -12,22 +12,27 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.architecture import count_parameters
+from blunet.architecture import NetworkSettings, count_parameters
 from blunet.compression.report import FileFigures, ImageFigures, StageFigures
 from blunet.compression.report_pictures import draw_foreground
 from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask
-from blunet.evaluation.metrics import iou
+from blunet.evaluation.metrics import average_precisions, iou
 from blunet.evaluation.scores import Scores, average_scores, score
 from blunet.images.frame_source import read_image
+from blunet.segmentation.objects import find_basins, join_basins, remove_small_objects
+from blunet.segmentation.prediction import distance_of
 from blunet.segmentation.predictor import Predictor
+from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING, DEFAULTS
 from blunet.simulation.dic_fields import DicField
 
 #: Thresholds that are compared on the validation files.
 THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(9))
-#: Difference in mean IoU that a few validation images cannot resolve.
-INDISTINCT = 0.01
-#: Bytes of probabilities that are kept in memory until the threshold is known; more are kept on disk.
+#: Splittings that are compared on the validation files.
+SPLITTINGS = tuple(round(0.1 * i, 1) for i in range(1, 10))
+#: Differences in mean IoU and in mean average precision that a few validation images cannot resolve.
+INDISTINCT, INDISTINCT_MAP = 0.01, 0.005
+#: Bytes of maps that are kept in memory until threshold and splitting are known; more are kept on disk.
 HELD_BYTES = 2**28
 
 
@@ -38,7 +43,7 @@ class Stage:
     Attributes
     ----------
     figures : StageFigures
-        All scores are for the threshold that is among them.
+        All scores are for the threshold and the splitting that are among them.
     pictures : dict
         A PNG of what was found, missed and invented, by name of the validation file.
     """
@@ -56,7 +61,7 @@ def score_stage(
     check: Callable[[], None] = lambda: None,
     simulated: Sequence[DicField] = (),
 ) -> Stage:
-    """Choose a network's threshold and score it; every file is predicted once.
+    """Choose a network's threshold and splitting, and score it; every file is predicted once.
 
     Parameters
     ----------
@@ -66,11 +71,11 @@ def score_stage(
     validation, test : sequence of Pair
         At least one file for validation.
     folder : Path, optional
-        Folder for probabilities that are too many for the memory. None: the system's folder for temporary files.
+        Folder for maps that are too many for the memory. None: the system's folder for temporary files.
     check : callable
         Called before every file; it may raise an exception.
     simulated : sequence of DicField
-        Fields that are used to choose the threshold, and are not scored.
+        Fields that are used to choose threshold and splitting, and are not scored.
     """
     seconds: list[float] = []
 
@@ -78,34 +83,45 @@ def score_stage(
         check()
         image = read_image(pair.image)
         began = time.perf_counter()
-        probability = model.predict(image)
+        maps = model.predict_maps(image)
         seconds.append(time.perf_counter() - began)
-        return probability, read_mask(pair.mask, probability.shape)
+        return maps, read_mask(pair.mask, maps.shape[1:])
+
+    def predict_all() -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
+        yield from map(predict, validation)
+        for field in simulated:
+            check()
+            yield model.predict_maps(field.image), field.labels
 
     with _open_temporary(folder) as file:
         ious = []
-        for pair in validation:
-            probability, truth = predict(pair)
-            ious.append(_score_thresholds(probability, truth))
-            np.save(file, probability)
-        for field in simulated:
-            check()
-            ious.append(_score_thresholds(model.predict(field.image), field.labels))
+        for maps, truth in predict_all():
+            ious.append(_score_thresholds(maps[0], truth))
+            np.save(file, maps)
         threshold = choose_threshold(ious)
         file.seek(0)
+        precisions = []
+        for truth in _truths(validation, simulated):
+            check()
+            precisions.append(_score_splittings(np.load(file), model.settings, threshold, truth))
+        splitting = choose_splitting(precisions)
+        file.seek(0)
         pictures, rows = {}, []
-        for pair in validation:
-            probability = np.load(file)
-            truth = read_mask(pair.mask, probability.shape)
-            rows.append((pair.name, score(probability, truth, threshold)))
-            pictures[pair.name] = draw_foreground(probability > threshold, truth > 0)
-    tested = [(pair.name, score(*predict(pair), threshold)) for pair in test]
+        for pair, truth in zip(validation, _truths(validation), strict=True):
+            maps = np.load(file)
+            rows.append((pair.name, _score_maps(maps, model.settings, threshold, splitting, truth)))
+            pictures[pair.name] = draw_foreground(maps[0] > threshold, truth > 0)
+    tested = []
+    for pair in test:
+        maps, truth = predict(pair)
+        tested.append((pair.name, _score_maps(maps, model.settings, threshold, splitting, truth)))
     counted = count_parameters(model.settings)
     figures = StageFigures(
         name=name,
         network=model.settings.network,
         **asdict(average_scores([s for _, s in tested or rows])),
         threshold=threshold,
+        splitting=splitting,
         parameters=counted.binary_parameters + counted.float_parameters,
         size_mib=counted.size_mib,
         seconds=float(np.median(seconds[1:] or seconds)),
@@ -129,9 +145,39 @@ def choose_threshold(ious: Sequence[Sequence[float]]) -> float:
         Of the thresholds whose mean IoU is within `INDISTINCT` of the highest, the one closest to 0.5. The maximum of a
         flat curve depends on a few images by chance, and an extreme threshold is more likely wrong on others.
     """
-    means = [round(float(np.mean(of_one)), 6) for of_one in zip(*ious, strict=True)]
-    good = [t for t, mean in zip(THRESHOLDS, means, strict=True) if mean >= max(means) - INDISTINCT]
-    return min(good, key=lambda t: round(abs(t - 0.5), 6))
+    return _choose(THRESHOLDS, ious, INDISTINCT, 0.5)
+
+
+def choose_splitting(precisions: Sequence[Sequence[float]]) -> float:
+    """Choose one of `SPLITTINGS`.
+
+    Parameters
+    ----------
+    precisions : sequence of sequence of float
+        For each image, at least one, its mean average precision at each splitting.
+
+    Returns
+    -------
+    float
+        Of the splittings whose mean is within `INDISTINCT_MAP` of the highest, the one closest to the default, for the
+        reasons of `choose_threshold`.
+    """
+    return _choose(SPLITTINGS, precisions, INDISTINCT_MAP, DEFAULT_SPLITTING)
+
+
+def _choose(values: Sequence[float], scores: Sequence[Sequence[float]], indistinct: float, default: float) -> float:
+    """Return the value closest to the default among those with good mean scores (image by image, value by value)."""
+    means = [round(float(np.mean(of_one)), 6) for of_one in zip(*scores, strict=True)]
+    good = [value for value, mean in zip(values, means, strict=True) if mean >= max(means) - indistinct]
+    return min(good, key=lambda value: round(abs(value - default), 6))
+
+
+def _truths(pairs: Sequence[Pair], simulated: Sequence[DicField] = ()) -> Iterator[NDArray[np.int32]]:
+    """Yield the truth of each pair and field, one in memory at a time."""
+    for pair in pairs:
+        yield read_mask(pair.mask)
+    for field in simulated:
+        yield field.labels
 
 
 def _open_temporary(folder: Path | None) -> IO[bytes]:
@@ -142,6 +188,25 @@ def _open_temporary(folder: Path | None) -> IO[bytes]:
 def _score_thresholds(probability: NDArray[np.float32], truth: NDArray[np.int32]) -> list[float]:
     """Return the IoU of the foreground at each of `THRESHOLDS`."""
     return [iou(truth > 0, probability > threshold) for threshold in THRESHOLDS]
+
+
+def _score_splittings(
+    maps: NDArray[np.float32], settings: NetworkSettings, threshold: float, truth: NDArray[np.int32]
+) -> list[float]:
+    """Return the mean average precision of the objects at each of `SPLITTINGS`; the basins are found once."""
+    basins = find_basins(maps[0] > threshold, distance_of(maps, settings))
+    found = (remove_small_objects(join_basins(basins, splitting), DEFAULTS.min_size) for splitting in SPLITTINGS)
+    return [float(np.mean(average_precisions(truth, labels))) for labels in found]
+
+
+def _score_maps(
+    maps: NDArray[np.float32],
+    settings: NetworkSettings,
+    threshold: float,
+    splitting: float,
+    truth: NDArray[np.int32],
+) -> Scores:
+    return score(maps[0], truth, threshold, splitting, distance_of(maps, settings))
 
 
 def _file_figures(rows: Sequence[tuple[str, Scores]]) -> FileFigures:

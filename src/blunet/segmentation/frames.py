@@ -22,7 +22,13 @@ from blunet.images.normalisation import Limits, estimate_limits
 from blunet.segmentation.image_mismatch import describe_mismatch
 from blunet.segmentation.measurements import measure
 from blunet.segmentation.objects import label_foreground
-from blunet.segmentation.prediction import predict_foreground, predict_maps, predict_probability, rescale_to_model
+from blunet.segmentation.prediction import (
+    distance_of,
+    predict_foreground,
+    predict_maps,
+    predict_probability,
+    rescale_to_model,
+)
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
@@ -147,7 +153,7 @@ def predict_frames(
         with _naming(source, t):
             if mapped:
                 maps = predict_maps(image, model, diameter=diameter, limits=limits, check=check)
-                distance = maps[model.settings.maps.index("distance")].astype(np.float16)
+                distance = distance_of(maps, model.settings)
                 if keep_probability:
                     probability = maps[0].copy()  # without the memory of the other maps
                 else:

@@ -13,10 +13,13 @@ from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING, DEFAULT
 
 #: Masks are processed in bands of whole rows with about this many pixels.
 PIXELS_PER_BAND = 2**21
-#: Standard deviation (pixels) of the Gaussian that smooths the distance to the background, and the map of a network.
-SMOOTHING, MAP_SMOOTHING = 1.0, 2.0
-#: With a map, basins are joined unless the saddle is below splitting ** MAP_EXPONENT of the lower maximum.
-MAP_EXPONENT = 0.3
+#: Standard deviation (pixels) of the Gaussian that smooths distances.
+SMOOTHING = 1.0
+#: What is never this high in a network's map is no object: the map should be 1 in the middle of each.
+MIDDLE = 0.5
+#: Valleys between objects are shallower in a network's map than in the distance to the background, so that they are
+#: compared with the square root of the splitting.
+MAP_EXPONENT = 0.5
 
 
 def label_objects(
@@ -197,9 +200,10 @@ def split_touching(
     -----
     The smoothed distance has a maximum in each bulge, and a saddle between two bulges. A watershed gives each maximum a
     basin. Two basins are joined, starting from the highest saddle, unless the saddle is lower than a fraction of the
-    lower of the two maxima. Without a map, the fraction is `splitting` itself: a ratio of widths, which does not depend
-    on the size of the objects, and an elongated object of even width is not split. With a map, it is higher (see
-    `MAP_EXPONENT`), as a map is smooth where objects touch.
+    lower of the two maxima. Without a map, the fraction is `splitting`: a ratio of widths, which does not depend on the
+    size of the objects, and an elongated object of even width is not split. With a map, the fraction is the square root
+    of `splitting`, and objects of even width are split where they touch; a basin whose maximum is below `MIDDLE` is
+    joined to its neighbour, and left out if it has none.
 
     References
     ----------
@@ -239,24 +243,25 @@ def find_basins(foreground: NDArray[np.bool_], distance: NDArray[np.floating[Any
     from scipy.ndimage import distance_transform_edt, gaussian_filter
     from skimage.segmentation import watershed
 
-    mapped = distance is not None
-    if foreground.size == 0 or (distance is None and foreground.all()):  # there is no background, or no pixel
-        smooth, labels = foreground.astype(np.float32), foreground.astype(np.int32)
+    if distance is not None:
+        smooth = gaussian_filter(distance.astype(np.float32), SMOOTHING)
+        smooth[~foreground] = -1  # else a maximum just outside would take the place of one inside
+    elif foreground.all():  # there is no background, and no distance to it
+        smooth = foreground.astype(np.float32)
     else:
-        if distance is None:
-            smooth = gaussian_filter(distance_transform_edt(foreground).astype(np.float32), SMOOTHING)
-        else:
-            smooth = gaussian_filter(distance.astype(np.float32), MAP_SMOOTHING)
-            smooth[~foreground] = -1  # else a maximum just outside would take the place of one inside
+        smooth = gaussian_filter(distance_transform_edt(foreground).astype(np.float32), SMOOTHING)
+    if smooth.size and smooth.max() > smooth.min():
         labels = watershed(-smooth, mask=foreground, connectivity=1).astype(np.int32, copy=False)
+    else:  # the watershed finds no basin in a constant image
+        labels = foreground.astype(np.int32)
     maxima = np.zeros(int(labels.max(initial=0)) + 1, np.float32)
     np.maximum.at(maxima, labels.ravel(), smooth.ravel())
-    return Basins(labels, maxima, *_saddles(labels, smooth), mapped)
+    return Basins(labels, maxima, *_saddles(labels, smooth), distance is not None)
 
 
 def join_basins(basins: Basins, splitting: float) -> NDArray[np.int32]:
     """Return the labels (Y, X) of the objects that the basins belong to; see `split_touching`."""
-    fraction = splitting**MAP_EXPONENT if basins.mapped else splitting
+    fraction, middle = (splitting**MAP_EXPONENT, MIDDLE) if basins.mapped else (splitting, 0.0)
     parent = list(range(basins.maxima.size))
     height = basins.maxima.tolist()
 
@@ -269,10 +274,13 @@ def join_basins(basins: Basins, splitting: float) -> NDArray[np.int32]:
     order = np.argsort(-basins.saddles, kind="stable")
     for (first, second), saddle in zip(basins.pairs[order].tolist(), basins.saddles[order].tolist(), strict=True):
         a, b = root(first), root(second)
-        if a != b and saddle >= fraction * min(height[a], height[b]):
+        lower = min(height[a], height[b])
+        if a != b and (saddle >= fraction * lower or lower < middle):
             parent[max(a, b)] = min(a, b)
             height[min(a, b)] = max(height[a], height[b])
-    return np.array([root(basin) for basin in parent], np.int32)[basins.labels]
+    roots = np.array([root(basin) for basin in parent], np.int32)
+    roots[np.array(height)[roots] < middle] = 0
+    return roots[basins.labels]
 
 
 def _saddles(basins: NDArray[Any], distance: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.architecture import NetworkSettings
 from blunet.images.grey_image import GreyImage, check_image
 from blunet.images.normalisation import Limits
 from blunet.packed.packed_model import PackedModel
@@ -75,6 +76,14 @@ def predict_maps(
     return (
         found if found.shape[1:] == grey.shape else np.stack([resize(each, grey.shape, cubic=False) for each in found])
     )
+
+
+def distance_of(maps: NDArray[np.float32], settings: NetworkSettings) -> NDArray[np.float16] | None:
+    """Return the distance map (Y, X) among the maps (K, Y, X) of a network, or None if it gives none.
+
+    The steps of float16, at most 0.0005, are far below a network's errors; it takes half of the memory.
+    """
+    return maps[settings.maps.index("distance")].astype(np.float16) if "distance" in settings.maps else None
 
 
 def predict_foreground(

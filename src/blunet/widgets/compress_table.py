@@ -12,12 +12,13 @@ from blunet.errors import InputError
 from blunet.quantities import describe_size
 
 ALIGN = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-COLUMNS = ("", "IoU", "F1", "AP50", "Size", "ms")
+COLUMNS = ("", "IoU", "F1", "AP50", "mAP", "Size", "ms")
 HINTS = (
     "The stages of the run",
     "Overlap of found and true area, 0 to 1, mean over the images",
     "Balance of missed and of wrongly found area, 0 to 1",
     "Cells found as single objects, as a fraction of those found or missed, 0 to 1",
+    "The same with ever stricter outlines, mean over overlaps of 0.5 to 0.95",
     "On disk",
     "Milliseconds per image, on this computer",
 )
@@ -53,7 +54,7 @@ class ReportTable(QTableWidget):
         which = "test" if report.test else "validation"
         self.setRowCount(len(report.models))
         for row, model in enumerate(report.models):
-            cells = [f"{score:.3f}" for score in (model.iou, model.f1, model.ap50)]
+            cells = ["–" if score is None else f"{score:.3f}" for score in (model.iou, model.f1, model.ap50, model.map)]
             cells += [describe_size(model.size_mib * 2**20), f"{1000 * model.seconds:,.0f}"]
             for column, text in enumerate([model.name, *cells]):
                 item = QTableWidgetItem(text)

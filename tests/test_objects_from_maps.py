@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from random_networks import latent_weights, normalised
 from scipy.ndimage import gaussian_filter, label
 from two_map_model import TwoMapModel, touching_cells
 from typer.testing import CliRunner
 
 import blunet
 from blunet.cli import app
-from blunet.dataset.targets import distance_map
+from blunet.dataset.targets import compute_distance_map
 from blunet.dataset.truth_masks import read_mask
 from blunet.errors import InputError
 from blunet.evaluation.metrics import average_precision
@@ -22,7 +23,9 @@ from blunet.images.frame_source import FrameSource
 from blunet.images.image_writer import read_description
 from blunet.jobs.events import CancelToken
 from blunet.jobs.layer_segmentation import relabel_frames, segment_frames
+from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.model_card import ModelInfo
+from blunet.packed.packed_model import PackedModel
 from blunet.segmentation.frames import predict_frames
 from blunet.segmentation.objects import label_objects
 from blunet.segmentation.prediction import predict_maps
@@ -94,11 +97,11 @@ def test_constant_maps(shape, value):
 def test_one_cell_stays_one_and_two_that_fill_the_image_are_two():
     whole = np.zeros((40, 60), int)
     whole[:, :30], whole[:, 30:] = 1, 2
-    labels = label_objects(np.ones(whole.shape), 0.5, distance=distance_map(whole))
+    labels = label_objects(np.ones(whole.shape), 0.5, distance=compute_distance_map(whole))
     assert labels.max() == 2
     one = np.zeros((40, 60), int)
     one[5:30, 8:50] = 1
-    assert label_objects(one.astype(float), 0.5, distance=distance_map(one)).max() == 1
+    assert label_objects(one.astype(float), 0.5, distance=compute_distance_map(one)).max() == 1
 
 
 def test_cells_of_the_map_outside_of_the_foreground_are_left_out():
@@ -141,7 +144,7 @@ def test_real_cells_are_parted_by_blurred_maps(shared_data):
     alone, mapped = [], []
     for truth in map(read_mask, masks):
         foreground = (truth > 0).astype(np.float32)
-        distance = gaussian_filter(distance_map(truth), 2.5)
+        distance = gaussian_filter(compute_distance_map(truth), 2.5)
         alone.append(average_precision(truth, label_objects(foreground, 0.5)))
         mapped.append(average_precision(truth, label_objects(foreground, 0.5, distance=distance)))
     assert np.mean(mapped) > np.mean(alone) + 0.03
@@ -274,3 +277,24 @@ def test_a_network_of_keras_with_two_maps():
     assert np.array_equal(labels, label_objects(maps[0], threshold, min_size=5, distance=distance))
     mask = blunet.segment(image, model, min_size=0, objects="mask")
     assert np.array_equal(mask > 0, maps[0] > threshold)
+
+
+@pytest.mark.parametrize("tile", [1280, 64])
+def test_a_packed_network_with_two_maps_in_one_piece_and_in_tiles(tmp_path, monkeypatch, tile):
+    settings = normalised(2, 4, "3333")
+    weights = binarise_weights(settings, latent_weights(settings, seed=3))
+    model = PackedModel(weights, ModelInfo(threshold=0.45), tile=tile)
+    image = np.random.default_rng(0).integers(0, 256, (190, 230)).astype(np.uint8)
+    maps = PackedModel(weights, model.info).predict_maps(image)
+    assert maps.shape == (2, 190, 230)
+    expected = label_objects(maps[0], 0.45, min_size=5, distance=maps[1].astype(np.float16))
+    assert np.array_equal(blunet.segment(image, model, min_size=5), expected)
+    (kept,) = predict_frames(FrameSource.from_array(image), model, DEFAULTS, keep_probability=True)
+    assert np.array_equal(kept.probability, maps[0])
+    assert np.array_equal(kept.distance, maps[1].astype(np.float16))
+    model.save(tmp_path / "two.blunet")
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("x.tif", image)
+    command = ["segment", "x.tif", "--out", "out", "--model", "two.blunet", "--min-size", "5"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert np.array_equal(tifffile.imread("out/x_labels.tif"), expected)

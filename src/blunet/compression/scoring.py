@@ -21,7 +21,7 @@ from blunet.evaluation.metrics import average_precisions, iou
 from blunet.evaluation.scores import Scores, average_scores, score
 from blunet.images.frame_source import read_image
 from blunet.segmentation.objects import find_basins, join_basins, remove_small_objects
-from blunet.segmentation.prediction import distance_of
+from blunet.segmentation.prediction import distance_of, has_distance
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING, DEFAULTS
 from blunet.simulation.dic_fields import DicField
@@ -194,7 +194,7 @@ def _score_splittings(
     maps: NDArray[np.float32], settings: NetworkSettings, threshold: float, truth: NDArray[np.int32]
 ) -> list[float]:
     """Return the mean average precision of the objects at each of `SPLITTINGS`; the basins are found once."""
-    basins = find_basins(maps[0] > threshold, distance_of(maps, settings))
+    basins = find_basins(maps[0] > threshold, _distance(maps, settings))
     found = (remove_small_objects(join_basins(basins, splitting), DEFAULTS.min_size) for splitting in SPLITTINGS)
     return [float(np.mean(average_precisions(truth, labels))) for labels in found]
 
@@ -206,7 +206,11 @@ def _score_maps(
     splitting: float,
     truth: NDArray[np.int32],
 ) -> Scores:
-    return score(maps[0], truth, threshold, splitting, distance_of(maps, settings))
+    return score(maps[0], truth, threshold, splitting, _distance(maps, settings))
+
+
+def _distance(maps: NDArray[np.float32], settings: NetworkSettings) -> NDArray[np.float16] | None:
+    return distance_of(maps, settings) if has_distance(settings) else None
 
 
 def _file_figures(rows: Sequence[tuple[str, Scores]]) -> FileFigures:

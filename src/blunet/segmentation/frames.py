@@ -24,7 +24,9 @@ from blunet.segmentation.measurements import measure
 from blunet.segmentation.objects import label_foreground
 from blunet.segmentation.prediction import (
     distance_of,
+    has_distance,
     predict_foreground,
+    predict_foreground_and_distance,
     predict_maps,
     predict_probability,
     rescale_to_model,
@@ -145,20 +147,20 @@ def predict_frames(
     assert settings.threshold is not None
     indices = list(range(source.count)) if chosen is None else list(chosen)
     diameter, threshold = settings.diameter, settings.threshold
-    mapped = "distance" in model.settings.maps and (keep_distance or settings.objects == "watershed")
+    mapped = has_distance(model.settings) and (keep_distance or settings.objects == "watershed")
     limits = estimate_shared_limits(source, model, diameter, check) if source.stack else None
     for t, image in zip(indices, source.each_checked(indices), strict=True):
         check()
         probability = foreground = distance = None
         with _naming(source, t):
-            if mapped:
+            if mapped and keep_probability:
                 maps = predict_maps(image, model, diameter=diameter, limits=limits, check=check)
-                distance = distance_of(maps, model.settings)
-                if keep_probability:
-                    probability = maps[0].copy()  # without the memory of the other maps
-                else:
-                    foreground = maps[0] > threshold
+                probability, distance = maps[0].copy(), distance_of(maps, model.settings)  # without the other maps
                 del maps
+            elif mapped:
+                foreground, distance = predict_foreground_and_distance(
+                    image, model, threshold, diameter=diameter, limits=limits, check=check
+                )
             elif keep_probability:
                 probability = predict_probability(image, model, diameter=diameter, limits=limits, check=check)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -18,7 +19,7 @@ from blunet.errors import InputError
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.engine import Engine
 from blunet.packed.kernels.layout import MOST_LEVELS
-from blunet.packed.packed_model import PackedModel
+from blunet.packed.packed_model import BUNDLED, PackedModel, load_model
 
 MORE = [
     NetworkSettings(network="blunet", levels=3, base_filters=32),
@@ -179,13 +180,13 @@ RUN = """
 import sys
 import numpy as np
 from blunet.packed.packed_model import load_model
-probability = load_model(*sys.argv[3:]).predict(np.load(sys.argv[1]))
-np.save(sys.argv[2], probability)
+maps = load_model(*sys.argv[3:]).predict_maps(np.load(sys.argv[1]))
+np.save(sys.argv[2], maps)
 """
 
 
 def run_apart(image, out, *model, **environment):
-    """Segment in a process of its own; return the probability."""
+    """Segment in a process of its own; return the maps."""
     ended = subprocess.run(
         [sys.executable, "-c", RUN, image, out, *model],
         env={**os.environ, **environment},
@@ -204,15 +205,24 @@ def image(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("processor", ["x86-64", "haswell"])
-def test_older_processors_give_the_same(processor, image, tmp_path):
+@pytest.mark.parametrize(
+    ("processor", "settings"),
+    [("x86-64", None), ("haswell", None), ("x86-64", NORMALISED[15]), ("haswell", NORMALISED[11])],
+    ids=["x86-64", "haswell", "x86-64-normalised", "haswell-normalised"],
+)
+def test_older_processors_give_the_same(processor, settings, image, tmp_path):
     import platform
 
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("these names are of x86 processors")
-    here = run_apart(image, tmp_path / "here.npy")
+    model = tmp_path / "model.blunet"
+    if settings is None:
+        shutil.copy(BUNDLED, model)
+    else:
+        PackedModel(binarise_weights(settings, latent_weights(settings, 0))).save(model)
+    here = load_model(model).predict_maps(np.load(image))
     features = {"NUMBA_CPU_FEATURES": ""} if processor == "x86-64" else {"NUMBA_CPU_FEATURES": "+avx2,+fma,+popcnt"}
-    old = run_apart(image, tmp_path / "old.npy", NUMBA_CPU_NAME=processor, **features)
+    old = run_apart(image, tmp_path / "old.npy", model, NUMBA_CPU_NAME=processor, **features)
     assert np.mean(np.abs(old - here) > 1e-3) <= 0.01
 
 

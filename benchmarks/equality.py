@@ -3,10 +3,11 @@
     python benchmarks/equality.py [--share 0.05] [--seed 0] [--targets native haswell x86-64]
 
 It draws a share of the networks of 1 to 5 levels and 8 to 64 filters with every combination of 1 to 3 residual levels,
-depthwise results coded or not, and their weights, gammas and biases. For each network:
+depthwise results coded or not, in the published form or in the normalised form with two maps, and their weights,
+gammas, scales and biases. For each network:
 
 - the codes of every layer, on the same inputs, equal those of the reference engine, and in every fourth network those
-  of Keras;
+  of Keras (of the normalised form: of a network whose normalisations are folded);
 - 1 to 4 threads give equal bits;
 - an image of odd sides has the same probabilities in tiles as whole (equal bits if there is one level everywhere).
 
@@ -26,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from blunet.architecture import Layer, NetworkSettings, ResidualLevels
+from blunet.architecture.network_settings import Form
 from blunet.packed.binary_weights import BinaryWeights, binarise_weights
 from blunet.packed.engine import Engine
 from blunet.packed.packed_model import PackedModel
@@ -43,6 +45,7 @@ TARGETS = {
 }
 #: Base filters of the networks.
 FILTERS = (8, 16, 24, 40, 64)
+FORMS: tuple[Form, Form] = ("published", "normalised")
 #: Largest share of probabilities that tiles may change: a sign flips where a sum is within rounding of 0.
 FLIPPED = 0.001
 #: One network in this number is also built in Keras.
@@ -77,8 +80,10 @@ def try_networks(share: float, seed: int) -> None:
             base_filters=filters,
             residual_levels=ResidualLevels(**dict(zip(ResidualLevels.model_fields, residual, strict=True))),
             binarize_depthwise=coded,
+            form=form,
+            maps=("foreground", "distance") if form == "normalised" else ("foreground",),
         )
-        for levels, filters, coded in itertools.product(range(1, 6), FILTERS, (False, True))
+        for form, levels, filters, coded in itertools.product(FORMS, range(1, 6), FILTERS, (False, True))
         for residual in itertools.product((1, 2, 3), repeat=4)
     ]
     rng = np.random.default_rng(seed)
@@ -99,18 +104,22 @@ def try_networks(share: float, seed: int) -> None:
 
 def try_network(settings: NetworkSettings, rng: np.random.Generator, *, with_keras: bool) -> float:
     """Compare the answers of one network. Return the share of its codes that were too near to 0 to compare."""
-    latent = latent_weights(settings, int(rng.integers(2**31)))
+    seed = int(rng.integers(2**31))
+    latent = latent_weights(settings, seed)
     weights = binarise_weights(settings, latent)
     engine, reference = Engine(weights, 2), ReferenceEngine(weights)
     sides = settings.multiple * rng.integers(1, 1 + 64 // settings.multiple, 2)
     image = rng.random(tuple(sides), np.float32)
-    near = compare_layers(engine, reference, image, keras_sums(settings, latent, reference) if with_keras else None)
+    in_keras = with_keras and settings.form == "published"
+    near = compare_layers(engine, reference, image, keras_sums(settings, latent, reference) if in_keras else None)
+    if with_keras and settings.form == "normalised":
+        compare_with_folded(settings, seed, image)
     first = engine.run(image)
     for threads in (1, 3, 4):
         assert np.array_equal(with_threads(weights, threads).run(image), first), f"{threads} threads give other bits"
     model, tile = PackedModel(weights), 4 * settings.multiple
     odd = rng.random(tuple(2 * int(n) + 1 for n in rng.integers(tile, 2 * tile, 2)), np.float32)
-    differ = np.abs(model.predict(odd, tile=tile) - model.predict(odd))
+    differ = np.abs(model.predict_maps(odd, tile=tile) - model.predict_maps(odd))
     r = settings.residual_levels
     exact = settings.binarize_depthwise and (r.activation, r.convolution, r.depthwise, r.pointwise) == (1, 1, 1, 1)
     assert (differ > 1e-5).mean() <= (0 if exact else FLIPPED), f"tiles change {100 * (differ > 1e-5).mean():.2f} %"
@@ -144,8 +153,22 @@ def keras_sums(settings: NetworkSettings, latent: dict, reference: ReferenceEngi
     return sums
 
 
+def compare_with_folded(settings: NetworkSettings, seed: int, image: np.ndarray) -> None:
+    """Compare a network that Keras has normalised, folded and packed, with itself in Keras."""
+    from normalised_network import normalised_sums, trained_network
+
+    from blunet.networks.keras_file import KerasModel
+    from blunet.packed.model_card import ModelInfo
+
+    network = trained_network(settings, seed % 1000)
+    weights = KerasModel(network, settings, ModelInfo()).packed().weights
+    reference = ReferenceEngine(weights)
+    compare_layers(Engine(weights, 2), reference, image, lambda layer, seen: normalised_sums(network, layer, seen))
+
+
 def label(settings: NetworkSettings) -> str:
-    return names(settings) + "-coded" * settings.binarize_depthwise
+    coded = settings.form == "published" and settings.binarize_depthwise
+    return names(settings) + "-coded" * coded
 
 
 if __name__ == "__main__":

@@ -86,18 +86,3 @@ def middle_unsure(reference: ReferenceEngine, layer: Layer, inputs: np.ndarray) 
 
 def gammas(reference: ReferenceEngine, name: str) -> np.ndarray:
     return np.abs(reference.weights.floats[name, "activation_gamma"])
-
-
-def normalised_sums(network, layer: Layer, inputs: np.ndarray) -> np.ndarray:
-    """Return a layer's sums, before its activation, in a Keras network of the normalised form."""
-    import keras
-
-    if layer.activation == "sigmoid":
-        kernel, bias = network.get_layer(layer.name).get_weights()
-        return inputs @ kernel[0, 0] + bias
-    known = {part.name for part in network.layers}
-    x = inputs[None]
-    for part in ("depthwise", "depthwise_norm", "depthwise_code", "kernel", "norm"):
-        if f"{layer.name}_{part}" in known:
-            x = network.get_layer(f"{layer.name}_{part}")(x, training=False)
-    return keras.ops.convert_to_numpy(x)[0]

@@ -9,8 +9,9 @@ import sys
 
 import numpy as np
 import pytest
+from numba import njit
 from random_networks import NETWORKS, NORMALISED, exact_image, latent_weights, names
-from reference_engine import ReferenceEngine
+from reference_engine import ReferenceEngine, sigmoid
 from same_answer import compare_layers
 
 from blunet.architecture import NetworkSettings, ResidualLevels
@@ -18,7 +19,8 @@ from blunet.architecture.network_settings import MAX_RESIDUAL_LEVELS
 from blunet.errors import InputError
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.engine import Engine
-from blunet.packed.kernels.layout import MOST_LEVELS
+from blunet.packed.kernels.layout import CHUNK, MOST_LEVELS
+from blunet.packed.kernels.vector_sums import take_sigmoids
 from blunet.packed.packed_model import BUNDLED, PackedModel, load_model
 
 MORE = [
@@ -156,6 +158,26 @@ def test_kernels_have_a_branch_for_every_number_of_residual_levels():
     weights = binarise_weights(settings, latent_weights(settings, 3, exact=True))
     image = exact_image((32, 16), 4)
     np.testing.assert_allclose(Engine(weights).run(image), ReferenceEngine(weights).run(image), rtol=1e-5)
+
+
+def test_sigmoids_are_exact_to_rounding():
+    special = [0, -0.0, 1e-30, -1e30, 1e30, -87, 87, 17, -17, 0.5, -0.5, 1, -1]
+    x = np.concatenate([special, np.linspace(-100, 100, 100_000)])
+    x = x.astype(np.float32)[: x.size // CHUNK * CHUNK]
+
+    @njit
+    def run(values):
+        for i in range(0, len(values), CHUNK):
+            take_sigmoids(values, i)
+
+    found = x.copy()
+    run(found)
+    wanted = sigmoid(x.astype(np.float64))
+    assert found.min() >= 0
+    assert found.max() <= 1
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-35)
+    near = np.abs(x) < 10
+    np.testing.assert_allclose(found[near], wanted[near], rtol=1e-6)
 
 
 def test_sides_that_are_no_multiples():

@@ -18,6 +18,7 @@ TITLES = {
     "keras_lightweight": "Lightweight U-Net, Keras",
     "keras_blunet": "BLU-Net, Keras",
     "packed_blunet": "BLU-Net, packed",
+    "packed_normalised": "  normalised, with two maps",
     "packed_coded_3": "  depthwise binarised, 3 levels",
     "packed_coded_2": "  depthwise binarised, 2 levels",
     "packed_coded_1": "  depthwise binarised, 1 level",

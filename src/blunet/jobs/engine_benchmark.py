@@ -94,13 +94,15 @@ class Benchmarked:
 def list_engines(levels: int, base_filters: int) -> dict[str, NetworkSettings]:
     """Return the networks that can be timed, by the name of the engine that runs them.
 
-    `packed_coded_M` is a BLU-Net whose depthwise results are binarised too, with M residual levels of everything.
+    `packed_normalised` is a BLU-Net of the normalised form with two maps; `packed_coded_M` one of the published form
+    whose depthwise results are binarised too, with M residual levels of everything.
     """
     networks = {
         f"keras_{name}": NetworkSettings(network=name, levels=levels, base_filters=base_filters) for name in NETWORKS
     }
     blunet = NetworkSettings(network="blunet", levels=levels, base_filters=base_filters)
     networks["packed_blunet"] = blunet
+    networks["packed_normalised"] = blunet.changed(form="normalised", maps=("foreground", "distance"))
     for m in (3, 2, 1):
         levels_m = ResidualLevels.uniform(m)
         networks[f"packed_coded_{m}"] = blunet.changed(residual_levels=levels_m, binarize_depthwise=True)

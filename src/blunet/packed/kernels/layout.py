@@ -29,6 +29,8 @@ MOST_LEVELS = 4
 WORD = WORD_BITS
 #: Channels that are decoded and correlated at a time.
 CHUNK = 16
+#: Groups of eight channels of a word, and the floats of the table of one: a pair for each of its values.
+OCTETS, OCTET_FLOATS = 8, 512
 #: Words at the end of every row of a map that kernels may read behind the last pixel, and never write.
 SLACK = 8
 

@@ -9,14 +9,11 @@ import math
 import numpy as np
 
 from blunet.packed.kernels.compiled import kernel
-from blunet.packed.kernels.layout import CHUNK, WORD
+from blunet.packed.kernels.layout import CHUNK, OCTET_FLOATS, OCTETS
 from blunet.packed.kernels.memory import allocate_floats
 from blunet.packed.kernels.traversal import fetch_add
 from blunet.packed.kernels.vector_products import count_bits
-from blunet.packed.kernels.vector_sigmoid import take_sigmoids
-
-#: Eight channels of a word.
-OCTETS = WORD // 8
+from blunet.packed.kernels.vector_sums import add_entries, take_sigmoids
 
 
 @kernel
@@ -69,30 +66,30 @@ def compute_maps(source, tables, out, region, counter):
     region, counter
         As in `compute_probability`.
     """
-    octets, layout = source.words.view(np.uint8), source.layout
-    entries, bias = tables.tables, tables.bias
-    levels, stride, words = layout.levels, OCTETS * layout.stride, layout.words
-    count, width = entries.shape[2], region.right - region.left
-    size = (width + CHUNK - 1) // CHUNK * CHUNK
+    layout, entries, bias = source.layout, tables.tables, tables.bias
+    levels, stride, planes = layout.levels, layout.stride, layout.words
+    octets, width = entries.shape[2], region.right - region.left
+    level, size = octets * OCTET_FLOATS, (width + CHUNK - 1) // CHUNK * CHUNK
     sums = allocate_floats(2 * size)
     while True:
         y = region.top + fetch_add(counter, 1)
         if y >= region.bottom:
             break
-        row = (y + 1) * levels * words * stride + OCTETS * (region.left + 1)
+        row = (y + 1) * levels * planes * stride + region.left + 1
         for pair in range(len(entries)):
             for x in range(width):
-                a, b = bias[pair, 0], bias[pair, 1]
-                for m in range(levels):
-                    for k in range(words):
-                        at = row + (m * words + k) * stride + OCTETS * x
-                        for i in range(min(OCTETS, count - OCTETS * k)):
-                            value = octets[at + i]
-                            a += entries[pair, m, OCTETS * k + i, value, 0]
-                            b += entries[pair, m, OCTETS * k + i, value, 1]
-                sums[x], sums[size + x] = a, b
+                sums[2 * x], sums[2 * x + 1] = bias[pair, 0], bias[pair, 1]
+            for m in range(levels):
+                for k in range(planes):
+                    word, first = row + (m * planes + k) * stride, (pair * levels + m) * level
+                    if OCTETS * (k + 1) <= octets:
+                        add_entries(source, word, 0, tables, first + OCTETS * k * OCTET_FLOATS, sums, width, OCTETS)
+                    else:
+                        for i in range(octets - OCTETS * k):
+                            at = first + (OCTETS * k + i) * OCTET_FLOATS
+                            add_entries(source, word, i, tables, at, sums, width, 1)
+            for i in range(0, 2 * width, CHUNK):
+                take_sigmoids(sums, i)
             for half in range(min(2, len(out) - 2 * pair)):
-                for x in range(0, width, CHUNK):
-                    take_sigmoids(sums, half * size + x)
                 for x in range(width):
-                    out[2 * pair + half, y, region.left + x] = sums[half * size + x]
+                    out[2 * pair + half, y, region.left + x] = sums[2 * x + half]

@@ -1,4 +1,4 @@
-"""Sigmoids of 16 numbers at once (see `emitter`)."""
+"""The sums of an output layer of floats, from bits, and their sigmoids (see `emitter`)."""
 
 # mypy: ignore-errors
 # (numba compiles this, in its own dialect of Python)
@@ -11,13 +11,56 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from blunet.packed.kernels.emitter import F32, I32, Emitter
-from blunet.packed.kernels.layout import CHUNK
+from blunet.packed.kernels.emitter import F32, I8, I32, I64, Emitter
+from blunet.packed.kernels.layout import CHUNK, OCTET_FLOATS, OCTETS
 
 #: Least power of two that is told from 0.
 LEAST = -126.0
 #: 2^x = exp(x log 2) for -1 < x <= 0, as a polynomial around -1/2: its terms from the constant on.
 TERMS = [math.exp(-math.log(2) / 2) * math.log(2) ** n / math.factorial(n) for n in range(8)]
+
+
+@intrinsic(prefer_literal=True)
+def add_entries(typingctx, source, word, octet, tables, entries_at, sums, count, octets):
+    """Add the tables' entries for some octets of a line of pixels to the line's sums, which are pairs.
+
+    Parameters
+    ----------
+    source : CodedMap
+    word : int
+        Where the first pixel's word lies.
+    octet : int
+        The first octet of every word that is used.
+    tables : SumTables
+    entries_at : int
+        Where the entries of that octet begin; those of the others follow.
+    sums : float32
+        Those of pixel p at ``2 * p``.
+    count : int
+        Pixels of the line.
+    octets : literal int
+    """
+    number = octets.literal_value
+    names = ("source", "word", "octet", "tables", "entries_at", "sums", "count")
+
+    def generate(context, builder, signature, arguments):
+        e = Emitter(context, builder, signature, arguments, names)
+        pair = ir.VectorType(F32, 2)
+        bits = builder.bitcast(e.pointer("source.words", I64(0)), I8.as_pointer())  # the lowest bits come first
+        first = e.sum(e.product(e["word"], OCTETS), e["octet"])
+        with e.loop(e["count"]) as loop:
+            at = e.sum(first, e.product(loop.index, OCTETS))
+            place = e.product(loop.index, 2)
+            total = e.load("sums", place, pair)
+            for i in range(number):
+                value = builder.zext(builder.load(builder.gep(bits, [e.sum(at, i)])), I64)
+                entry = e.sum(e["entries_at"], e.product(value, 2), i * OCTET_FLOATS)
+                total = builder.fadd(total, e.load("tables.tables", entry, pair))
+            e.store("sums", place, total)
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(source, i, i, tables, i, sums, i, octets), generate
 
 
 @intrinsic

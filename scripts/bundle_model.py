@@ -1,11 +1,10 @@
 """Make a compression's BLU-Net the model that comes with the package, and print what its stages reach.
 
-    blunet compress --data FOLDER --out RUN --preset quick --settings scripts/bundled_model.toml --teacher simulated
-    python scripts/bundle_model.py RUN --threshold 0.4 --data "phase contrast" TEST --data "true DIC" DIC --diameter 83
+    blunet compress --data FOLDER --out RUN --settings scripts/bundled_model.toml --teacher scratch
+    python scripts/bundle_model.py RUN --data "phase contrast" TEST --data "true DIC" DIC --diameter 83
 
-FOLDER is the training folder of the Usiigaci phase-contrast data (MIT) without set23, which resembles a test file. The
-card gets a name, what the data were and their licence, and the model the threshold, if one is given; nothing else is
-changed. Rows are printed as Markdown.
+FOLDER is the training folder of the Usiigaci phase-contrast data (MIT). The card gets a name, what the data were and
+their licence, and the model the threshold, if one is given; nothing else is changed. Rows are printed as Markdown.
 """
 
 from __future__ import annotations
@@ -48,30 +47,36 @@ def main() -> None:
     size = count_parameters(model.settings).size_mib
     print(f"{BUNDLED.name}: {BUNDLED.stat().st_size:,} bytes, {size:.3f} MiB of weights\n")
 
-    thresholds = _thresholds(arguments.run)
+    figures = {stage.name: stage for stage in read_report(arguments.run / "report.json").models}
     print("| images | network | threshold | IoU | F1 | AP50 | mAP |\n|---|---|---|---|---|---|---|")
     for place, (name, folder) in enumerate(arguments.data, start=1):
         last = place == len(arguments.data) and arguments.diameter
         for diameter in (None, arguments.diameter) if last else (None,):
             title = name if diameter is None else f"{name}, `--diameter {diameter:g}`"
             for stage, step in STAGES.items():
+                if stage not in figures:
+                    continue
                 network: Predictor = load_keras(arguments.run / "checkpoints" / f"{step}.keras")
-                chosen = thresholds[stage] if arguments.threshold is None else arguments.threshold
-                row(title, stage, network, folder, chosen, diameter)
-            row(title, "BLU-Net", model, folder, model.info.threshold, diameter)
+                chosen = figures[stage].threshold if arguments.threshold is None else arguments.threshold
+                row(title, stage, network, folder, chosen, figures[stage].splitting, diameter)
+            row(title, "BLU-Net", model, folder, model.info.threshold, model.info.splitting, diameter)
 
 
-def row(title: str, stage: str, network: Predictor, folder: str, threshold: float, diameter: float | None) -> None:
+def row(
+    title: str,
+    stage: str,
+    network: Predictor,
+    folder: str,
+    threshold: float,
+    splitting: float | None,
+    diameter: float | None,
+) -> None:
     """Score a network and print a row."""
     pairs = check_pairs(find_pairs(folder).pairs)
-    settings = SegmentationSettings(threshold=threshold, diameter=diameter)
+    settings = SegmentationSettings(threshold=threshold, splitting=splitting, diameter=diameter)
     found = average_scores([scored.scores for scored in evaluate(pairs, network, settings)])
     figures = " | ".join(f"{figure:.3f}" for figure in astuple(found))
     print(f"| {title} | {stage} | {threshold:g} | {figures} |", flush=True)
-
-
-def _thresholds(run: Path) -> dict[str, float]:
-    return {stage.name: stage.threshold for stage in read_report(run / "report.json").models}
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ class BitConvolution(CodedOperation, BitOperation):
 
     @property
     def pairs(self) -> int:
-        return int(self.matrix.factors.shape[1])
+        return len(self.matrix.factors)
 
 
 @dataclass(frozen=True, eq=False)

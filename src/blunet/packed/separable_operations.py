@@ -113,7 +113,7 @@ class PopcountSeparable(SeparableOperation):
 
     @property
     def pairs(self) -> int:
-        return int(self.matrix.factors.shape[1])
+        return len(self.matrix.factors)
 
 
 @dataclass(frozen=True, eq=False)

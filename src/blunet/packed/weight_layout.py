@@ -29,6 +29,8 @@ from blunet.packed.rounding import round_up
 
 Array = NDArray[Any]
 
+_NONE = np.empty(0, np.float32)
+
 
 # Matrices of floats ---------------------------------------------------------------------------------------------------
 
@@ -69,16 +71,16 @@ def lay_out_convolution_bits(weights: LayerWeights) -> BitMatrix:
     if weights.unsigned:
         # A bit adds its weight, so that all sums are their positive weights less the bits that differ.
         ones = signs.reshape(len(signs), -1, layer.filters).sum(1)  # (N, filters)
-        base[..., : layer.filters] = weights.bias + weights.scale * (2 * pairs[:, :, None] * ones).sum((0, 1))
-    else:
-        sums = np.where(signs, 1, -1).reshape(len(signs), 9, layer.inputs, -1).sum(2)  # (N, 9, filters)
-        for rows, columns in np.ndindex(4, 4):
-            outside = [tap for tap in range(9) if _is_outside(tap, rows, columns)]
-            # A word of zeros outside is read as -1, where the padding is 0.
-            correction = (pairs[:, :, None] * sums[:, outside].sum(1)).sum((0, 1))
-            value = weights.bias + pairs.sum() * 9 * layer.inputs + correction
-            base[rows, columns, : layer.filters] = value
-    return BitMatrix(align(_popcount_panels(planes)), _factors(products, weights.scale), align(base.ravel()))
+        base[..., : layer.filters] = (2 * pairs[:, :, None] * ones).sum((0, 1))
+        return BitMatrix(align(_popcount_panels(planes)), _factors(products), align(base.ravel()), *_scales(weights))
+    sums = np.where(signs, 1, -1).reshape(len(signs), 9, layer.inputs, -1).sum(2)  # (N, 9, filters)
+    for rows, columns in np.ndindex(4, 4):
+        outside = [tap for tap in range(9) if _is_outside(tap, rows, columns)]
+        # A word of zeros outside is read as -1, where the padding is 0.
+        correction = (pairs[:, :, None] * sums[:, outside].sum(1)).sum((0, 1))
+        value = weights.bias + pairs.sum() * 9 * layer.inputs + correction
+        base[rows, columns, : layer.filters] = value
+    return BitMatrix(align(_popcount_panels(planes)), _factors(products), align(base.ravel()), _NONE, _NONE)
 
 
 def lay_out_pointwise_bits(weights: LayerWeights) -> BitMatrix:
@@ -87,9 +89,12 @@ def lay_out_pointwise_bits(weights: LayerWeights) -> BitMatrix:
     signs = weights.signs("pointwise_kernel").reshape(-1, 1, layer.inputs, layer.filters)
     planes = np.stack([pack_rows(plane, [layer.inputs]) for plane in signs])
     products = _gamma_products(weights.gammas("depthwise_activation_gamma"), weights.gammas("pointwise_gamma"))
-    base = weights.bias + np.float32(products.sum() * layer.inputs) * weights.scale
+    most = np.float32(products.sum() * layer.inputs)
+    base, scales = weights.bias + most, (_NONE, _NONE)
+    if weights.unsigned:
+        base, scales = np.full(layer.filters, most), _scales(weights)
     padded = _padded(base, round_up(layer.filters, WORD))
-    return BitMatrix(align(_popcount_panels(planes)), _factors(products, weights.scale), align(padded))
+    return BitMatrix(align(_popcount_panels(planes)), _factors(products), align(padded), *scales)
 
 
 def lay_out_output_bits(weights: LayerWeights) -> BitMatrix:
@@ -99,8 +104,8 @@ def lay_out_output_bits(weights: LayerWeights) -> BitMatrix:
     planes = np.stack([pack_rows(plane, [layer.inputs])[..., 0] for plane in signs])  # (N, K)
     products = _gamma_products(weights.input_gammas[0], weights.gammas("kernel_gamma"))
     base = weights.bias[:1] + np.float32(products.sum() * layer.inputs)
-    factors = align((-2 * products).astype(np.float32))
-    return BitMatrix(align(np.ascontiguousarray(planes)), factors, base.astype(np.float32))
+    planes = align(np.ascontiguousarray(planes))
+    return BitMatrix(planes, _factors(products), base.astype(np.float32), _NONE, _NONE)
 
 
 # Tables of sums -------------------------------------------------------------------------------------------------------
@@ -265,11 +270,15 @@ def _gamma_products(first: Array, second: Array) -> Array:
     return np.outer(first, second).ravel()
 
 
-def _factors(products: Array, scale: Array) -> Array:
-    """What counts of differing bits are multiplied by: (filters / POPCOUNT_PANEL, products, POPCOUNT_PANEL)."""
-    factors = np.zeros((len(products), round_up(len(scale), POPCOUNT_PANEL)), np.float32)
-    factors[:, : len(scale)] = (-2 * products).astype(np.float32)[:, None] * scale
-    return align(factors.reshape(len(products), -1, POPCOUNT_PANEL).transpose(1, 0, 2))
+def _factors(products: Array) -> Array:
+    """What counts of differing bits are multiplied by."""
+    return align((-2 * products).astype(np.float32))
+
+
+def _scales(weights: LayerWeights) -> tuple[Array, Array]:
+    """Scales and biases of the filters, of whole words."""
+    length = round_up(weights.layer.filters, WORD)
+    return align(_padded(weights.scale, length)), align(_padded(weights.bias, length))
 
 
 def _popcount_panels(planes: Array) -> Array:

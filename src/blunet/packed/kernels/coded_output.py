@@ -118,20 +118,18 @@ def popcount_pixels(bits, at, depth, matrix, word, levels, base, base_at, sums, 
     """
     weights_plane = depth * POPCOUNT_PANEL
     panels, weight_levels = matrix.weights.shape[:2]
-    pairs = levels * weight_levels
     for panel in range(min(WORD // POPCOUNT_PANEL, panels - WORD // POPCOUNT_PANEL * word)):
         f = panel * POPCOUNT_PANEL
-        block = WORD // POPCOUNT_PANEL * word + panel
-        weights_at, factors_at = block * weight_levels * weights_plane, block * pairs * POPCOUNT_PANEL
+        weights_at = (WORD // POPCOUNT_PANEL * word + panel) * weight_levels * weights_plane
         if WIDE and levels == 3 and weight_levels == 3:
             for p in range(pixels):
                 popcount_block(
-                    bits, at + p, depth, matrix, weights_at, weights_plane, factors_at, base, base_at + f, sums,
-                    WORD * p + f, 1, POPCOUNT_VECTORS, 3, 3,
+                    bits, at + p, depth, matrix, weights_at, weights_plane, 0, base, base_at + f, sums, WORD * p + f,
+                    1, POPCOUNT_VECTORS, 3, 3,
                 )  # fmt: skip
         elif WIDE and levels == 2 and weight_levels == 2 and pixels == 2:
             popcount_block(
-                bits, at, depth, matrix, weights_at, weights_plane, factors_at, base, base_at + f, sums, f,
+                bits, at, depth, matrix, weights_at, weights_plane, 0, base, base_at + f, sums, f,
                 2, POPCOUNT_VECTORS, 2, 2,
             )  # fmt: skip
         else:
@@ -141,8 +139,7 @@ def popcount_pixels(bits, at, depth, matrix, word, levels, base, base_at, sums, 
                     sums[first + i] = base[base_at + f + i]
                 for m in range(levels):
                     for n in range(weight_levels):
-                        pair = factors_at + (m * weight_levels + n) * POPCOUNT_PANEL
                         popcount_block(
                             bits, at + p + m * bits.plane, depth, matrix, weights_at + n * weights_plane, 0,
-                            pair, sums, first, sums, first, 1, POPCOUNT_VECTORS, 1, 1,
+                            m * weight_levels + n, sums, first, sums, first, 1, POPCOUNT_VECTORS, 1, 1,
                         )  # fmt: skip

@@ -18,6 +18,7 @@ from blunet.packed.kernels.layout import (
 from blunet.packed.kernels.memory import allocate_floats
 from blunet.packed.kernels.traversal import fetch_add, find_missing_neighbours
 from blunet.packed.kernels.vector_products import popcount_sign_block
+from blunet.packed.kernels.vector_sums import scale_word
 
 
 @kernel
@@ -68,7 +69,8 @@ def convolve_bits(bits, matrix, out, region, counter):
         As in `convolve_image`.
     """
     words, layout, coding, base = out.words, out.layout, out.coding, matrix.base
-    depth, levels = len(bits.offsets), matrix.factors.shape[1] // matrix.weights.shape[1]
+    scale, bias = matrix.scale, matrix.bias
+    depth, levels = len(bits.offsets), len(matrix.factors) // matrix.weights.shape[1]
     sums = allocate_floats(POPCOUNT_PIXELS * WORD)
     filters = layout.words * WORD
     while True:
@@ -89,6 +91,8 @@ def convolve_bits(bits, matrix, out, region, counter):
                 )  # fmt: skip
                 position = ((y + 1) * layout.levels * layout.words + word) * layout.stride + x + 1
                 for p in range(pixels):
+                    if len(scale):
+                        scale_word(sums, WORD * p, scale, bias, WORD * word)
                     code_pixel(sums, WORD * p, coding, valid, words, position + p, layout)
                 x += pixels
 

@@ -161,17 +161,20 @@ class BitMatrix(NamedTuple):
     ----------
     weights : uint64, (filters / POPCOUNT_PANEL, weight levels, depth, POPCOUNT_PANEL)
         Of the output layer: (weight levels, depth).
-    factors : float32, (filters / POPCOUNT_PANEL, source levels * weight levels, POPCOUNT_PANEL)
-        -2 times the products of their gammas and of the filters' scales. Of the output layer:
-        (source levels * weight levels,).
+    factors : float32, (source levels * weight levels,)
+        -2 times the products of their gammas.
     base : float32, (filters,), of a 3 x 3 convolution (4 * 4 * filters,)
         What the counts, multiplied by their factors, are added to. Filters are rounded up to whole words. It differs
         with the neighbours that lie outside the map, 4 * rows + columns, both as BEFORE and AFTER.
+    scale, bias : float32, (filters,) or (0,)
+        What the sums are then multiplied by, and what is added. Empty: the base has the bias, and there is no scale.
     """
 
     weights: Words
     factors: Floats
     base: Floats
+    scale: Floats
+    bias: Floats
 
 
 class SignMatrix(NamedTuple):

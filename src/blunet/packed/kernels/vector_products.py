@@ -60,15 +60,15 @@ def popcount_block(
     typingctx, bits, at, depth, matrix, weights_at, weights_plane, factors_at, base, base_at, sums, sums_at,
     pixels, vectors, levels, weight_levels,
 ):  # fmt: skip
-    """Sum over pairs of bit planes: ``sums[p, f] = base[f] + sum_mn factors[m, n, f] ones_mn[p, f]``.
+    """Sum over pairs of bit planes: ``sums[p, f] = base[f] + sum_mn factors[m, n] ones_mn[p, f]``.
 
     ::
 
         ones_mn[p, f] = sum_k popcount(words[at + p + m * plane + offsets[k]] ^ weights[n, k, f])
 
-    ``weights[n, k, f]`` lies at ``weights_at + n * weights_plane + k * F + f``, ``factors[m, n, f]`` at
-    ``factors_at + (m * weight_levels + n) * F + f``, ``base[f]`` at ``base_at + f``, ``sums[p, f]`` at
-    ``sums_at + 64 p + f``, with F = vectors * WORDS; m < levels, n < weight_levels, k < depth, p < pixels, f < F.
+    ``weights[n, k, f]`` lies at ``weights_at + n * weights_plane + k * F + f``, ``factors[m, n]`` at
+    ``factors_at + m * weight_levels + n``, ``base[f]`` at ``base_at + f``, ``sums[p, f]`` at ``sums_at + 64 p + f``,
+    with F = vectors * WORDS; m < levels, n < weight_levels, k < depth, p < pixels, f < F.
 
     Parameters
     ----------
@@ -92,7 +92,8 @@ def popcount_block(
         totals = [e.load("base", e["base_at"], floats)] * p_count
         for m in range(m_count):
             for n in range(n_count):
-                factor = e.load("matrix.factors", e.sum(e["factors_at"], (m * n_count + n) * filters), floats)
+                factor = e.load("matrix.factors", e.sum(e["factors_at"], m * n_count + n), F32)
+                factor = e.splat(factor, filters)
                 for p in range(p_count):
                     count = e.narrow([builder.load(place) for place in counts[m][n][p]])
                     totals[p] = e.multiply_add(builder.sitofp(count, floats), factor, totals[p])

@@ -104,7 +104,7 @@ class EpochDone(Event):
         Mean IoU of the validation images' foreground; None for hints. At p > 0.5 in the published form, else at the
         best threshold.
     learning_rate : float
-        Learning rate of the epoch.
+        Learning rate of the epoch's last batch.
     best : bool
         Whether these weights are the best so far by the step's monitor.
     seconds : float

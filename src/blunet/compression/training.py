@@ -199,7 +199,7 @@ class _Training:
             val_loss=measured.loss,
             val_iou=measured.iou,
             val_map=measured.map,
-            learning_rate=compute_learning_rate(settings, progress.epoch - 1),
+            learning_rate=compute_learning_rate(settings, progress.epoch - 1, settings.batches - 1),
             best=is_best,
             seconds=time.monotonic() - began,
             preview=self._write_preview(measured.mask),

@@ -57,8 +57,8 @@ def test_a_refused_change_is_kept_and_explained(state, problems, name, value, se
 
 
 def test_a_refused_change_is_accepted_with_the_one_that_it_needs(state):
-    state.change("transfer.ignored_epochs", 9)  # of 8 epochs
-    assert "give less than the 8 epochs" in state.problem
+    state.change("transfer.ignored_epochs", 9)  # of 4 epochs
+    assert "give less than the 4 epochs" in state.problem
     state.change("transfer.epochs", 12)
     assert state.problem == ""
     assert (state.checked().transfer.epochs, state.checked().transfer.ignored_epochs) == (12, 9)

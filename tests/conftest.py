@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from eagerly import run_eagerly
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,12 +35,5 @@ def shared_data() -> Path:
 @pytest.fixture(scope="module")
 def eager() -> Iterator[None]:
     """Run networks operation by operation: to trace a graph takes longer than a few batches."""
-    keras = pytest.importorskip("keras")
-    if keras.backend.backend() != "tensorflow":
+    with run_eagerly():
         yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+from eagerly import run_eagerly
 from tiny_compression import request
 
 from blunet.compression.pipeline import compress
@@ -25,7 +26,8 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="session")
 def finished(data, tmp_path_factory):
     run = tmp_path_factory.mktemp("whole") / "run"
-    return run, list(compress(request(data, run, test=str(data))))
+    with run_eagerly():  # as the runs that are compared with it
+        return run, list(compress(request(data, run, test=str(data))))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,7 +18,19 @@ from blunet.compression.steps import STEPS
 from blunet.compression.time_left import TimeLeft
 
 QUICK = preset("quick")
-LARGER = QUICK.changed(
+#: Steps of the published form that were timed.
+HINT = StepSettings(epochs=3, batches=60, learning_rate=1e-3, monitor="val_loss", crop=192)
+TIMED = QUICK.changed(
+    form="published",
+    maps="foreground",
+    pretrain=StepSettings(epochs=5, batches=80, learning_rate=1e-3, crop=192),
+    transfer=StepSettings(epochs=8, batches=80, learning_rate=5e-4, l2=1e-7, crop=192),
+    hint_encoder=HINT,
+    hint_decoder=HINT.changed(epochs=4),
+    retrain=StepSettings(epochs=8, batches=80, learning_rate=1e-3, crop=192, batch=2),
+    binarise=StepSettings(epochs=10, batches=80, learning_rate=3e-4, crop=192, batch=2),
+)
+LARGER = TIMED.changed(
     base_filters=32,
     transfer=StepSettings(epochs=26, batches=100, learning_rate=5e-4, l2=1e-7),
     hint_encoder=StepSettings(epochs=2, batches=100, learning_rate=1e-3, monitor="val_loss"),
@@ -27,14 +39,17 @@ LARGER = QUICK.changed(
 
 
 def test_the_estimate_is_close_to_measured_times(monkeypatch):
-    """On two cores of the reference: the quick preset on 12 fields with 10 more to test, and single steps."""
+    """On two cores of the reference: a run on 12 fields with 10 more to test, and single steps of both forms."""
     monkeypatch.setattr(estimate, "measure_core_speed", lambda: 1.0)
     monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 2)
     field = (1022, 1024)
-    assert estimate.estimate_seconds(QUICK, STEPS, [field] * 2, [field] * 10) == pytest.approx(472, rel=0.3)
+    assert estimate.estimate_seconds(TIMED, STEPS, [field] * 2, [field] * 10) == pytest.approx(472, rel=0.3)
     assert estimate.estimate_step_seconds(LARGER, "transfer", [field] * 7) == pytest.approx(26 * 50.5, rel=0.2)
     assert estimate.estimate_step_seconds(LARGER, "hint_encoder", [field] * 7) == pytest.approx(2 * 13.8, rel=0.3)
     assert estimate.estimate_step_seconds(LARGER, "retrain", [field] * 7) == pytest.approx(24 * 16.0, rel=0.2)
+    for step, seconds in (("transfer", 0.8), ("retrain", 0.5)):  # of a batch of 8
+        normalised = QUICK.changed(**{step: QUICK.step(step).changed(epochs=1, batches=500, batch=8)})
+        assert estimate.estimate_step_seconds(normalised, step) == pytest.approx(500 * seconds, rel=0.2)
 
 
 def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):

@@ -19,6 +19,8 @@ from blunet.images.image_writer import read_description
 from blunet.images.normalisation_settings import Normalisation
 from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented
 from blunet.jobs.file_segmentation import Event, segment_files
+from blunet.jobs.layer_plan import MOST_LAYERS
+from blunet.jobs.segmentation_inputs import find_inputs
 from blunet.packed.model_card import ModelInfo
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.settings_model import facts_of
@@ -208,10 +210,23 @@ def test_images_of_a_folder_as_one_time_lapse(folder):
     result = run("plate", "--time-lapse", "--json")
     assert result.exit_code == 1
     (skipped,) = json.loads(result.stdout)["skipped"]
+    assert skipped["image"] == str(Path("plate", "t11.tif"))
     assert "'t11.tif' (90 × 50 uint8)" in skipped["reason"]
+    Path("bad.tif").write_bytes(b"no image")
+    result = run("plate", "nowhere.tif", "bad.tif", "--time-lapse", "--json")
+    assert result.exit_code == 1
+    skipped = [each["image"] for each in json.loads(result.stdout)["skipped"]]
+    assert skipped == ["nowhere.tif", "bad.tif", str(Path("plate", "t11.tif"))]
     tifffile.imwrite(plate / "plate_labels.tif", squares())
     (folder / "plate" / "plate_labels.tif").rename(folder / "out" / "plate_labels.tif")
     assert "was not made by BLU-Net" in run("plate", "--time-lapse").stderr
+
+
+def test_any_number_of_time_lapses_is_segmented_with_the_images_of_one(folder):
+    for i in range(MOST_LAYERS + 1):
+        tifffile.imwrite(f"stack{i}.tif", np.zeros((2, 8, 8), np.uint8), imagej=True, metadata={"axes": "TYX"})
+    inputs, skipped = find_inputs(["stack*.tif"], time_lapse=True)
+    assert (len(inputs), skipped) == (MOST_LAYERS + 1, [])
 
 
 def test_labels_above_65535_are_written_as_uint32(folder):

@@ -14,7 +14,7 @@ from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import find_images, images_in, stem_of
 from blunet.images.pixel_size import PixelSize
-from blunet.jobs.events import CancelToken
+from blunet.jobs.events import CancelToken, Skipped
 
 #: Most layers that are opened at once: napari's list of layers is not made for more.
 MOST_LAYERS = 40
@@ -56,10 +56,20 @@ class PlannedLayer:
 
 @dataclass(frozen=True)
 class Plan:
-    """The layers to open, and sentences about what cannot be opened."""
+    """The layers to open, and what cannot be opened.
+
+    Attributes
+    ----------
+    layers : tuple of PlannedLayer
+    left_out : tuple of str
+        Sentences about the files that are not opened; frames of another size or type share one.
+    skipped : tuple of Skipped
+        The same files one by one.
+    """
 
     layers: tuple[PlannedLayer, ...]
     left_out: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,12 @@ def look(
 
 
 def plan_layers(
-    sources: Iterable[str | Path], *, together: bool = True, masks: bool = True, token: CancelToken | None = None
+    sources: Iterable[str | Path],
+    *,
+    together: bool = True,
+    masks: bool = True,
+    most: int | None = MOST_LAYERS,
+    token: CancelToken | None = None,
 ) -> Plan:
     """Find the layers that sources make, from the headers of the files alone.
 
@@ -95,21 +110,24 @@ def plan_layers(
         left out. A file that holds a stack always becomes a layer of its own.
     masks : bool
         Whether to open the masks beside the images too.
+    most : int, optional
+        Largest number of layers. None: no limit.
     token : CancelToken, optional
         Checked between files.
 
     Raises
     ------
     InputError
-        If there is nothing to open, or there would be more than `MOST_LAYERS` layers.
+        If there is nothing to open, or there would be more than `most` layers.
     Cancelled
         If the job was asked to stop.
     """
-    given = [_images_folder(source) for source in sources]
+    given = [images_folder(source) for source in sources]
     if not given:
         raise InputError("Nothing was chosen; give image files, a folder or a pattern.")
     paths = find_images(given)
-    files, problems = _headers(paths, token)
+    files, skipped = _headers(paths, token)
+    problems = [file.reason for file in skipped]
     if not files:
         raise InputError(problems[0] if len(problems) == 1 else f"None of {len(paths)} files opens: {problems[0]}")
     beside = find_masks(file.paths[0] for file in files) if masks else {}
@@ -118,35 +136,36 @@ def plan_layers(
     if together and len(singles) > 1:
         frames, others = _alike(singles)
         problems += [_odd(others, frames[0])] if others else []
+        skipped += [Skipped(file.paths[0], _odd([file], frames[0])) for file in others]
         groups = [frames, *([file] for file in files if file.stack)]
-    if len(groups) > MOST_LAYERS:
+    if most is not None and len(groups) > most:
         raise InputError(
-            f"These are {len(groups)} layers, more than {MOST_LAYERS}; open them as the frames of one time-lapse, or "
+            f"These are {len(groups)} layers, more than {most}; open them as the frames of one time-lapse, or "
             "choose fewer."
         )
     only = Path(given[0]) if len(given) == 1 and len(groups) == 1 and not glob.has_magic(str(given[0])) else None
-    return Plan(tuple(_planned(group, beside, only) for group in groups), tuple(problems))
+    return Plan(tuple(_planned(group, beside, only) for group in groups), tuple(problems), tuple(skipped))
 
 
-def _images_folder(source: str | Path) -> str | Path:
+def images_folder(source: str | Path) -> str | Path:
     """Return the subfolder `images` of a folder of pairs, and any other source unchanged."""
     folder = Path(source).expanduser()
     return folder / "images" if (folder / "images").is_dir() and not images_in(folder) else source
 
 
-def _headers(paths: Sequence[Path], token: CancelToken | None) -> tuple[list[FrameSource], list[str]]:
-    def header(path: Path) -> FrameSource | InputError:
+def _headers(paths: Sequence[Path], token: CancelToken | None) -> tuple[list[FrameSource], list[Skipped]]:
+    def header(path: Path) -> FrameSource | Skipped:
         if token is not None:
             token.check()
         try:
             return FrameSource.from_file(path)
         except InputError as e:
-            return e
+            return Skipped(path, str(e))
 
     with ThreadPoolExecutor(READERS, "blunet-headers") as pool:
         found = list(pool.map(header, paths))
     return [file for file in found if isinstance(file, FrameSource)], [
-        str(e) for e in found if isinstance(e, InputError)
+        file for file in found if isinstance(file, Skipped)
     ]
 
 

@@ -63,21 +63,22 @@ def find_inputs(sources: Sequence[str | Path], *, time_lapse: bool = False) -> t
     InputError
         If the only source gives no image, or no file of a time-lapse opens.
     """
-    if time_lapse:
-        from blunet.jobs.layer_plan import plan_layers  # which reads headers in threads: a single file needs none
-
-        plan = plan_layers(sources, masks=False)
-        inputs = [Input(layer.source or Path(layer.frames.name), layer.name, layer.frames) for layer in plan.layers]
-        return inputs, [Skipped(Path(sources[0]), reason) for reason in plan.left_out]
+    if time_lapse:  # a single file needs no threads that read headers
+        from blunet.jobs.layer_plan import images_folder, plan_layers
     images: list[Path] = []
-    skipped = []
+    used, skipped = [], []
     for source in sources:
         try:
-            images += images_of(source)
+            images += images_of(images_folder(source) if time_lapse else source)
+            used.append(source)
         except InputError as e:
             if len(sources) == 1:
                 raise
             skipped.append(Skipped(Path(source), str(e)))
+    if time_lapse and used:
+        plan = plan_layers(used, masks=False, most=None)
+        inputs = [Input(layer.source or Path(layer.frames.name), layer.name, layer.frames) for layer in plan.layers]
+        return inputs, [*skipped, *plan.skipped]
     return [Input(path, stem_of(path)) for path in without_repeats(images)], skipped
 
 

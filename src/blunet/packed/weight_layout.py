@@ -29,7 +29,8 @@ from blunet.packed.rounding import round_up
 
 Array = NDArray[Any]
 
-_NONE = np.empty(0, np.float32)
+#: Scale and shift of a `BitMatrix` without scales.
+_NO_SCALE = np.empty(0, np.float32), np.empty(0, np.float32)
 
 
 # Matrices of floats ---------------------------------------------------------------------------------------------------
@@ -80,7 +81,7 @@ def lay_out_convolution_bits(weights: LayerWeights) -> BitMatrix:
         correction = (pairs[:, :, None] * sums[:, outside].sum(1)).sum((0, 1))
         value = weights.bias + pairs.sum() * 9 * layer.inputs + correction
         base[rows, columns, : layer.filters] = value
-    return BitMatrix(align(_popcount_panels(planes)), _factors(products), align(base.ravel()), _NONE, _NONE)
+    return BitMatrix(align(_popcount_panels(planes)), _factors(products), align(base.ravel()), *_NO_SCALE)
 
 
 def lay_out_pointwise_bits(weights: LayerWeights) -> BitMatrix:
@@ -90,7 +91,7 @@ def lay_out_pointwise_bits(weights: LayerWeights) -> BitMatrix:
     planes = np.stack([pack_rows(plane, [layer.inputs]) for plane in signs])
     products = _gamma_products(weights.gammas("depthwise_activation_gamma"), weights.gammas("pointwise_gamma"))
     most = np.float32(products.sum() * layer.inputs)
-    base, scales = weights.bias + most, (_NONE, _NONE)
+    base, scales = weights.bias + most, _NO_SCALE
     if weights.unsigned:
         base, scales = np.full(layer.filters, most), _scales(weights)
     padded = _padded(base, round_up(layer.filters, WORD))
@@ -105,7 +106,7 @@ def lay_out_output_bits(weights: LayerWeights) -> BitMatrix:
     products = _gamma_products(weights.input_gammas[0], weights.gammas("kernel_gamma"))
     base = weights.bias[:1] + np.float32(products.sum() * layer.inputs)
     planes = align(np.ascontiguousarray(planes))
-    return BitMatrix(planes, _factors(products), base.astype(np.float32), _NONE, _NONE)
+    return BitMatrix(planes, _factors(products), base.astype(np.float32), *_NO_SCALE)
 
 
 # Tables of sums -------------------------------------------------------------------------------------------------------
@@ -276,9 +277,10 @@ def _factors(products: Array) -> Array:
 
 
 def _scales(weights: LayerWeights) -> tuple[Array, Array]:
-    """Scales and biases of the filters, of whole words."""
+    """Scale and shift of a `BitMatrix`, of whole words of filters."""
     length = round_up(weights.layer.filters, WORD)
-    return align(_padded(weights.scale, length)), align(_padded(weights.bias, length))
+    shift = weights.bias + weights.coding().offset
+    return align(_padded(weights.scale, length)), align(_padded(shift, length))
 
 
 def _popcount_panels(planes: Array) -> Array:

@@ -29,7 +29,7 @@ DEPTH = 256
 STEP = DEPTH + CHUNK
 #: Filters and pixels of the block of floats; pixels, and pairs of planes, of that of bits.
 FILTERS, FLOAT_PIXELS = (64, PIXELS_64) if WIDE else (16, PIXELS_16)
-NONE = np.empty(0, np.float32)
+NO_SCALE = np.empty(0, np.float32), np.empty(0, np.float32)
 BIT_PIXELS, BIT_LEVELS = (2, 2) if WIDE else (1, 1)
 #: Multiply-adds of floats, and of signs, in one repetition.
 FLOAT_PRODUCTS = DEPTH * FLOAT_PIXELS * FILTERS
@@ -68,7 +68,7 @@ def draw_bits(rng: np.random.Generator) -> tuple[Bits, BitMatrix]:
     stride = 8  # words from channel word to channel word, of as many pixels
     words = rng.integers(0, 2**64, BIT_LEVELS * DEPTH * stride, np.uint64)
     weights = rng.integers(0, 2**64, (1, BIT_LEVELS, DEPTH, POPCOUNT_PANEL), np.uint64)
-    matrix = BitMatrix(weights, np.ones(BIT_LEVELS**2, np.float32), np.zeros(POPCOUNT_PANEL, np.float32), NONE, NONE)
+    matrix = BitMatrix(weights, np.ones(BIT_LEVELS**2, np.float32), np.zeros(POPCOUNT_PANEL, np.float32), *NO_SCALE)
     return Bits(words, DEPTH * stride, np.arange(DEPTH, dtype=np.int64) * stride), matrix
 
 

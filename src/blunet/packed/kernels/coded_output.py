@@ -19,7 +19,7 @@ from blunet.packed.kernels.layout import (
     WIDE,
     WORD,
 )
-from blunet.packed.kernels.vector_codes import code_word
+from blunet.packed.kernels.vector_codes import code_scaled_word, code_word
 from blunet.packed.kernels.vector_products import multiply_block, popcount_block
 
 
@@ -47,6 +47,20 @@ def code_floats(values, at, coding, valid, out, out_at, out_step):
 def code_pixel(sums, at, coding, valid, out, position, layout):
     """Code 64 sums of a pixel: one word of every plane, the first at `position`."""
     code_floats(sums, at, coding, valid, out, position, layout.words * layout.stride)
+
+
+@subroutine
+def code_scaled_pixel(sums, at, scale, shift, first, coding, valid, out, position, layout):
+    """Code 64 sums of a pixel, scaled and shifted: see `code_scaled_word`. Levels and places as in `code_pixel`."""
+    levels, step = len(coding.gammas), layout.words * layout.stride
+    if levels == 1:
+        code_scaled_word(sums, at, scale, shift, first, coding, valid, out, position, step, 1)
+    elif levels == 2:
+        code_scaled_word(sums, at, scale, shift, first, coding, valid, out, position, step, 2)
+    elif levels == 3:
+        code_scaled_word(sums, at, scale, shift, first, coding, valid, out, position, step, 3)
+    else:
+        code_scaled_word(sums, at, scale, shift, first, coding, valid, out, position, step, 4)
 
 
 @subroutine

@@ -6,7 +6,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from blunet.packed.kernels.coded_output import code_pixel, mark_existing_channels, multiply_pixels, popcount_pixels
+from blunet.packed.kernels.coded_output import (
+    code_pixel,
+    code_scaled_pixel,
+    mark_existing_channels,
+    multiply_pixels,
+    popcount_pixels,
+)
 from blunet.packed.kernels.compiled import kernel
 from blunet.packed.kernels.layout import (
     BLOCK_PIXELS,
@@ -18,7 +24,6 @@ from blunet.packed.kernels.layout import (
 from blunet.packed.kernels.memory import allocate_floats
 from blunet.packed.kernels.traversal import fetch_add, find_missing_neighbours
 from blunet.packed.kernels.vector_products import popcount_sign_block
-from blunet.packed.kernels.vector_sums import scale_word
 
 
 @kernel
@@ -69,7 +74,7 @@ def convolve_bits(bits, matrix, out, region, counter):
         As in `convolve_image`.
     """
     words, layout, coding, base = out.words, out.layout, out.coding, matrix.base
-    scale, bias = matrix.scale, matrix.bias
+    scale, shift = matrix.scale, matrix.shift
     depth, levels = len(bits.offsets), len(matrix.factors) // matrix.weights.shape[1]
     sums = allocate_floats(POPCOUNT_PIXELS * WORD)
     filters = layout.words * WORD
@@ -92,8 +97,11 @@ def convolve_bits(bits, matrix, out, region, counter):
                 position = ((y + 1) * layout.levels * layout.words + word) * layout.stride + x + 1
                 for p in range(pixels):
                     if len(scale):
-                        scale_word(sums, WORD * p, scale, bias, WORD * word)
-                    code_pixel(sums, WORD * p, coding, valid, words, position + p, layout)
+                        code_scaled_pixel(
+                            sums, WORD * p, scale, shift, WORD * word, coding, valid, words, position + p, layout
+                        )
+                    else:
+                        code_pixel(sums, WORD * p, coding, valid, words, position + p, layout)
                 x += pixels
 
 

@@ -166,15 +166,16 @@ class BitMatrix(NamedTuple):
     base : float32, (filters,), of a 3 x 3 convolution (4 * 4 * filters,)
         What the counts, multiplied by their factors, are added to. Filters are rounded up to whole words. It differs
         with the neighbours that lie outside the map, 4 * rows + columns, both as BEFORE and AFTER.
-    scale, bias : float32, (filters,) or (0,)
-        What the sums are then multiplied by, and what is added. Empty: the base has the bias, and there is no scale.
+    scale, shift : float32, (filters,) or (0,)
+        What the sums are multiplied by before they are coded, and what is then added: the bias and the offset of the
+        code. Empty: there is no scale, and the base has the bias.
     """
 
     weights: Words
     factors: Floats
     base: Floats
     scale: Floats
-    bias: Floats
+    shift: Floats
 
 
 class SignMatrix(NamedTuple):

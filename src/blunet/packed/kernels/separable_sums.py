@@ -9,6 +9,7 @@ import numpy as np
 from blunet.packed.kernels.coded_output import (
     code_floats,
     code_pixel,
+    code_scaled_pixel,
     mark_existing_channels,
     multiply_pixels,
     popcount_pixels,
@@ -28,7 +29,6 @@ from blunet.packed.kernels.memory import allocate_floats
 from blunet.packed.kernels.traversal import fetch_add
 from blunet.packed.kernels.vector_codes import decode_line
 from blunet.packed.kernels.vector_depthwise import correlate_line, correlate_upsampled
-from blunet.packed.kernels.vector_sums import scale_word
 
 
 @subroutine
@@ -192,7 +192,7 @@ def convolve_separable_bits(sources, depthwise, middle, matrix, block, out, regi
     """
     first, second, mode = sources
     words, layout, coding, base = out.words, out.layout, out.coding, matrix.base
-    scale, bias = matrix.scale, matrix.bias
+    scale, shift = matrix.scale, matrix.shift
     stride = block.pixels + block.pixels % POPCOUNT_PIXELS  # words from channel word to channel word of `planes`
     values = allocate_floats(((block.rows + 2) * (block.columns + 2) + 2) * block.channels)
     results = allocate_floats((block.pixels + BLOCK_PIXELS) * block.step)
@@ -221,6 +221,10 @@ def convolve_separable_bits(sources, depthwise, middle, matrix, block, out, regi
                 several = min(POPCOUNT_PIXELS, count - p)
                 popcount_pixels(bits, p, depth, matrix, word, levels, base, WORD * word, sums, several)
                 for q in range(several):
+                    position = positions[p + q] + word * layout.stride
                     if len(scale):
-                        scale_word(sums, WORD * q, scale, bias, WORD * word)
-                    code_pixel(sums, WORD * q, coding, valid, words, positions[p + q] + word * layout.stride, layout)
+                        code_scaled_pixel(
+                            sums, WORD * q, scale, shift, WORD * word, coding, valid, words, position, layout
+                        )
+                    else:
+                        code_pixel(sums, WORD * q, coding, valid, words, position, layout)

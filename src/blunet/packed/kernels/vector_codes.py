@@ -32,25 +32,60 @@ def code_word(typingctx, values, at, coding, valid, out, out_at, out_step, level
     at, out_at, out_step : int
     levels : literal int
     """
-    count = levels.literal_value
     names = ("values", "at", "coding", "valid", "out", "out_at", "out_step")
 
     def generate(context, builder, signature, arguments):
         e = Emitter(context, builder, signature, arguments, names)
         vector = ir.VectorType(F32, WORD)
         value = builder.fadd(e.load("values", e["at"], vector), e.splat(e["coding.offset"], WORD))
-        for m in range(count):
-            positive = builder.fcmp_ordered(">=", value, ir.Constant(vector, [0.0] * WORD))
-            place = e.sum(e["out_at"], e.product(e["out_step"], m))
-            e.store("out", place, builder.and_(builder.bitcast(positive, I64), e["valid"]))
-            if m + 1 < count:
-                gamma = e.load("coding.gammas", I64(m), F32)
-                down, up = e.splat(gamma, WORD), e.splat(builder.fneg(gamma), WORD)
-                value = builder.fsub(value, builder.select(positive, down, up))
+        _emit_code(e, value, levels.literal_value)
         return context.get_dummy_value()
 
     i = types.int64
     return types.void(values, i, coding, types.uint64, out, i, i, levels), generate
+
+
+@intrinsic(prefer_literal=True)
+def code_scaled_word(typingctx, values, at, scale, shift, first, coding, valid, out, out_at, out_step, levels):
+    """Code 64 floats, each multiplied by its own scale and shifted, in place of the coding's offset; see `code_word`.
+
+    ::
+
+        r = values * scale + shift
+
+    Parameters
+    ----------
+    scale, shift : float32
+    first : int
+        Where those of the first float are.
+    values, at, coding, valid, out, out_at, out_step, levels
+        As of `code_word`.
+    """
+    names = ("values", "at", "scale", "shift", "first", "coding", "valid", "out", "out_at", "out_step")
+
+    def generate(context, builder, signature, arguments):
+        e = Emitter(context, builder, signature, arguments, names)
+        vector = ir.VectorType(F32, WORD)
+        scaled, shifted = (e.load(name, e["first"], vector) for name in ("scale", "shift"))
+        value = e.multiply_add(e.load("values", e["at"], vector), scaled, shifted)
+        _emit_code(e, value, levels.literal_value)
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(values, i, scale, shift, i, coding, types.uint64, out, i, i, levels), generate
+
+
+def _emit_code(e, value, count):
+    """Emit the signs of 64 residuals, level by level."""
+    builder, vector = e.builder, ir.VectorType(F32, WORD)
+    for m in range(count):
+        positive = builder.fcmp_ordered(">=", value, ir.Constant(vector, [0.0] * WORD))
+        place = e.sum(e["out_at"], e.product(e["out_step"], m))
+        e.store("out", place, builder.and_(builder.bitcast(positive, I64), e["valid"]))
+        if m + 1 < count:
+            gamma = e.load("coding.gammas", I64(m), F32)
+            down, up = e.splat(gamma, WORD), e.splat(builder.fneg(gamma), WORD)
+            value = builder.fsub(value, builder.select(positive, down, up))
 
 
 @intrinsic(prefer_literal=True)

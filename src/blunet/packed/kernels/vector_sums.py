@@ -1,4 +1,4 @@
-"""Sums and what is done with them: scales, entries of tables for an output layer, sigmoids (see `emitter`)."""
+"""The sums of an output layer of floats, from bits, and their sigmoids (see `emitter`)."""
 
 # mypy: ignore-errors
 # (numba compiles this, in its own dialect of Python)
@@ -12,32 +12,12 @@ from numba import types
 from numba.extending import intrinsic
 
 from blunet.packed.kernels.emitter import F32, I8, I32, I64, Emitter
-from blunet.packed.kernels.layout import CHUNK, OCTET_FLOATS, OCTETS, WORD
+from blunet.packed.kernels.layout import CHUNK, OCTET_FLOATS, OCTETS
 
 #: Least power of two that is told from 0.
 LEAST = -126.0
 #: 2^x = exp(x log 2) for -1 < x <= 0, as a polynomial around -1/2: its terms from the constant on.
 TERMS = [math.exp(-math.log(2) / 2) * math.log(2) ** n / math.factorial(n) for n in range(8)]
-
-
-@intrinsic
-def scale_word(typingctx, sums, at, scale, bias, first):
-    """Multiply 64 sums, from `at` on, by the scales from `first` on, and add the biases.
-
-    Parameters
-    ----------
-    sums, scale, bias : float32
-    at, first : int
-    """
-
-    def generate(context, builder, signature, arguments):
-        e = Emitter(context, builder, signature, arguments, ("sums", "at", "scale", "bias", "first"))
-        vector = ir.VectorType(F32, WORD)
-        scaled, added = (e.load(name, e["first"], vector) for name in ("scale", "bias"))
-        e.store("sums", e["at"], e.multiply_add(e.load("sums", e["at"], vector), scaled, added))
-        return context.get_dummy_value()
-
-    return types.void(sums, types.int64, scale, bias, types.int64), generate
 
 
 @intrinsic(prefer_literal=True)

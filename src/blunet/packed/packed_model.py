@@ -232,7 +232,7 @@ def load_model(path: str | Path | None = None, *, threads: int | None = None) ->
     Examples
     --------
     >>> load_model().info.threshold
-    0.4
+    0.5
     """
     if path is None and not BUNDLED.exists():
         raise InputError(f"The bundled model '{BUNDLED}' is missing; install napari-blunet again or give a model file.")

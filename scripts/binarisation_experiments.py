@@ -29,7 +29,7 @@ from blunet.dataset.fields import crop_for_validation, prepare_for_training, rea
 from blunet.dataset.pairs import find_pairs
 from blunet.dataset.splits import split_by_share
 from blunet.evaluation.metrics import iou
-from blunet.networks.keras_file import KerasModel, load_keras
+from blunet.networks.keras_file import KerasModel, load_keras, run_network
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def main() -> None:
     probes = [crops.draw_batch(10**6 + i).images[0, ..., 0] for i in range(PROBES)]
 
     def tested(model: KerasModel) -> float:
-        return float(np.mean([iou(f.labels > 0, model.run(f.image)[0] > 0.5) for f in test]))
+        return float(np.mean([iou(f.labels > 0, run_network(model.network, f.image, multiple)[0] > 0.5) for f in test]))
 
     whole = validate(student.network, validation, multiple).iou
     print(f"Student: validation {whole:.3f}, test {tested(student):.3f}; {len(real)} training, {len(validation)} "
@@ -107,7 +107,7 @@ def main() -> None:
             gradient_window=row.window,
         )
         before = validate(network, validation, multiple).iou
-        task = make_segmentation_task(network, validation, multiple, step)
+        task = make_segmentation_task(network, validation, student.settings, step)
         *_, done = train("binarise", task, crops, step)
         assert isinstance(done, StepDone)
         settings = student.settings.changed(network="blunet", residual_levels=levels, binarize_depthwise=row.coded)

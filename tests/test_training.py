@@ -36,7 +36,7 @@ def crops(fields):
 
 
 def run(network, crops, fields, step, states=None, cancelled=lambda: False):
-    task = make_segmentation_task(network, fields[4:], NETWORK.multiple, step)
+    task = make_segmentation_task(network, fields[4:], NETWORK, step)
     return list(train("student", task, crops, step, states, cancelled))
 
 
@@ -93,7 +93,7 @@ def test_pretrained_weights_are_kept_unless_an_epoch_is_better(kept, fields, cro
     network, _ = student
     before = [w.copy() for w in network.get_weights()]
     step = StepSettings(epochs=2, batches=3, learning_rate=0.5)  # a rate that ruins any network
-    task = make_segmentation_task(network, fields[4:], NETWORK.multiple, step, pretrained=True)
+    task = make_segmentation_task(network, fields[4:], NETWORK, step, pretrained=True)
     states = (
         None if kept == "in memory" else StepFiles(tmp_path / "last.npz", tmp_path / "best.npz", tmp_path / "p.png")
     )
@@ -167,9 +167,7 @@ def test_weights_that_become_nan_after_the_last_batch_are_not_saved(fields, crop
         lambda: states.last.exists(),
     )
     kept = states.last.read_bytes()
-    task = make_segmentation_task(
-        network, fields[4:], NETWORK.multiple, StepSettings(epochs=2, batches=1, learning_rate=1e-3)
-    )
+    task = make_segmentation_task(network, fields[4:], NETWORK, StepSettings(epochs=2, batches=1, learning_rate=1e-3))
 
     def spoilt():
         network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])
@@ -208,7 +206,7 @@ def test_a_truncated_or_damaged_checkpoint_is_named(fields, crops, tmp_path):
         for broken in (whole[:5000], whole[:5000] + b"damaged!" + whole[5008:]):
             cut.write_bytes(broken)
             network = build_network(NETWORK, seed=1)
-            task = make_segmentation_task(network, fields[4:], NETWORK.multiple, more)
+            task = make_segmentation_task(network, fields[4:], NETWORK, more)
             with pytest.raises(InputError, match=rf"'.*{cut.name}' cannot be read: .*; delete the step's \.npz files"):
                 next(train("student", task, crops, more, states))  # before anything is trained
         cut.write_bytes(whole)

@@ -31,10 +31,10 @@ from blunet.jobs import compression_run as job
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
 
-#: The child where no file may grow past 12,000 bytes.
+#: The child where no file may grow past 20,000 bytes.
 LIMITED = """
 import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 from blunet.compression.child_process import main
 sys.exit(main())
 """
@@ -129,7 +129,7 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def fills(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Limit files to 12,000 bytes, or the free space of the disk to 24 KiB."""
+    """Limit files to 20,000 bytes, or the free space of the disk to 24 KiB."""
     if kind == "limit":
         with monkeypatch.context() as patch:
             patch.setattr(job, "COMMAND", (sys.executable, "-P", "-c", LIMITED))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from blunet.architecture import NetworkSettings
 from blunet.compression.compression_settings import StepSettings
+from blunet.compression.scoring import THRESHOLDS
 from blunet.dataset.crops import Batch
 from blunet.dataset.fields import Field
 from blunet.evaluation.metrics import iou
@@ -21,8 +22,6 @@ from blunet.networks.keras_file import run_network
 
 #: Weight of the distance map's loss, and the difference up to which it is quadratic.
 DISTANCE_WEIGHT, DISTANCE_BETA = 4.0, 0.1
-#: Thresholds of the foreground that are tried on the validation images.
-THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(9))
 
 
 class Validation(NamedTuple):

@@ -12,6 +12,7 @@ from blunet.architecture import Layer, NetworkSettings, list_layers
 from blunet.networks.residual_layers import make_depthwise_initializer
 from blunet.networks.step_code import Tensor, step_gammas
 from blunet.networks.step_layers import CodedActivation, CodedConv2D
+from blunet.packed.bit_planes import decode_residual, encode_residual
 
 #: Statistics of a normalisation follow the batches with this momentum; its variance is at least EPSILON.
 MOMENTUM, EPSILON = 0.97, 1e-3
@@ -162,8 +163,6 @@ def _gammas(model: keras.Model, name: str, levels: int) -> NDArray[np.float32]:
 
 
 def _coded_kernel(model: keras.Model, name: str, levels: int) -> NDArray[Any]:
-    step, half = _step(model, name), (2**levels - 1) / 2
-    value: NDArray[Any] = (
-        np.floor(np.clip(_kernel(model, name).astype(np.float64) / step, -half, half) + half + 0.5) - half
-    ) * step
-    return value
+    """Return what the code of a kernel stands for, as it is packed."""
+    gammas = _gammas(model, name, levels)
+    return decode_residual(encode_residual(_kernel(model, name), gammas), gammas)

@@ -12,6 +12,7 @@ from blunet.packed.bit_planes import count_words
 from blunet.packed.kernels.layout import (
     AFTER,
     BEFORE,
+    NO_SCALE,
     POPCOUNT_PANEL,
     SIGN_PANEL,
     UPSAMPLED_TAPS,
@@ -28,9 +29,6 @@ from blunet.packed.layer_weights import LayerWeights
 from blunet.packed.rounding import round_up
 
 Array = NDArray[Any]
-
-#: Scale and shift of a `BitMatrix` without scales.
-_NO_SCALE = np.empty(0, np.float32), np.empty(0, np.float32)
 
 
 # Matrices of floats ---------------------------------------------------------------------------------------------------
@@ -81,7 +79,7 @@ def lay_out_convolution_bits(weights: LayerWeights) -> BitMatrix:
         correction = (pairs[:, :, None] * sums[:, outside].sum(1)).sum((0, 1))
         value = weights.bias + pairs.sum() * 9 * layer.inputs + correction
         base[rows, columns, : layer.filters] = value
-    return BitMatrix(align(_popcount_panels(planes)), _factors(products), align(base.ravel()), *_NO_SCALE)
+    return BitMatrix(align(_popcount_panels(planes)), _factors(products), align(base.ravel()), *NO_SCALE)
 
 
 def lay_out_pointwise_bits(weights: LayerWeights) -> BitMatrix:
@@ -91,7 +89,7 @@ def lay_out_pointwise_bits(weights: LayerWeights) -> BitMatrix:
     planes = np.stack([pack_rows(plane, [layer.inputs]) for plane in signs])
     products = _gamma_products(weights.gammas("depthwise_activation_gamma"), weights.gammas("pointwise_gamma"))
     most = np.float32(products.sum() * layer.inputs)
-    base, scales = weights.bias + most, _NO_SCALE
+    base, scales = weights.bias + most, NO_SCALE
     if weights.unsigned:
         base, scales = np.full(layer.filters, most), _scales(weights)
     padded = _padded(base, round_up(layer.filters, WORD))
@@ -106,7 +104,7 @@ def lay_out_output_bits(weights: LayerWeights) -> BitMatrix:
     products = _gamma_products(weights.input_gammas[0], weights.gammas("kernel_gamma"))
     base = weights.bias[:1] + np.float32(products.sum() * layer.inputs)
     planes = align(np.ascontiguousarray(planes))
-    return BitMatrix(planes, _factors(products), base.astype(np.float32), *_NO_SCALE)
+    return BitMatrix(planes, _factors(products), base.astype(np.float32), *NO_SCALE)
 
 
 # Tables of sums -------------------------------------------------------------------------------------------------------

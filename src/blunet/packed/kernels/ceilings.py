@@ -10,6 +10,7 @@ from blunet.packed.kernels.compiled import kernel
 from blunet.packed.kernels.layout import (
     BLOCK_PIXELS,
     CHUNK,
+    NO_SCALE,
     PIXELS_16,
     PIXELS_64,
     POPCOUNT_PANEL,
@@ -29,7 +30,6 @@ DEPTH = 256
 STEP = DEPTH + CHUNK
 #: Filters and pixels of the block of floats; pixels, and pairs of planes, of that of bits.
 FILTERS, FLOAT_PIXELS = (64, PIXELS_64) if WIDE else (16, PIXELS_16)
-NO_SCALE = np.empty(0, np.float32), np.empty(0, np.float32)
 BIT_PIXELS, BIT_LEVELS = (2, 2) if WIDE else (1, 1)
 #: Multiply-adds of floats, and of signs, in one repetition.
 FLOAT_PRODUCTS = DEPTH * FLOAT_PIXELS * FILTERS

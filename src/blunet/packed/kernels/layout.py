@@ -154,6 +154,10 @@ class FloatMatrix(NamedTuple):
     panel: int
 
 
+#: Scale and shift of a `BitMatrix` that has none.
+NO_SCALE = np.empty(0, np.float32), np.empty(0, np.float32)
+
+
 class BitMatrix(NamedTuple):
     """Weights as bit planes, and what turns counts of differing bits into sums.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.architecture import Layer, NetworkSettings, list_layers
+from blunet.networks.batch_normalization import BatchNormalization
 from blunet.networks.residual_layers import make_depthwise_initializer
 from blunet.networks.step_code import Tensor, step_gammas
 from blunet.networks.step_layers import CodedActivation, CodedConv2D
@@ -140,7 +141,7 @@ def _folded_layer(model: keras.Model, layer: Layer, settings: NetworkSettings) -
 
 
 def _normalisation(name: str) -> keras.layers.Layer:
-    return keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=name)
+    return BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=name)
 
 
 def _affine(model: keras.Model, name: str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -20,6 +20,8 @@ from blunet.networks.step_code import (
 KERNEL_STEPS = {1: 1.6, 2: 1.0, 3: 0.586, 4: 0.335}
 #: The factor of an activation's gradient counts the values of a crop of this many pixels.
 CROP_PIXELS = 192 * 192
+#: Relative shift of signed maps that decides ties.
+TIE = 1e-6
 
 
 class _Coded(keras.layers.Layer):
@@ -59,7 +61,16 @@ class CodedActivation(_Coded):
         self._add_step(CROP_PIXELS * float(input_shape[-1] or 1))
 
     def call(self, inputs: Tensor) -> Tensor:
-        return (signed_code if self.signed else unsigned_code)(inputs, self._scaled_step(), self.levels)
+        step = self._scaled_step()
+        if keras.backend.backend() != "tensorflow":
+            return (signed_code if self.signed else unsigned_code)(inputs, step, self.levels)
+        from blunet.networks.tensorflow_operations import quantise
+
+        if not self.signed:
+            return quantise(inputs, step, self.levels)
+        # 0, halfway between two codes, is rounded up whatever the rounding of the step.
+        lowest = (2**self.levels - 1) / 2 * step
+        return quantise(inputs + lowest * (1 + TIE), step, self.levels) - lowest
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape

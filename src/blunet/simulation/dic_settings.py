@@ -11,6 +11,9 @@ from blunet.settings_model import SettingsModel, setting
 
 Pixels = Annotated[int, Field(ge=1)]
 
+#: Share of the drawn fields that are confluent sheets.
+SHARE_OF_SHEETS = 0.35
+
 
 class DicSettings(SettingsModel):
     """Settings of one simulated field: the cells, the substrate, the microscope and the camera.
@@ -87,6 +90,19 @@ class DicSettings(SettingsModel):
         description="Thickness of a spread cell at its border, relative to its body; 0 fades away to nothing.",
         ge=0,
         le=1,
+    )
+    seams: float = setting(
+        0.0,
+        title="Seams",
+        description="Phase of the thin ridge along which two spread cells touch.",
+        unit="rad",
+        ge=0,
+    )
+    seam_depth: float = setting(
+        0.0,
+        title="Depth of the seams",
+        description="Signed distance of the seams from the focus, in units in which vesicles lie at -1 to 1. Out of "
+        "focus a seam is a bright or a dark line.",
     )
     vesicles: float = setting(
         110.0,
@@ -231,7 +247,7 @@ def draw_settings(
 
     diameter = object_diameter * log_between(0.6, 1.7)
     scale = diameter / 50.0
-    return DicSettings(
+    drawn = DicSettings(
         shape=shape,
         object_diameter=diameter,
         coverage=between(0.05, 0.6),
@@ -259,4 +275,20 @@ def draw_settings(
         photons=log_between(1500.0, 40000.0),
         read_noise=between(1.0, 15.0),
         bit_depth=16,
+    )
+    if rng.random() >= SHARE_OF_SHEETS:
+        return drawn
+    # A confluent sheet: cells side by side, whose only border is the seam between them.
+    return drawn.changed(
+        coverage=between(0.55, 1.0),
+        clustering=between(0.85, 1.0),
+        elongation=1.0 + log_between(0.15, 0.9),
+        protrusions=between(0.0, 2.0),
+        raggedness=between(0.01, 0.08),
+        rounded=between(0.0, 0.08),
+        edge=between(0.1, 0.6),
+        seams=log_between(0.08, 0.8),
+        seam_depth=float(rng.normal(0, 2.0)),
+        shear=scale * log_between(0.25, 1.7),
+        debris=log_between(0.5, 5.0),
     )

@@ -18,6 +18,13 @@ _PERIOD = 256
 _FIBRE_STRETCH = 4.0
 #: Height of rounded cells above the focus, relative to vesicles.
 _BALL_DEPTH = 6.0
+#: Length of the unevenness of a seam, relative to the texture of the cells' insides.
+_SEAM_STRETCH = 3.0
+#: Each pixel beside the one below it, and beside the one to its right.
+_NEIGHBOURS = (
+    ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
+    ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
+)
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -109,6 +116,8 @@ def draw_phantom(cells: Sequence[Cell], settings: DicSettings, rng: np.random.Ge
             halo = 0.035 * settings.object_diameter
             depth += _BALL_DEPTH * ndimage.gaussian_filter(np.where(balls, phase, 0), halo)
         _add_nuclei(phase, cells, labels, settings)
+        if settings.seams > 0:
+            _add_seams(phase, depth, np.where(balls, 0, labels), settings, textures[1])
         add_vesicles(phase, depth, cells, labels, settings)
     add_debris(phase, depth, labels, settings, rng)
     add_scratches(phase, settings, rng)
@@ -190,10 +199,7 @@ def _measure_border_distance(labels: Labels) -> Floats:
     from scipy import ndimage
 
     inner = np.ones(labels.shape, bool)
-    for here, there in (
-        ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
-        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
-    ):
+    for here, there in _NEIGHBOURS:
         differs = labels[here] != labels[there]
         inner[here] &= ~differs
         inner[there] &= ~differs
@@ -216,6 +222,24 @@ def _add_nuclei(phase: Floats, cells: Sequence[Cell], labels: Labels, settings: 
             place = (float(rng.normal(0, 0.4)) * size, float(rng.normal(0, 0.35)) * size)
             spot = size * rng.uniform(0.12, 0.28)
             _add_disc(phase, labels, index + 1, cell, place, (spot, spot), height * rng.uniform(0.4, 1.0))
+
+
+def _add_seams(phase: Floats, depth: Floats, labels: Labels, settings: DicSettings, texture: Floats) -> None:
+    """Add a ridge of uneven height where two cells touch; `labels` are those of spread cells."""
+    from scipy import ndimage
+
+    seam = np.zeros(labels.shape, np.float32)
+    for here, there in _NEIGHBOURS:
+        touching = (labels[here] != labels[there]) & (labels[here] > 0) & (labels[there] > 0)
+        seam[here] += touching
+        seam[there] += touching
+    sigma = max(0.6, 0.014 * settings.object_diameter)
+    ridge = ndimage.gaussian_filter(np.minimum(seam, 1), sigma) * np.float32((2 * np.pi) ** 0.5 * sigma / 2)
+    rows, columns = (np.arange(size, dtype=np.float32) / np.float32(_SEAM_STRETCH) for size in labels.shape)
+    uneven = np.clip(1 + 0.5 * _sample(texture, rows[:, None], columns[None, :]), 0.2, 2)
+    ridge *= np.float32(settings.seams) * uneven
+    phase += ridge
+    depth += np.float32(settings.seam_depth) * ridge
 
 
 def _add_disc(

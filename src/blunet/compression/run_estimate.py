@@ -43,9 +43,9 @@ class Cost:
 
 
 COSTS: dict[Network, Cost] = {
-    "unet": Cost(6.3e-11, 0.0, 0.022, 3.0, 1.0e-8),
-    "lightweight": Cost(7.1e-11, 3.6e-9, 0.025, 3.0, 1.1e-8),
-    "blunet": Cost(8.7e-11, 1.0e-8, 0.043, 35.0, 2.1e-8),
+    "unet": Cost(6.3e-11, 0.0, 0.022, 3.0, 0.0),
+    "lightweight": Cost(7.1e-11, 3.6e-9, 0.025, 3.0, 6e-9),
+    "blunet": Cost(8.7e-11, 1.0e-8, 0.043, 35.0, 1e-9),
 }
 #: Time of a forward pass as a share of forward and backward.
 FORWARD_SHARE = 0.3

@@ -53,10 +53,17 @@ def simulate_time_lapse() -> list[LayerData]:
     ]
 
 
-def read_folder(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
-    """Offer to open a folder's images as one time-lapse, with the masks beside them; None if it holds no images."""
+def read_folder(path: str | Sequence[str] | None = None) -> Callable[[str], list[LayerData]] | None:
+    """Offer to open a folder's images as one time-lapse, with the masks beside them; None if it holds no images.
+
+    Without a path, as the command palette calls it, ask for the folder and open it.
+    """
     from blunet.images.image_files import images_in
 
+    if path is None:
+        from blunet.widgets.palette import open_chosen_folder
+
+        return _in_viewer(open_chosen_folder)
     if not isinstance(path, str) or not Path(path).is_dir():
         return None
     inner = Path(path, "images")
@@ -79,8 +86,12 @@ def _folder_layers(path: str) -> list[LayerData]:
     return layers
 
 
-def read_model(path: str | Sequence[str]) -> Callable[[str], list[Any]] | None:
-    """Offer to make a `.blunet` file the model of the Segment widget."""
+def read_model(path: str | Sequence[str] | None = None) -> Callable[[str], list[Any]] | None:
+    """Offer to make a `.blunet` file the model of the Segment widget; without a path, ask for the file."""
+    if path is None:
+        from blunet.widgets.palette import use_chosen_model
+
+        return _in_viewer(use_chosen_model)
     return _choose_model if isinstance(path, str) and path.lower().endswith(".blunet") else None
 
 
@@ -100,11 +111,30 @@ def _choose_model(path: str) -> list[Any]:
     return [(None,)]  # tells napari that the file holds no layer
 
 
-def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write a Labels layer as a TIFF file and its features as a CSV file beside it; return the names of both."""
+def write_labels(path: str | None = None, data: Any = None, attributes: dict[str, Any] | None = None) -> list[str]:
+    """Write a Labels layer as a TIFF file and its features as a CSV file beside it; return the names of both.
+
+    Without a path, ask for one and write the selected layer.
+    """
+    if path is None:
+        from blunet.widgets.palette import save_selected_labels
+
+        _in_viewer(save_selected_labels)
+        return []
     from blunet.jobs.label_saving import save_labels
 
-    return [str(written) for written in save_labels(Path(path), data, attributes)]
+    return [str(written) for written in save_labels(Path(path), data, attributes or {})]
+
+
+def _in_viewer(ask: Callable[[Viewer], object]) -> None:
+    """Call a function that asks the user, with the viewer that is open; without one there is nobody to ask."""
+    from napari import current_viewer
+
+    from blunet.widgets.layer_facts import unwrap_viewer
+
+    viewer = current_viewer()
+    if viewer is not None:
+        ask(unwrap_viewer(viewer))
 
 
 def measure_cells(viewer: Viewer) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from dialogs import answer_dialog
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton
+from qtpy.QtWidgets import QApplication, QLineEdit, QPushButton
 
 from blunet.widgets.path_box import PathBox
 
@@ -34,19 +35,8 @@ def test_a_path_is_typed(box, qtbot):
 
 
 def test_a_folder_is_chosen_in_a_dialog(box, qtbot, tmp_path):
-    def choose():
-        for dialog in QApplication.topLevelWidgets():
-            if isinstance(dialog, QFileDialog) and dialog.isVisible():
-                timer.stop()
-                name = dialog.findChild(QLineEdit, "fileNameEdit")
-                name.setText(str(tmp_path))
-                QTest.keyClick(name, Qt.Key.Key_Return)
-
     (button,) = (b for b in box.findChildren(QPushButton) if b.text() == "Choose…")
-    timer = QTimer()
-    timer.timeout.connect(choose)
-    timer.start(50)
-    with qtbot.waitSignal(box.changed, timeout=20_000):
+    with answer_dialog(tmp_path), qtbot.waitSignal(box.changed, timeout=20_000):
         QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     assert box.text == str(tmp_path)
 

@@ -63,6 +63,7 @@ def test_commands_are_in_the_menus_and_the_palette(viewer: Viewer) -> None:
     titles = {name: command.title for name, command in app.commands if name.startswith(PLUGIN)}
     assert titles[f"{PLUGIN}.load"] == "Load DIC images (BLU-Net)"
     assert titles[f"{PLUGIN}.segment"] == "Segment cells (BLU-Net)"
+    assert titles[f"{PLUGIN}.compress"] == "Train your own model (Compress) (BLU-Net)"
     assert titles[f"{PLUGIN}.measure"] == "Measure cells in physical units (BLU-Net)"
 
     def items(menu: str) -> list[str]:

@@ -15,6 +15,8 @@ from blunet.widgets.preferences import add_recent_model, read_preference, read_r
 from blunet.widgets.text import make_remark_label
 
 BUNDLED, OTHER = "Bundled model", "Choose a file…"
+#: Filter of file dialogs.
+MODEL_FILES = "BLU-Net models (*.blunet)"
 
 
 class ModelPicker(QWidget):
@@ -90,7 +92,7 @@ class ModelPicker(QWidget):
             self.use(chosen)
             return
         folder = str(self.path.parent) if self.path else ""
-        name, _ = QFileDialog.getOpenFileName(self, "Choose a model", folder, "BLU-Net models (*.blunet)")
+        name, _ = QFileDialog.getOpenFileName(self, "Choose a model", folder, MODEL_FILES)
         if not name or not self.use(name):
             self._fill()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blunet.widgets.segment_state import EDITED, NO_IMAGE, SEGMENTING, Phase, SegmentState
+from blunet.widgets.segment_state import EDITED, FAILED, NO_IMAGE, SEGMENTING, Phase, SegmentState
 
 
 @pytest.fixture
@@ -133,11 +133,14 @@ def test_labels_held_back_from_edited_ones_are_made_once_more(state):
     assert state.end_run()
 
 
-def test_a_run_that_fails_leaves_its_warning(state):
+@pytest.mark.parametrize("meanwhile", ["", "Preparing the network, once after installing…"])
+def test_a_run_that_fails_leaves_its_warning(state, meanwhile):
     state.start(1)
+    if meanwhile:
+        state.note(meanwhile)
     state.warn("The image has NaN.")
     state.end_run()
-    assert (state.phase, state.status, state.warning) == (Phase.IDLE, "", "The image has NaN.")
+    assert (state.phase, state.status, state.warning) == (Phase.IDLE, FAILED, "The image has NaN.")
 
 
 def test_every_change_is_emitted(state):

@@ -63,7 +63,8 @@ def read_folder(path: str | Sequence[str] | None = None) -> Callable[[str], list
     if path is None:
         from blunet.widgets.palette import open_chosen_folder
 
-        return _in_viewer(open_chosen_folder)
+        _in_viewer(open_chosen_folder)
+        return None
     if not isinstance(path, str) or not Path(path).is_dir():
         return None
     inner = Path(path, "images")
@@ -91,7 +92,8 @@ def read_model(path: str | Sequence[str] | None = None) -> Callable[[str], list[
     if path is None:
         from blunet.widgets.palette import use_chosen_model
 
-        return _in_viewer(use_chosen_model)
+        _in_viewer(use_chosen_model)
+        return None
     return _choose_model if isinstance(path, str) and path.lower().endswith(".blunet") else None
 
 

@@ -127,6 +127,19 @@ def test_the_user_adds_what_the_files_do_not_say(viewer, widget, qtbot, lapse, t
     assert shown(widget, "pixel_size") == "0.25 × 0.5 µm, from the file"
 
 
+def test_fields_that_show_words_are_typed_into_after_a_click(viewer, widget, qtbot, tmp_path):
+    tifffile.imwrite(tmp_path / "plain.tif", np.stack([shaded()] * 2))
+    viewer.window.show()
+    choose(qtbot, widget, tmp_path / "plain.tif")
+    for name, number in (("pixel_size", 0.325), ("interval", 12.5)):
+        line = widget.form.asked.control(name).native
+        assert line.placeholderText() == "not in the file: type it"
+        QTest.mouseClick(line, Qt.MouseButton.LeftButton)
+        QTest.keyClicks(line, f"{number}")
+        QTest.keyClick(line, Qt.Key.Key_Return)
+        assert getattr(widget.form.settings_state.settings, name) == number
+
+
 def test_a_pixel_size_that_cannot_be_used(widget, qtbot, tmp_path):
     tifffile.imwrite(tmp_path / "plain.tif", shaded())
     choose(qtbot, widget, tmp_path / "plain.tif")

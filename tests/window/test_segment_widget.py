@@ -16,7 +16,7 @@ from segmenting import enter, entered, run, wait
 
 import blunet
 from blunet.packed.packed_model import BUNDLED, load_model
-from blunet.widgets.segment_state import NO_IMAGE
+from blunet.widgets.segment_state import FAILED, NO_IMAGE
 from blunet.widgets.segment_widget import SegmentWidget
 
 
@@ -195,8 +195,11 @@ def test_bad_images_give_a_warning(viewer, widget, qtbot):
     assert "constant" in widget.form.warning.text()
     viewer.add_image(np.random.default_rng(0).integers(0, 99, (64, 64)).astype(np.uint8), name="Any")
     enter(widget, "diameter", 9000)
-    run(qtbot, widget)
+    assert not widget.form.start_button.isEnabled()
+    widget.start()
+    assert not widget.busy
     assert "9000 px" in widget.form.warning.text()
+    enter(widget, "diameter", "")
     viewer.layers.selection.active = viewer.layers["Flat"]
     assert widget.form.warning.text() == ""  # the warning was about another image
 
@@ -301,6 +304,38 @@ def test_a_diameter_that_cannot_be_used(viewer, widget, qtbot, field):
     line.clear()
     QTest.keyClick(line, Qt.Key.Key_Return)
     assert widget.settings().diameter is None
+
+
+def test_a_diameter_is_refused_while_it_is_typed(viewer, widget, qtbot, field):
+    """A field that shows words is clicked and typed into; nothing but the keys says that typing goes on."""
+    viewer.add_image(field, name="Field")
+    viewer.window.show()
+    line = widget.form.diameter.control.native
+    assert line.placeholderText() == "as in the model"
+    QTest.mouseClick(line, Qt.MouseButton.LeftButton)
+    QTest.keyClicks(line, "7,5")
+    assert (line.text(), widget.settings().diameter) == ("7,5", 7.5)
+    QTest.keyClick(line, Qt.Key.Key_Backspace)
+    assert (line.text(), widget.settings().diameter) == ("7,", 7)
+    line.selectAll()
+    QTest.keyClicks(line, "9000")
+    assert widget.form.warning.text().startswith("The diameter is 9000 px but the model was trained with")
+    assert not widget.form.start_button.isEnabled()
+    QTest.keyClick(line, Qt.Key.Key_Backspace)
+    QTest.keyClick(line, Qt.Key.Key_Backspace)
+    assert (line.text(), widget.form.warning.text()) == ("90", "")
+    assert widget.form.start_button.isEnabled()
+
+
+def test_a_failed_run_does_not_go_on_saying_that_it_segments(viewer, widget, qtbot, field, tmp_path):
+    model = tmp_path / "gone.blunet"
+    model.write_bytes(BUNDLED.read_bytes())
+    widget.use_model(model)
+    model.unlink()
+    viewer.add_image(field, name="Field")
+    run(qtbot, widget)
+    assert widget.form.status.text() == FAILED
+    assert "gone.blunet" in widget.form.warning.text()
 
 
 def test_widgets_import_no_keras():

@@ -42,7 +42,7 @@ class DiameterBox(QWidget):
         """The layer that is measured."""
         self.found = float("nan")
         """Median diameter of the objects that were found last in this layer, in pixels."""
-        self.control = SettingControl(state.facts(DIAMETER), {}, "as in the model")
+        self.control = SettingControl(state.facts(DIAMETER), {}, "as in the model", at_every_key=True)
         self.control.native.setToolTip(wrap_tooltip(self.control.facts.help))
         self.control.edited.connect(lambda value: state.change(DIAMETER, value))
         state.changed.connect(self._show_value)

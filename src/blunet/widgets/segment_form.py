@@ -18,6 +18,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from blunet.errors import InputError
+from blunet.segmentation.scale import scale_factor
 from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSettings
 from blunet.widgets.diameter import DiameterBox
 from blunet.widgets.label_alignment import LabelAlignment
@@ -89,6 +91,7 @@ class SegmentForm(QWidget):
         self._live = self._live_values()
         self._lay_out()
         self.images.changed.connect(self.image_changed)
+        self.picker.changed.connect(self._show_state)
         self.settings_state.changed.connect(self._on_settings_changed)
         self.measure_box.toggled.connect(self.live_changed)
         state.changed.connect(self._show_state)
@@ -115,6 +118,17 @@ class SegmentForm(QWidget):
         """Whether the probability becomes a layer."""
         return bool(self.probability_box.isChecked())
 
+    @property
+    def problem(self) -> str:
+        """Why the settings cannot be used, by themselves or with the model; empty if they can."""
+        if self.settings_state.problem:
+            return self.settings_state.problem
+        try:
+            scale_factor(self.picker.model.info, self.settings_state.settings.diameter)
+        except InputError as e:
+            return str(e)
+        return ""
+
     def settings(self) -> SegmentationSettings:
         """Return the settings of a run.
 
@@ -123,7 +137,9 @@ class SegmentForm(QWidget):
         InputError
             If a number that was typed cannot be used.
         """
-        return self.settings_state.checked()
+        if self.problem:
+            raise InputError(self.problem)
+        return self.settings_state.settings
 
     def values(self) -> dict[str, Any]:
         """Return what is remembered for the next session."""
@@ -147,7 +163,7 @@ class SegmentForm(QWidget):
         self.probability_box.setChecked(bool(values.get("probability")))
 
     def _show_state(self) -> None:
-        state, problem = self.state, self.settings_state.problem
+        state, problem = self.state, self.problem
         for label, text in ((self.status, state.status), (self.warning, problem or state.warning)):
             label.setText(text)
             label.setVisible(bool(text))

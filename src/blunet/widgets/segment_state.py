@@ -8,6 +8,7 @@ from psygnal import Signal
 
 NO_IMAGE = "Open an image first: with File > Open, the Load widget, or File > Open Sample > BLU-Net."
 SEGMENTING = "Segmenting…"
+FAILED = "Segmenting has failed."
 EDITED = "The labels that you have edited are kept; the new settings give a layer of their own."
 OTHER_MODEL = "The labels are those of another model; press Segment to find the cells with this one."
 
@@ -44,6 +45,7 @@ class SegmentState:
         self.edited = False
         """Whether the user has painted on the latest labels."""
         self._refusal = NO_IMAGE
+        self._concluded = False
         self._running = self._updating = self._waiting = False
         self._kept_edited = False
 
@@ -86,6 +88,7 @@ class SegmentState:
     def start(self, count: int) -> None:
         """The network begins to run on `count` frames."""
         self._running, self._waiting, self.edited, self._kept_edited = True, False, False, False
+        self._concluded = False
         self.done, self.count = 0, count
         self.status, self.warning = SEGMENTING, ""
         self.changed.emit()
@@ -124,18 +127,20 @@ class SegmentState:
         self.status = f"Found {cells}{where}." if objects else "No cells found: try a lower threshold."
         if self._kept_edited:
             self.status += f" {EDITED}"
+        self._concluded = True
         self.changed.emit()
 
     def stop(self) -> None:
         """The run was cancelled."""
-        self._waiting = False
+        self._waiting, self._concluded = False, True
         self.status = "Stopped. What was found so far is kept."
         self.changed.emit()
 
     def end_run(self) -> bool:
         """The run has ended, whichever way; return whether the labels are to be made again."""
         self._running = False
-        self.status = "" if self.status == SEGMENTING else self.status
+        if not self._concluded:  # whatever was shown while it went on
+            self.status = FAILED
         return self._end()
 
     def end_update(self) -> bool:

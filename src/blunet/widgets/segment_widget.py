@@ -161,6 +161,7 @@ class SegmentWidget(DockContent):
 
     def _on_done(self, result: Result, settings: SegmentationSettings) -> None:
         if not result.alive or result.labels is None:
+            self.state.stop()
             return
         self._finish(result, settings)
         self._show_probability()

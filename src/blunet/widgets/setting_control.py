@@ -37,18 +37,24 @@ class SettingControl:
         Titles of the choices. The words that are missing are their own titles.
     unset : str
         Shown in place of a number that is not set. Empty: the number is always set.
+    at_every_key : bool
+        Whether a number in a line is emitted while it is typed, so that a wrong one is noticed at once.
     """
 
     edited = Signal(object)
     """Emitted with the value that the user has entered: a number, or the text itself if it is not one."""
 
-    def __init__(self, facts: SettingFacts, choices: Mapping[str, str], unset: str) -> None:
+    def __init__(
+        self, facts: SettingFacts, choices: Mapping[str, str], unset: str, *, at_every_key: bool = False
+    ) -> None:
         self.facts = facts
         self._shown: Any = None
         self.widget = _make(facts, choices, unset)
         if isinstance(self.widget, LineEdit):
             self.native.setPlaceholderText(unset)
-            self.native.editingFinished.connect(self._on_typed)  # not at every key
+            self.native.editingFinished.connect(self._on_typed)
+            if at_every_key:
+                self.native.textEdited.connect(self._on_typed)
         else:
             self.widget.changed.connect(self._on_changed)
 
@@ -73,9 +79,9 @@ class SettingControl:
         self._shown = value
         with self.widget.changed.blocked():
             if isinstance(self.widget, LineEdit):
-                text = _as_text(value)
-                if self.widget.value != text:  # else the text cursor would move
-                    self.widget.value = text
+                text = self.widget.value.strip()
+                if text != _as_text(value) and _as_number(text) != value:  # while it is typed, "7." stays
+                    self.widget.value = _as_text(value)
             elif isinstance(self.widget, SpinBox | FloatSpinBox | FloatSlider):
                 self.widget.value = min(max(value, self.widget.min), self.widget.max)
             else:
@@ -89,9 +95,9 @@ class SettingControl:
         if value != self._shown:
             self.edited.emit(value)
 
-    def _on_typed(self) -> None:
+    def _on_typed(self, _: object = None) -> None:
         text = self.widget.value.strip()
-        if text != _as_text(self._shown):
+        if text != _as_text(self._shown) and _as_number(text) != self._shown:
             self.edited.emit(_as_number(text))
 
 
@@ -132,10 +138,13 @@ def _as_text(value: Any) -> str:
 
 
 def _as_number(text: str) -> Any:
-    """Return the number that was typed, None if nothing was, or the text if it is not a number."""
+    """Return the number that was typed, None if nothing was, or the text if it is not a number.
+
+    A decimal comma counts as a point.
+    """
     if not text:
         return None
     try:
-        return float(text)
+        return float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
     except ValueError:
         return text

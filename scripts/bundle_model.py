@@ -10,7 +10,7 @@ their licence, and the model the threshold, if one is given; nothing else is cha
 from __future__ import annotations
 
 import argparse
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 
 from blunet.architecture import count_parameters
@@ -75,7 +75,7 @@ def row(
     pairs = check_pairs(find_pairs(folder).pairs)
     settings = SegmentationSettings(threshold=threshold, splitting=splitting, diameter=diameter)
     found = average_scores([scored.scores for scored in evaluate(pairs, network, settings)])
-    figures = " | ".join(f"{figure:.3f}" for figure in astuple(found))
+    figures = " | ".join(f"{figure:.3f}" for figure in (found.iou, found.f1, found.ap50, found.map))
     print(f"| {title} | {stage} | {threshold:g} | {figures} |", flush=True)
 
 

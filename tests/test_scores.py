@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import shift
 
 from blunet.errors import InputError
-from blunet.evaluation.metrics import IOUS, average_precision, average_precisions, f1, iou
+from blunet.evaluation.metrics import IOUS, CellCounts, average_precision, average_precisions, count_cells, f1, iou
 from blunet.evaluation.scores import Scores, average_scores, score, score_labels
 from blunet.simulation.dic_fields import simulate_dic
 
@@ -107,11 +107,44 @@ def test_foreground_is_scored_with_specks_and_objects_without():
     truth[5:25, 5:25] = 1
     probability = np.where(truth > 0, 0.8, 0.2).astype(np.float32)
     probability[35, 35] = 0.9
-    assert score(probability, truth, 0.5) == Scores(iou=400 / 401, f1=800 / 801, ap50=1, map=1)
-    assert score(probability, truth, 0.85) == Scores(iou=0, f1=0, ap50=0, map=0)
+    assert score(probability, truth, 0.5) == Scores(400 / 401, 800 / 801, 1, 1, CellCounts(cells=1, found=1))
+    assert score(probability, truth, 0.85) == Scores(0, 0, 0, 0, CellCounts(cells=1))
 
 
 def test_all_images_have_the_same_weight_in_an_average():
-    assert average_scores([Scores(1, 1, 0, 1), Scores(0.5, 0, 0.5, 0.5)]) == Scores(0.75, 0.5, 0.25, 0.75)
+    scores = [Scores(1, 1, 0, 1, CellCounts(4, 2, 1)), Scores(0.5, 0, 0.5, 0.5, CellCounts(3, 3, extra=1))]
+    assert average_scores(scores) == Scores(0.75, 0.5, 0.25, 0.75, CellCounts(7, 5, 1, extra=1))
     with pytest.raises(InputError, match="no scores"):
         average_scores([])
+
+
+def test_cells_are_counted_once_each():
+    truth = np.zeros((60, 120), int)
+    for number in range(6):
+        truth[5:25, 20 * number : 20 * number + 18] = number + 1
+    found = np.zeros_like(truth)
+    found[5:25, 0:18] = 1  # found
+    found[5:25, 20:58] = 2  # two cells in one object
+    found[5:25, 60:68], found[5:25, 70:78] = 3, 4  # one cell in two objects
+    found[5:10, 80:98] = 5  # a quarter of a cell: missed, as is the last
+    found[40:50, 40:50] = 6  # no cell
+    counts = count_cells(truth, found)
+    assert counts == CellCounts(cells=6, found=1, merged=2, split=1, extra=1)
+    assert counts.missed == 2
+    assert counts.sentence == "1 of 6 cells found singly, 2 merged, 1 split, 2 missed; 1 object is no cell"
+
+
+def test_the_large_cell_of_a_merged_pair_may_be_found():
+    truth = np.zeros((20, 40), int)
+    truth[:, :24], truth[:, 24:30] = 1, 2
+    assert count_cells(truth, (truth > 0).astype(int)) == CellCounts(cells=2, found=1, merged=1)
+
+
+@pytest.mark.parametrize("empty", ["truth", "found", "both"])
+def test_cells_of_an_empty_image(empty):
+    cells = np.zeros((8, 8), int)
+    cells[2:5, 2:5] = 1
+    nothing = np.zeros_like(cells)
+    counts = count_cells(*{"truth": (nothing, cells), "found": (cells, nothing), "both": (nothing, nothing)}[empty])
+    assert (counts.cells, counts.found) == (int(empty == "found"), 0)
+    assert counts.extra == (empty == "truth")

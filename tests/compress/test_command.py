@@ -50,12 +50,13 @@ def test_the_command_shows_epochs_the_table_and_the_model(command):
     assert len(epochs) == 2
     assert "val IoU 0.8125" in epochs[1]
     assert epochs[1].endswith("best")
-    caption, *lines = result.stdout.splitlines()
-    assert caption == "Mean of 2 test images:"
-    assert lines[0].split() == ["IoU", "F1", "AP50", "mAP", "parameters", "MiB", "s", "per", "image"]
+    caption, _, *lines = result.stdout.splitlines()
+    assert caption == "BLU-Net: Mean of 2 test images."
+    assert lines[0].split() == ["cells", "found", "IoU", "F1", "AP50", "mAP", "parameters", "MiB", "s", "per", "image"]
     assert lines[1].split() == [
         "teacher",
         "before",
+        "–",
         "0.5000",
         "0.6000",
         "0.2500",
@@ -64,7 +65,7 @@ def test_the_command_shows_epochs_the_table_and_the_model(command):
         "118.372",
         "1.500",
     ]
-    assert lines[2].split() == ["BLU-Net", "0.8750", "0.9000", "0.7500", "0.3750", "11,787,396", "1.431", "0.250"]
+    assert lines[2].split() == ["BLU-Net", "–", "0.8750", "0.9000", "0.7500", "0.3750", "11,787,396", "1.431", "0.250"]
     assert f"blunet segment IMAGE --model {Path('run', 'model.blunet')} --out DIR" in lines[-1]
 
 

@@ -17,7 +17,7 @@ from two_map_model import TwoMapModel, touching_cells
 
 from blunet.cli.compress import format_table
 from blunet.compression import scoring
-from blunet.compression.report import read_report
+from blunet.compression.report import CellFigures, read_report
 from blunet.compression.report_page import render_report
 from blunet.compression.report_pictures import BACKGROUND, FALSE_POSITIVE, FOUND, MISSED, PICTURE_SIDE, draw_foreground
 from blunet.compression.run_events import (
@@ -53,7 +53,8 @@ def test_the_page_shows_figures_curves_and_masks(finished):
     page = (run / "report.html").read_text()
     report = json.loads((run / "report.json").read_text())
     for stage in report["models"]:
-        assert f"<td>{stage['name']}</td><td>{stage['iou']:.3f}</td>" in page
+        found = f"{stage['cells']['found']} of {stage['cells']['cells']}"
+        assert f"<td>{stage['name']}</td><td>{found}</td><td>{stage['iou']:.3f}</td>" in page
     best = {e.step: e for e in events if isinstance(e, EpochDone) and e.best}
     assert len(best) >= 3  # a ring on the curve of losses, another on that of the IoU where there is one
     assert page.count("<circle") == sum(1 + (e.val_iou is not None) for e in best.values())
@@ -114,15 +115,37 @@ def test_reports_from_before_the_mean_average_precision_are_read(finished, tmp_p
 
     def remove(part):
         if isinstance(part, dict):
-            return {key: remove(value) for key, value in part.items() if key not in ("map", "splitting")}
+            return {key: remove(value) for key, value in part.items() if key not in ("map", "splitting", "cells")}
         return [remove(each) for each in part] if isinstance(part, list) else part
 
     (tmp_path / "report.json").write_text(json.dumps(remove(held)))
     report = read_report(tmp_path / "report.json")
     assert all((model.map, model.splitting) == (None, 0.4) for model in report.models)
     assert "<td>–</td>" in render_report(report, [], [])
+    assert report.summary == "Mean of 4 test images."
     assert "–" in format_table(report.models)[1]
     assert read_report(finished[0] / "report.json").models[0].map is not None
+
+
+def test_a_result_that_is_not_ready_for_use_is_said_to_be(finished):
+    report = read_report(finished[0] / "report.json")
+
+    def with_cells(*found, iou=0.8, training=3):
+        models = [
+            model.changed(iou=iou, cells=CellFigures(cells=40, found=n, merged=min(6, 40 - n), split=0, extra=1))
+            for model, n in zip(report.models[-2:], found, strict=True)
+        ]
+        return report.changed(models=models, training=["f"] * training)
+
+    good = with_cells(36, 33)
+    assert good.summary == "33 of 40 cells found singly, 6 merged, 1 missed; 1 object is no cell (4 test images)."
+    assert good.warning == ""
+    assert with_cells(36, 31).warning.startswith("The lightweight U-Net found 36 cells singly, BLU-Net 31")
+    assert "not ready for use" in with_cells(20, 19).warning
+    assert "Outline more images" in with_cells(20, 19).warning
+    assert "all cells are outlined" in with_cells(20, 19, training=20).warning
+    assert "not ready for use" in with_cells(40, 40, iou=0.4).warning
+    assert f"<b>{with_cells(20, 19).warning}</b>" in render_report(with_cells(20, 19), [], [])
 
 
 def test_large_images_are_shown_small():

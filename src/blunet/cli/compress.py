@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from blunet.cli.console import BAD_INPUT, INTERRUPTED, fail, given_path, note, report_errors, say
+from blunet.cli.console import BAD_INPUT, INTERRUPTED, fail, given_path, note, report_errors, say, warn
 
 if TYPE_CHECKING:
     from blunet.compression.compression_settings import CompressionSettings
-    from blunet.compression.report import StageFigures
+    from blunet.compression.report import CellFigures, StageFigures
     from blunet.compression.run_events import RunDone, RunStopped
     from blunet.compression.run_request import Request
     from blunet.jobs.events import CancelToken
 
 #: Columns of the final table: heading, name of the figure, format.
 COLUMNS = (
+    ("cells found", "cells", ""),
     ("IoU", "iou", ".4f"),
     ("F1", "f1", ".4f"),
     ("AP50", "ap50", ".4f"),
@@ -172,8 +173,10 @@ def _print_result(done: RunDone) -> None:
     from blunet.compression.report import read_report
 
     report = read_report(done.report)
-    number, kind = len(report.scored), "test" if report.test else "validation"
-    say(f"Mean of {number} {kind} {'image' if number == 1 else 'images'}:")
+    say(f"BLU-Net: {report.summary}")
+    if report.warning:
+        warn(report.warning)
+    say()
     for line in format_table(report.models):
         say(line)
     say()
@@ -194,5 +197,7 @@ def format_table(stages: Sequence[StageFigures]) -> list[str]:
     ]
 
 
-def _cell(figure: float | None, form: str) -> str:
-    return "–" if figure is None else format(figure, form)
+def _cell(figure: float | CellFigures | None, form: str) -> str:
+    if figure is None:
+        return "–"
+    return format(figure, form) if isinstance(figure, (int, float)) else f"{figure.found} of {figure.cells}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,16 +54,17 @@ def evaluate(
                     if not as_json:
                         say(f"{'image':<{wide}}     IoU      F1    AP50     mAP")
                 case Scored(image, scores):
-                    images.append({"image": str(image), **_plain(scores)})
+                    images.append({"image": str(image), **_plain(scores), "cells": asdict(scores.cells)})
                     if not as_json:
                         with bar.paused():
                             say(f"{image.name:<{wide}}{_columns(scores)}")
                 case Evaluated(scores, used_threshold, used_splitting):
-                    content = {**_plain(scores), "images": images, "model": str(model)}
+                    content = {**_plain(scores), "cells": asdict(scores.cells), "images": images, "model": str(model)}
                     content |= {"threshold": used_threshold, "splitting": used_splitting}
                     if not as_json:
                         with bar.paused():
                             say(f"{'mean':<{wide}}{_columns(scores)}")
+                            say(f"{scores.cells.sentence}.")
             bar.update(len(images), total)
     if as_json:
         print_json(content)

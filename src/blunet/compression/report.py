@@ -12,6 +12,7 @@ from pydantic import ConfigDict
 
 from blunet.architecture import Network
 from blunet.errors import InputError
+from blunet.evaluation.metrics import CellCounts
 from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING
 from blunet.settings_model import SettingsModel, setting
 
@@ -35,6 +36,21 @@ class ReportPart(SettingsModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+class CellFigures(ReportPart):
+    """What became of the true cells, as `blunet.evaluation.metrics.CellCounts`."""
+
+    cells: int = setting(title="Cells", description="True cells.", ge=0)
+    found: int = setting(title="Found", description="Cells found singly, at an IoU of at least 0.5.", ge=0)
+    merged: int = setting(title="Merged", description="Cells in one object with another cell.", ge=0)
+    split: int = setting(title="Split", description="Cells in several objects.", ge=0)
+    extra: int = setting(title="Extra", description="Objects that are no cells.", ge=0)
+
+    @property
+    def counts(self) -> CellCounts:
+        """The same with words for them."""
+        return CellCounts(**self.model_dump())
+
+
 class ScoreFigures(ReportPart):
     """Agreement with the truth."""
 
@@ -44,6 +60,19 @@ class ScoreFigures(ReportPart):
     map: float | None = _score(
         "mAP", "Average precision of the objects, mean over IoUs of 0.5, 0.55, ... 0.95. Older reports have none.", None
     )
+    cells: CellFigures | None = setting(
+        None, title="Cells", description="Cells found singly, merged and split, of all images. Older reports have none."
+    )
+
+
+#: A model is not ready for use if its IoU, or the share of the cells that it finds singly, is below this.
+USABLE = 0.5
+#: Images from which on a bad result is not explained by too few of them.
+MANY_IMAGES = 20
+#: Largest share of the cells that residual binarisation may lose without a word.
+LOST = 0.1
+#: The scores from 0 to 1.
+SCORES = ("iou", "f1", "ap50", "map")
 
 
 class ImageFigures(ScoreFigures):
@@ -87,7 +116,7 @@ class StageChange(ReportPart):
     @classmethod
     def between(cls, before: StageFigures, after: StageFigures) -> Self:
         """Compare two stages."""
-        pairs = {key: (getattr(before, key), getattr(after, key)) for key in ScoreFigures.model_fields}
+        pairs = {key: (getattr(before, key), getattr(after, key)) for key in SCORES}
         points: dict[str, Any] = {
             key: None if None in pair else round(100 * (pair[1] - pair[0]), 2) for key, pair in pairs.items()
         }
@@ -111,6 +140,32 @@ class Report(ReportPart):
     def scored(self) -> list[str]:
         """The pairs that the stages' mean scores are of: the test files, or else the validation files."""
         return self.test or self.validation
+
+    @property
+    def summary(self) -> str:
+        """How many cells BLU-Net found, and in which images, in one sentence."""
+        count, kind = len(self.scored), "test" if self.test else "validation"
+        images = f"{count} {kind} image{'s' * (count != 1)}"
+        cells = self.models[-1].cells
+        return f"Mean of {images}." if cells is None else f"{cells.counts.sentence} ({images})."
+
+    @property
+    def warning(self) -> str:
+        """Why BLU-Net had better not be used yet, and what helps; empty if there is no reason."""
+        last = self.models[-1]
+        cells = None if last.cells is None or not last.cells.cells else last.cells
+        if last.iou < USABLE or (cells is not None and cells.found < USABLE * cells.cells):
+            few = "Outline more images, or take a longer preset"
+            if len(self.training) >= MANY_IMAGES:
+                few = "Take a longer preset, and check that all cells are outlined and separate in the masks"
+            return f"This model is not ready for use: it misses or merges more cells than it finds. {few}."
+        before = self.models[-2].cells if len(self.models) > 1 else None
+        if cells is not None and before is not None and before.found - cells.found > LOST * cells.cells:
+            return (
+                f"The lightweight U-Net found {before.found} cells singly, BLU-Net {cells.found}: more epochs of the "
+                "last step, residual binarisation, win some back."
+            )
+        return ""
 
 
 def compare_stages(stages: Sequence[StageFigures]) -> list[StageChange]:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from blunet.architecture import Network, count_parameters
-from blunet.compression.report import Report, ScoreFigures, compare_stages
+from blunet.compression.report import SCORES, Report, compare_stages
 from blunet.compression.report_examples import choose_examples
 from blunet.compression.report_page import render_report
 from blunet.compression.run_context import RunContext
@@ -65,7 +65,7 @@ def write_result(context: RunContext, networks: RunNetworks, held_out: Sequence[
         check = functools.partial(context.check, "report")
         stages.append(score_stage(name, model, data.validation, data.test, folder.path, check, held_out))
     last = stages[-1].figures
-    figures = {f"validation_{key}": getattr(last.validation, key) for key in ScoreFigures.model_fields}
+    figures = {f"validation_{key}": getattr(last.validation, key) for key in SCORES}
     info = info.changed(threshold=last.threshold, splitting=last.splitting, card=info.card.changed(figures=figures))
     replace(model, info=info).save(folder.model)
     events = list(read_events(folder.events))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -124,9 +125,89 @@ def average_precisions(
     found = []
     for iou in ious:
         alike = overlap.data >= iou * either - ROUNDING
-        matches = _matches(overlap.row[alike], overlap.col[alike], overlap.shape)
+        matches = len(_match(overlap.row[alike], overlap.col[alike], overlap.shape))
         found.append(matches / (objects - matches) if objects else 1.0)
     return found
+
+
+@dataclass(frozen=True)
+class CellCounts:
+    """What became of the true cells of one or more images; every cell is counted once.
+
+    Attributes
+    ----------
+    cells : int
+        True cells.
+    found : int
+        Cells that were found singly: an object of their own overlaps them with an IoU of at least 0.5. Their share is
+        the recall at which AP50 is measured.
+    merged : int
+        Other cells of which at least half lies in an object that also covers at least half of another cell.
+    split : int
+        Other cells in which two or more objects lie with more than half of their area.
+    extra : int
+        Objects that lie with more than half of their area in the background.
+    """
+
+    cells: int = 0
+    found: int = 0
+    merged: int = 0
+    split: int = 0
+    extra: int = 0
+
+    @property
+    def missed(self) -> int:
+        """Cells that were neither found, nor merged, nor split."""
+        return self.cells - self.found - self.merged - self.split
+
+    def __add__(self, other: CellCounts) -> CellCounts:
+        return CellCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def sentence(self) -> str:
+        """The counts in words, such as "31 of 40 cells found singly, 6 merged, 3 missed; 2 objects are no cell"."""
+        others = ((self.merged, "merged"), (self.split, "split"), (self.missed, "missed"))
+        rest = [f"{count} {what}" for count, what in others if count]
+        found = ", ".join([f"{self.found} of {self.cells} cells found singly", *rest])
+        if not self.extra:
+            return found
+        return f"{found}; {self.extra} " + ("object is no cell" if self.extra == 1 else "objects are no cells")
+
+
+def count_cells(truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]]) -> CellCounts:
+    """Count how many true cells were found singly, merged with others, split or missed.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of shape (Y, X), int
+        Labels; 0 is background.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> truth = np.array([[1, 1, 0, 2, 2, 0, 3, 3]])
+    >>> count_cells(truth, np.array([[4, 4, 0, 5, 5, 5, 5, 5]])).sentence
+    '1 of 3 cells found singly, 2 merged'
+    """
+    _check_shapes(truth, predicted)
+    overlap, true_sizes, predicted_sizes = _overlaps(truth, predicted)
+    either = true_sizes[overlap.row] + predicted_sizes[overlap.col] - overlap.data
+    alike = overlap.data >= IOUS[0] * either - ROUNDING
+    left = np.ones(true_sizes.size, bool)
+    found = _match(overlap.row[alike], overlap.col[alike], overlap.shape)
+    left[found] = False
+    covering = 2 * overlap.data >= true_sizes[overlap.row]
+    shared = np.bincount(overlap.col[covering], minlength=predicted_sizes.size) > 1
+    merged = left & np.isin(np.arange(left.size), overlap.row[covering & shared[overlap.col]])
+    inside = 2 * overlap.data > predicted_sizes[overlap.col]
+    split = left & ~merged & (np.bincount(overlap.row[inside], minlength=left.size) > 1)
+    on_cells = np.bincount(overlap.col, overlap.data, minlength=predicted_sizes.size)
+    extra = 2 * on_cells < predicted_sizes
+    return CellCounts(left.size, len(found), *(int(np.count_nonzero(mask)) for mask in (merged, split, extra)))
 
 
 def _counts(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> tuple[int, int, int]:
@@ -172,12 +253,12 @@ def _numbered(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray
     return values, index, sizes
 
 
-def _matches(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) -> int:
-    """Return the size of the largest one-to-one matching among the pairs (row, column)."""
+def _match(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.intp]:
+    """Return the rows that the largest one-to-one matching among the pairs (row, column) matches."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     if not row.size:
-        return 0
+        return np.empty(0, np.intp)
     graph = coo_array((np.ones(row.size, np.int8), (row, column)), shape=shape).tocsr()
-    return int(np.count_nonzero(maximum_bipartite_matching(graph, perm_type="column") >= 0))
+    return np.flatnonzero(maximum_bipartite_matching(graph, perm_type="column") >= 0)

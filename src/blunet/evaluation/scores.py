@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask
 from blunet.errors import InputError
-from blunet.evaluation.metrics import average_precisions, f1, iou
+from blunet.evaluation.metrics import CellCounts, average_precisions, count_cells, f1, iou
 from blunet.images.frame_source import FrameSource
 from blunet.segmentation.frames import label_frames, predict_frames
 from blunet.segmentation.objects import label_objects
@@ -32,12 +32,15 @@ class Scores:
         Average precision at IoU 0.5 of the objects, found with the default settings.
     map : float
         Mean of the average precisions at IoU 0.5, 0.55, ... 0.95.
+    cells : CellCounts
+        How many cells were found singly, merged, split or missed; of several images, their sum.
     """
 
     iou: float
     f1: float
     ap50: float
     map: float
+    cells: CellCounts = field(default_factory=CellCounts)
 
 
 def score(
@@ -62,11 +65,12 @@ def score_labels(
         f1=f1(truth > 0, foreground),
         ap50=precisions[0],
         map=float(np.mean(precisions)),
+        cells=count_cells(truth, labels),
     )
 
 
 def average_scores(scores: Sequence[Scores]) -> Scores:
-    """Return the mean of the scores of several images.
+    """Return the mean of the scores of several images, and the sum of their cells.
 
     Raises
     ------
@@ -75,7 +79,14 @@ def average_scores(scores: Sequence[Scores]) -> Scores:
     """
     if not scores:
         raise InputError("There are no scores to average; give at least one image.")
-    return Scores(*np.mean([astuple(each) for each in scores], axis=0).tolist())
+    count = len(scores)
+    return Scores(
+        iou=sum(each.iou for each in scores) / count,
+        f1=sum(each.f1 for each in scores) / count,
+        ap50=sum(each.ap50 for each in scores) / count,
+        map=sum(each.map for each in scores) / count,
+        cells=sum((each.cells for each in scores), CellCounts()),
+    )
 
 
 @dataclass(frozen=True)

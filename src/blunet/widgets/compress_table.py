@@ -12,9 +12,10 @@ from blunet.errors import InputError
 from blunet.quantities import describe_size
 
 ALIGN = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-COLUMNS = ("", "IoU", "F1", "AP50", "mAP", "Size", "ms")
+COLUMNS = ("", "Cells", "IoU", "F1", "AP50", "mAP", "Size", "ms")
 HINTS = (
     "The stages of the run",
+    "Cells that were found singly, of all cells",
     "Overlap of found and true area, 0 to 1, mean over the images",
     "Balance of missed and of wrongly found area, 0 to 1",
     "Cells found as single objects, as a fraction of those found or missed, 0 to 1",
@@ -45,16 +46,17 @@ class ReportTable(QTableWidget):
         top.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
 
     def show_report(self, path: Path) -> str:
-        """Fill the table from a `report.json`; return a sentence on the images that were scored, or why it is empty."""
+        """Fill the table from a `report.json`; return what BLU-Net found in a sentence or two, or why it is empty."""
         try:
             report = read_report(path)
         except InputError as e:
             self.setRowCount(0)
             return str(e)
-        which = "test" if report.test else "validation"
         self.setRowCount(len(report.models))
         for row, model in enumerate(report.models):
-            cells = ["–" if score is None else f"{score:.3f}" for score in (model.iou, model.f1, model.ap50, model.map)]
+            scores = (model.iou, model.f1, model.ap50, model.map)
+            cells = ["–" if model.cells is None else f"{model.cells.found}/{model.cells.cells}"]
+            cells += ["–" if score is None else f"{score:.3f}" for score in scores]
             cells += [describe_size(model.size_mib * 2**20), f"{1000 * model.seconds:,.0f}"]
             for column, text in enumerate([model.name, *cells]):
                 item = QTableWidgetItem(text)
@@ -65,4 +67,4 @@ class ReportTable(QTableWidget):
         self.setFixedHeight(
             self.horizontalHeader().height() + 2 + sum(self.rowHeight(r) for r in range(self.rowCount()))
         )
-        return f"Mean of {len(report.scored)} {which} image{'s' * (len(report.scored) != 1)}."
+        return "\n".join(line for line in (f"BLU-Net: {report.summary}", report.warning) if line)

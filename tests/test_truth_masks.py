@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 from scipy.ndimage import label
 
-from blunet.dataset.truth_masks import label_truth, measure_diameter, read_mask, separate_touching
+from blunet.dataset.truth_masks import interpret_mask, measure_diameter, read_mask, separate_touching
 from blunet.errors import InputError
 
 
@@ -16,10 +16,10 @@ def test_a_mask_of_one_value_is_labelled_by_4_connectivity_without_specks():
     mask[10:20, 10:20] = 255  # touches the first by a corner only
     mask[30:37, 0:7] = 255  # 49 px: a speck
     mask[30:35, 20:30] = 255  # 50 px: an object
-    labels = label_truth(mask)
+    labels = interpret_mask(mask).labels
     assert labels.dtype == np.int32
     assert np.bincount(labels.ravel()).tolist() == [1600 - 250, 100, 100, 50]
-    np.testing.assert_array_equal(label_truth(mask > 0), labels)
+    np.testing.assert_array_equal(interpret_mask(mask > 0).labels, labels)
 
 
 def test_a_mask_of_several_values_keeps_them():
@@ -27,15 +27,15 @@ def test_a_mask_of_several_values_keeps_them():
     mask[0, 0] = 7  # small objects stay
     mask[5:8, 5:8] = 300
     mask[15:18, 5:8] = 300  # one object in two pieces
-    np.testing.assert_array_equal(label_truth(mask), mask)
-    np.testing.assert_array_equal(label_truth(mask.astype(np.float32)), mask)
+    np.testing.assert_array_equal(interpret_mask(mask).labels, mask)
+    np.testing.assert_array_equal(interpret_mask(mask.astype(np.float32)).labels, mask)
     huge = np.where(mask == 300, np.uint64(2**40), mask)
-    np.testing.assert_array_equal(np.unique(label_truth(huge)), [0, 1, 2])
-    assert label_truth(huge)[16, 6] == 2
+    np.testing.assert_array_equal(np.unique(interpret_mask(huge).labels), [0, 1, 2])
+    assert interpret_mask(huge).labels[16, 6] == 2
 
 
 def test_a_mask_may_be_empty():
-    assert label_truth(np.zeros((3, 5), np.uint8)).tolist() == np.zeros((3, 5)).tolist()
+    assert interpret_mask(np.zeros((3, 5), np.uint8)).labels.tolist() == np.zeros((3, 5)).tolist()
 
 
 @pytest.mark.parametrize("value", [-1, 0.5, np.nan, np.inf])
@@ -43,7 +43,7 @@ def test_values_that_are_no_labels_are_refused(value):
     mask = np.zeros((3, 5), np.float32)
     mask[1, 1] = value
     with pytest.raises(InputError, match=f"{value:g}"):
-        label_truth(mask)
+        interpret_mask(mask)
 
 
 def test_a_mask_of_another_size_names_both(tmp_path):

@@ -8,6 +8,7 @@ from blunet.compression.run_request import Request
 from blunet.dataset.dataset_check import check_dataset
 from blunet.dataset.dataset_report import DatasetReport
 from blunet.dataset.dataset_warnings import find_test_warnings
+from blunet.dataset.mask_doubts import describe_doubts
 from blunet.dataset.pair_facts import hash_file
 from blunet.dataset.pairs import Pair, find_pairs
 from blunet.evaluation.scores import check_pairs
@@ -51,8 +52,11 @@ def read_data(request: Request) -> Data:
     if request.test is not None:
         found = find_pairs(request.test)
         test = list(found.pairs)
-        sizes = [pair.source.shape for pair in check_pairs(test)]
+        checked = check_pairs(test)
+        sizes = [pair.source.shape for pair in checked]
         warnings = list(find_test_warnings(found, report.pairs, [hash_file(pair.image) for pair in test]))
+        doubts = describe_doubts({pair.pair.mask: pair.doubts for pair in checked})
+        warnings += [f"Test: {sentence}" for sentence in doubts]
     return Data(
         report=report,
         training=[pairs[name] for name in report.training],

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from blunet.dataset.dataset_report import DatasetReport
 from blunet.dataset.dataset_warnings import find_warnings
-from blunet.dataset.pair_facts import PairFacts, examine_pairs, name_files
+from blunet.dataset.pair_facts import PairFacts, examine_pairs
 from blunet.dataset.pairs import find_pairs
 from blunet.dataset.split_settings import SplitSettings
 from blunet.dataset.splits import split_files
 from blunet.dataset.time_lapse import is_time_lapse
 from blunet.dataset.truth_masks import SMALLEST_SPECK, measure_diameter
 from blunet.errors import InputError
+from blunet.images.image_files import name_files
 
 
 def check_dataset(folder: str | Path, *, crop: int, split: SplitSettings) -> DatasetReport:

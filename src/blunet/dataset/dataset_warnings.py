@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from blunet.dataset.pair_facts import PairFacts, format_size, name_files
+from blunet.dataset.mask_doubts import describe_doubts
+from blunet.dataset.pair_facts import PairFacts, format_size
 from blunet.dataset.pairs import Pairs
 from blunet.dataset.truth_masks import SMALLEST_SPECK
+from blunet.images.image_files import name_files
 
 #: Warn below this number of images.
 FEW_IMAGES = 8
@@ -92,10 +94,8 @@ def _warn_about_masks(pairs: Sequence[PairFacts]) -> Iterator[str]:
             f"{_count(empty, 'empty mask')} (value 0, or only specks under {SMALLEST_SPECK} px): {name_files(empty)}; "
             "leave these out unless the images hold no objects."
         )
-    full = [pair.mask for pair in pairs if pair.foreground == 1]
-    if full:
-        yield f"{_count(full, 'full mask')}, without any background: {name_files(full)}; the background must be 0."
-    crowded = [pair.mask for pair in pairs if MAX_FOREGROUND < pair.foreground < 1]
+    yield from describe_doubts({pair.mask: pair.doubts for pair in pairs})
+    crowded = [pair.mask for pair in pairs if MAX_FOREGROUND < pair.foreground < 1 and "inverted" not in pair.doubts]
     if crowded:
         yield (
             f"{_count(crowded, 'mask')} with more than {MAX_FOREGROUND:.0%} foreground: {name_files(crowded)}; check "

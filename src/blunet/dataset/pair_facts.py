@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.dataset.mask_doubts import Doubt
 from blunet.dataset.pairs import Pair
 from blunet.dataset.time_lapse import Outline, outline_objects
 from blunet.dataset.truth_masks import measure_diameter, read_truth
@@ -45,6 +46,8 @@ class PairFacts:
         Where the objects are.
     instances : bool
         Whether the mask's values tell objects apart, see `Truth`.
+    doubts : tuple of Doubt
+        What may be wrong with the mask.
     """
 
     name: str
@@ -60,6 +63,7 @@ class PairFacts:
     mask_sha256: str
     outline: Outline
     instances: bool
+    doubts: tuple[Doubt, ...]
 
 
 def examine_pairs(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDArray[np.int32]]:
@@ -77,7 +81,7 @@ def examine_pairs(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDA
         except InputError as e:
             raise InputError(f"'{pair.image}': {e}") from e
         shape = (image.shape[0], image.shape[1])
-        labels, instances = read_truth(pair.mask, shape)
+        labels, instances, doubts = read_truth(pair.mask, shape)
         facts.append(
             PairFacts(
                 name=pair.name,
@@ -93,6 +97,7 @@ def examine_pairs(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDA
                 mask_sha256=hash_file(pair.mask),
                 outline=outline_objects(labels),
                 instances=instances,
+                doubts=doubts,
             )
         )
         yield labels
@@ -102,15 +107,6 @@ def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal digits."""
     with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def name_files(paths: Iterable[Path], most: int = 5) -> str:
-    """Name the first `most` files, with their folder `images` or `masks`, and count the others."""
-    names = [
-        f"'{path.parent.name}/{path.name}'" if path.parent.name in ("images", "masks") else f"'{path.name}'"
-        for path in paths
-    ]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def format_size(pair: PairFacts) -> str:

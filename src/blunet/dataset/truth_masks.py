@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.dataset.mask_doubts import Doubt, find_doubts, has_smooth_outlines, has_two_levels
 from blunet.errors import InputError
 from blunet.images.image_reader import read_values
 
@@ -22,13 +23,16 @@ class Truth(NamedTuple):
     Attributes
     ----------
     labels : ndarray of shape (Y, X), int32
-        0 is background; see `label_truth`.
+        0 is background; see `interpret_mask`.
     instances : bool
         Whether the mask's values tell objects apart. Else its connected components are the objects.
+    doubts : tuple of Doubt
+        What may be wrong with the mask.
     """
 
     labels: NDArray[np.int32]
     instances: bool
+    doubts: tuple[Doubt, ...] = ()
 
 
 def read_mask(path: str | Path, shape: tuple[int, int] | None = None) -> NDArray[np.int32]:
@@ -54,41 +58,44 @@ def read_truth(path: str | Path, shape: tuple[int, int] | None = None) -> Truth:
     Raises
     ------
     InputError
-        If the file cannot be read, is a stack, holds values that are no labels, or has another size.
+        If the file cannot be read, is a stack, has another size, or is refused by `interpret_mask`.
     """
     path = Path(path)
-    mask = read_values(path)
+    mask, coloured, lossy = read_values(path)
     if shape is not None and mask.shape != tuple(shape):
         raise InputError(
             f"The mask '{path}' is {mask.shape[0]} x {mask.shape[1]} pixels (Y x X) but its image is "
             f"{shape[0]} x {shape[1]}; give a mask of the image's size."
         )
     try:
-        labels = label_truth(mask)
+        return interpret_mask(mask, coloured=coloured, lossy=lossy)
     except InputError as e:
         raise InputError(f"'{path}': {e}") from e
-    inside = mask[mask > 0]
-    return Truth(labels, bool(inside.size and (inside != inside[0]).any()))
 
 
-def label_truth(mask: NDArray[Any]) -> NDArray[np.int32]:
+def interpret_mask(mask: NDArray[Any], *, coloured: bool = False, lossy: bool = False) -> Truth:
     """Convert the values of a truth mask to labels.
 
     Parameters
     ----------
     mask : ndarray of shape (Y, X)
         Booleans, integers, or floats that are whole numbers; 0 is background.
+    coloured : bool
+        Whether the values number colours, so that their order means nothing.
+    lossy : bool
+        Whether the values come from a file that does not keep them exactly (JPEG).
 
     Returns
     -------
-    ndarray of shape (Y, X), int32
-        A binary mask: its 4-connected components of at least 50 pixels, numbered from 1. Other masks: their values;
-        a value in several pieces stays one object.
+    Truth
+        The labels of a binary mask are its 4-connected components of at least 50 pixels, numbered from 1. Those of
+        other masks are their values; a value in several pieces stays one object. A binary mask whose outlines were
+        smoothed is cut in the middle between its two values, which is a doubt.
 
     Raises
     ------
     InputError
-        If a value is negative, fractional or not finite.
+        If a value is negative, fractional or not finite, or the outlines of more than two values were smoothed.
     """
     if mask.ndim != 2:
         raise InputError(f"The mask has the shape {mask.shape}; give one of shape (Y, X).")
@@ -99,11 +106,21 @@ def label_truth(mask: NDArray[Any]) -> NDArray[np.int32]:
     if wrong.size:
         raise InputError(f"The mask holds the value {wrong[0]:g}; give whole numbers, 0 for the background.")
     objects = values[values > 0]
-    if objects.size == 1:
-        return _label_components(mask > 0)
-    if objects.size and objects[-1] > np.iinfo(np.int32).max:
-        return (np.searchsorted(objects, mask) + (mask > 0)).astype(np.int32)
-    return mask.astype(np.int32)
+    smooth = objects.size > 1 and (lossy or has_smooth_outlines(mask))
+    if smooth and (coloured or not has_two_levels(mask)):
+        raise InputError(
+            f"The mask holds {values.size} values that run into each other, as those of an image do, or as smoothing "
+            "and JPEG make them; save masks as PNG or TIFF, and resize them without smoothing."
+        )
+    if smooth or objects.size == 1:
+        labels = _label_components(mask > (float(values[0]) + float(values[-1])) / 2 if smooth else mask > 0)
+    elif objects.size and objects[-1] > np.iinfo(np.int32).max:
+        labels = (np.searchsorted(objects, mask) + (mask > 0)).astype(np.int32)
+    else:
+        labels = mask.astype(np.int32)
+    instances = objects.size > 1 and not smooth
+    doubts: tuple[Doubt, ...] = ("cut",) if smooth else ()
+    return Truth(labels, instances, doubts + find_doubts(labels, instances))
 
 
 def _label_components(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:

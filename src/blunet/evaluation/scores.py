@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.dataset.mask_doubts import Doubt
 from blunet.dataset.pairs import Pair
-from blunet.dataset.truth_masks import read_mask
+from blunet.dataset.truth_masks import read_mask, read_truth
 from blunet.errors import InputError
 from blunet.evaluation.metrics import CellCounts, average_precisions, count_cells, f1, iou
 from blunet.images.frame_source import FrameSource
@@ -91,10 +92,11 @@ def average_scores(scores: Sequence[Scores]) -> Scores:
 
 @dataclass(frozen=True)
 class CheckedPair:
-    """A pair whose image and mask can be used."""
+    """A pair whose image and mask can be used, and what may be wrong with the mask."""
 
     pair: Pair
     source: FrameSource
+    doubts: tuple[Doubt, ...] = ()
 
 
 def check_pairs(pairs: Iterable[Pair]) -> list[CheckedPair]:
@@ -113,8 +115,8 @@ def check_pairs(pairs: Iterable[Pair]) -> list[CheckedPair]:
         if source.stack:
             raise InputError(f"'{pair.image}' is a stack of {source.count} frames; give single images with masks.")
         for _ in source.each_checked():
-            read_mask(pair.mask, source.shape)
-        checked.append(CheckedPair(pair, source))
+            truth = read_truth(pair.mask, source.shape)
+        checked.append(CheckedPair(pair, source, truth.doubts))
     return checked
 
 

@@ -39,7 +39,8 @@ def read_bitmap(path: Path) -> NDArray[Any]:
 def read_palette(path: Path) -> NDArray[np.uint16] | None:
     """Return the palette indices of an image plus one, and 0 where the colour is black; None without a palette.
 
-    Unlike in `read_bitmap`, two indices of the same colour stay different.
+    Unlike in `read_bitmap`, two indices of the same colour stay different. The indices themselves are returned where
+    the palette runs from white to black: it is ImageJ's inverted look-up table, which only changes what is shown.
     """
     with Image.open(path) as image:
         if image.mode != "P":
@@ -47,6 +48,8 @@ def read_palette(path: Path) -> NDArray[np.uint16] | None:
         colours = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
         black = ~colours.any(axis=1)
         indices = np.asarray(image)
+    if np.array_equal(colours, np.repeat(np.arange(256)[::-1, None], 3, axis=1)):
+        return indices.astype(np.uint16)
     numbers = np.zeros(256, np.uint16)
     numbers[: len(colours)] = np.where(black, 0, np.arange(len(colours)) + 1)
     values: NDArray[np.uint16] = numbers[indices]

@@ -109,3 +109,12 @@ def without_repeats(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         first.setdefault(path.resolve(), path)
     return list(first.values())
+
+
+def name_files(paths: Iterable[Path], most: int = 5) -> str:
+    """Name the first `most` files, with their folder `images` or `masks`, and count the others."""
+    names = [
+        f"'{path.parent.name}/{path.name}'" if path.parent.name in ("images", "masks") else f"'{path.name}'"
+        for path in paths
+    ]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

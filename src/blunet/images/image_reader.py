@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +59,20 @@ def read_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any]]:
             yield to_grey(values)
 
 
-def read_values(path: str | Path) -> NDArray[Any]:
-    """Read the values of a mask (Y, X): unchanged if they are grey, else one number per colour and 0 for black.
+class MaskValues(NamedTuple):
+    """The values of a mask, (Y, X).
+
+    `coloured`: whether they number colours, so that their order means nothing. `lossy`: whether the file does not keep
+    values exactly.
+    """
+
+    values: NDArray[Any]
+    coloured: bool
+    lossy: bool
+
+
+def read_values(path: str | Path) -> MaskValues:
+    """Read the values of a mask: unchanged if they are grey, else one number per colour and 0 for black.
 
     Raises
     ------
@@ -72,18 +84,21 @@ def read_values(path: str | Path) -> NDArray[Any]:
     if layout.stack:
         raise InputError(f"'{path}' is a stack of {layout.frames} frames; give a single image.")
     with reading(path):
-        if _begins(path).startswith(PNG):
+        begins = _begins(path)
+        if begins.startswith(PNG):
             indices = read_palette(path)
             if indices is not None:
-                return indices
+                return MaskValues(indices, coloured=True, lossy=False)
         values = next(_frames(path, [0]))
+    lossy = begins.startswith(JPEG)
     if values.ndim == 2:
-        return values
+        return MaskValues(values, coloured=False, lossy=lossy)
     first, colours = values[..., :1], values[..., :3]
     if values.shape[-1] < 3 or np.array_equal(colours, np.broadcast_to(first, colours.shape)):
-        return first[..., 0]
+        return MaskValues(first[..., 0], coloured=False, lossy=lossy)
     _, colour = np.unique(colours.reshape(-1, 3), axis=0, return_inverse=True)
-    return np.where(colours.any(axis=-1), colour.reshape(values.shape[:2]) + 1, 0)
+    numbers = np.where(colours.any(axis=-1), colour.reshape(values.shape[:2]) + 1, 0)
+    return MaskValues(numbers, coloured=True, lossy=lossy)
 
 
 def to_grey(values: NDArray[Any]) -> NDArray[Any]:

@@ -75,7 +75,7 @@ def read_tiff_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any
                 frame = np.moveaxis(frame, 0, -1)
             native = frame.dtype.newbyteorder("=")
             frame = np.asarray(frame, native) if whole is None else np.array(frame, native)
-            yield frame
+            yield _brightness(frame, series.keyframe)
 
 
 def _arrangement(series: tifffile.TiffPageSeries) -> tuple[list[int], str, dict[str, int]]:
@@ -89,6 +89,19 @@ def _arrangement(series: tifffile.TiffPageSeries) -> tuple[list[int], str, dict[
     )
 
 
+def _brightness(values: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
+    """Return values that grow from black to white, also of a page whose 0 is white.
+
+    ImageJ marks pages as such when their look-up table is inverted, which changes what is shown and not the values.
+    """
+    if page.photometric != PHOTOMETRIC.MINISWHITE or page.parent.is_imagej or values.dtype.kind not in "bu":
+        return values
+    if values.dtype.kind == "b":
+        return ~values
+    inverted: NDArray[Any] = values.dtype.type(2**page.bitspersample - 1) - values
+    return inverted
+
+
 def _page(series: tifffile.TiffPageSeries, index: int, path: Path) -> NDArray[Any]:
     """Decode one page; raise InputError if the file does not hold it, or ends within it."""
     page = series.pages[index]
@@ -100,8 +113,6 @@ def _page(series: tifffile.TiffPageSeries, index: int, path: Path) -> NDArray[An
     if page.dtype != series.dtype:
         raise InputError(f"'{path}' is damaged: its frame {index + 1} is of another type; export it again.")
     pixels: NDArray[Any] = page.asarray()
-    if series.keyframe.photometric == PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
-        pixels = np.iinfo(pixels.dtype).max - pixels
     return pixels
 
 

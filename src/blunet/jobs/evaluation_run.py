@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from blunet.dataset.mask_doubts import describe_doubts
 from blunet.dataset.pairs import find_pairs
 from blunet.evaluation.scores import Scores, average_scores, check_pairs, evaluate
 from blunet.jobs.events import CancelToken, Skipped, Started, Warned
@@ -50,7 +51,7 @@ def evaluate_folder(
 
     Yields
     ------
-    Skipped for every file without a partner, Started, Warned and Scored for each pair, and Evaluated with the averages.
+    Skipped for every file without a partner, Warned about masks, Started, Warned and Scored for each pair, and Evaluated with the averages.
 
     Raises
     ------
@@ -69,6 +70,8 @@ def evaluate_folder(
         yield Skipped(path, f"'{path}' has no mask with the same stem.")
     for path in found.unpaired_masks:
         yield Skipped(path, f"'{path}' has no image with the same stem.")
+    for warning in describe_doubts({pair.pair.mask: pair.doubts for pair in pairs}):
+        yield Warned(Path(folder), warning)
     yield Started(tuple(pair.image for pair in found.pairs))
     scores = []
     for scored in evaluate(pairs, model, settings):

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from blunet.dataset.truth_masks import label_truth, read_mask
+from blunet.dataset.mask_doubts import Doubt, describe_doubts
+from blunet.dataset.truth_masks import Truth, interpret_mask, read_truth
 from blunet.errors import InputError
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
@@ -103,7 +103,16 @@ class LeftOut:
     sentence: str
 
 
-def open_layers(plan: Plan, settings: OpenSettings, token: CancelToken) -> Iterator[LayerOpened | LeftOut]:
+@dataclass(frozen=True)
+class Doubted:
+    """Something was opened but may not be what it should be."""
+
+    sentence: str
+
+
+def open_layers(
+    plan: Plan, settings: OpenSettings, token: CancelToken
+) -> Iterator[LayerOpened | LeftOut | Doubted]:  # fmt: skip
     """Open planned layers, each image followed by its labels.
 
     Of a stack only the first frame is read, for the contrast.
@@ -147,18 +156,23 @@ def _opened(layer: PlannedLayer, settings: OpenSettings) -> LayerOpened:
     )
 
 
-def _labels(layer: PlannedLayer, image: LayerOpened, token: CancelToken) -> Iterator[LayerOpened | LeftOut]:
+def _labels(
+    layer: PlannedLayer, image: LayerOpened, token: CancelToken
+) -> Iterator[LayerOpened | LeftOut | Doubted]:  # fmt: skip
     """Read the masks into one layer of labels; frames without a mask stay empty."""
     frames = layer.frames
     labels = allocate(frames.array_shape, np.uint16)
     used = []
+    doubts: dict[Path, set[Doubt]] = {}
     for t, path in enumerate(frames.paths):
         token.check()
         mask = layer.masks.get(path)
         if mask is None:
             continue
         try:
-            for place, values in _mask_frames(mask, frames, t):
+            for place, truth in _mask_frames(mask, frames, t):
+                values = truth.labels
+                doubts.setdefault(mask, set()).update(truth.doubts)
                 if labels.dtype == np.uint16 and int(values.max(initial=0)) > np.iinfo(np.uint16).max:
                     labels = labels.astype(np.int32)
                 (labels[place] if frames.stack else labels)[...] = values
@@ -166,6 +180,7 @@ def _labels(layer: PlannedLayer, image: LayerOpened, token: CancelToken) -> Iter
             yield LeftOut(str(e))
             continue
         used.append(mask.name)
+    yield from map(Doubted, describe_doubts(doubts))
     if used:
         yield LayerOpened(
             "labels", labels, f"{layer.name} – mask", None, image.pixel_size, image.interval, None,
@@ -173,10 +188,10 @@ def _labels(layer: PlannedLayer, image: LayerOpened, token: CancelToken) -> Iter
         )  # fmt: skip
 
 
-def _mask_frames(mask: Path, image: FrameSource, t: int) -> Iterator[tuple[int, NDArray[np.int32]]]:
-    """Yield indices of frames and their labels: of a single mask at `t`, of a stack of masks from 0."""
+def _mask_frames(mask: Path, image: FrameSource, t: int) -> Iterator[tuple[int, Truth]]:
+    """Yield indices of frames and their truth: of a single mask at `t`, of a stack of masks from 0."""
     if not image.stack or len(image.paths) > 1:
-        yield t, read_mask(mask, image.shape)
+        yield t, read_truth(mask, image.shape)
         return
     frames = FrameSource.from_file(mask)
     if frames.array_shape != image.array_shape:
@@ -185,4 +200,4 @@ def _mask_frames(mask: Path, image: FrameSource, t: int) -> Iterator[tuple[int, 
             "one frame of the mask for each of the image."
         )
     for index, frame in enumerate(frames.each()):
-        yield index, label_truth(frame)
+        yield index, interpret_mask(frame)

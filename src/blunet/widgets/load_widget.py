@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from blunet.errors import InputError
-from blunet.jobs.layer_opening import LayerOpened, LeftOut, OpenSettings, open_layers
+from blunet.jobs.layer_opening import Doubted, LayerOpened, LeftOut, OpenSettings, open_layers
 from blunet.jobs.layer_plan import Plan, Refused, look
 from blunet.widgets.label_alignment import LabelAlignment
 from blunet.widgets.layer_facts import FILE, unwrap_viewer
@@ -47,7 +47,7 @@ class LoadWidget(DockContent):
         """What *Open* opens."""
         self.job: Job | None = None
         self._planning: Job | None = None
-        self._left_out: list[str] = []
+        self._remarks: list[str] = []
         self._opened: list[Layer] = []
         self.form = LoadForm(viewer)
         self.prepare = PrepareBox(viewer)
@@ -86,7 +86,7 @@ class LoadWidget(DockContent):
             self.form.warn([str(e)])
             return
         remember("load", {"together": self.form.together.currentData(), "masks": self.form.masks.isChecked()})
-        self._left_out, self._opened = [], []
+        self._remarks, self._opened = [], []
         self.job = Job(lambda token: open_layers(plan, settings, token), self, "Opening images")
         self.job.event.connect(self._on_event)
         self.job.done.connect(self._on_done)
@@ -149,9 +149,9 @@ class LoadWidget(DockContent):
     def _on_event(self, event: Any) -> None:
         if isinstance(event, LayerOpened):
             self._opened.append(add_layer(self.viewer, event))
-        elif isinstance(event, LeftOut):
-            self._left_out.append(event.sentence)
-            self.form.warn(self._left_out)
+        elif isinstance(event, LeftOut | Doubted):
+            self._remarks.append(event.sentence)
+            self.form.warn(self._remarks)
 
     def _on_done(self) -> None:
         images = [layer for layer in self._opened if layer in self.viewer.layers and isinstance(layer, Image)]

@@ -68,10 +68,22 @@ def read_folder(path: str | Sequence[str] | None = None) -> Callable[[str], list
     if not isinstance(path, str) or not Path(path).is_dir():
         return None
     inner = Path(path, "images")
-    return _folder_layers if images_in(Path(path)) or (inner.is_dir() and images_in(inner)) else None
+    return _planned_layers if images_in(Path(path)) or (inner.is_dir() and images_in(inner)) else None
 
 
-def _folder_layers(path: str) -> list[LayerData]:
+def read_labels(path: str | Sequence[str] | None = None) -> Callable[[str], list[LayerData]] | None:
+    """Offer to open saved labels, `x_labels.tif`, as labels with their table; without a path, ask for the file."""
+    from blunet.jobs.saved_labels import is_labels_file
+
+    if path is None:
+        from blunet.widgets.palette import open_chosen_labels
+
+        _in_viewer(open_chosen_labels)
+        return None
+    return _planned_layers if isinstance(path, str) and is_labels_file(Path(path)) else None
+
+
+def _planned_layers(path: str) -> list[LayerData]:
     from napari.utils.notifications import show_warning
 
     from blunet.jobs.events import CancelToken

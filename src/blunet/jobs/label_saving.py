@@ -23,7 +23,8 @@ def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Pa
     Parameters
     ----------
     path : Path
-        Of the TIFF. The table is written beside it: `x_objects.csv` for `x.tif` and for `x_labels.tif`.
+        Of the TIFF; a name without the ending of one gets `.tif`. The table is written beside it: `x_objects.csv` for
+        `x.tif` and for `x_labels.tif`.
     data : array of int, shape (Y, X) or (T, Y, X)
         Or the levels of a multiscale layer, of which the finest is written.
     attributes : mapping
@@ -39,6 +40,7 @@ def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Pa
     InputError
         If the labels have other axes, or a file cannot be written.
     """
+    path = _with_ending(path)
     data = data if hasattr(data, "dtype") else data[0]
     if len(data.shape) not in (2, 3) or 0 in data.shape:
         raise InputError(
@@ -57,6 +59,16 @@ def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Pa
     table = path.with_name(f"{stem_of(path).removesuffix('_labels')}_{OBJECTS}")
     write_measurements(table, [{str(name): features[name].to_numpy() for name in columns}])
     return [path, table]
+
+
+def _with_ending(path: Path) -> Path:
+    """Return the path with the ending of a TIFF; nobody was asked whether the file of that name may be replaced."""
+    if path.suffix.lower() in (".tif", ".tiff"):
+        return path
+    full = path.with_name(f"{path.name}.tif")
+    if full.exists():
+        raise InputError(f"'{full}' exists already; choose that file to replace it, or another name.")
+    return full
 
 
 def _description(attributes: Mapping[str, Any]) -> dict[str, Any]:

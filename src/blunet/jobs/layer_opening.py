@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from blunet.images.normalisation_settings import Normalisation
 from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import CancelToken
 from blunet.jobs.layer_plan import Plan, PlannedLayer
+from blunet.jobs.saved_labels import read_saved_labels
 from blunet.settings_model import SettingsModel, setting
 
 
@@ -67,6 +68,8 @@ class LayerOpened:
         Grey values to be shown black and white.
     files : tuple of str
         Names of the files, in the order of the frames.
+    table : mapping of str to ndarray
+        Measurements of labels, one row for each; empty if there are none.
     """
 
     kind: str
@@ -77,6 +80,7 @@ class LayerOpened:
     interval: float | None = None
     limits: Limits | None = None
     files: tuple[str, ...] = ()
+    table: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def to_layer(self) -> tuple[Any, dict[str, Any], str]:
         """Return the values, keyword arguments and type of the layer, in the form that napari expects of a plugin."""
@@ -91,6 +95,8 @@ class LayerOpened:
         keywords["metadata"] = {"files": list(self.files)}
         if self.kind == "labels":
             keywords["opacity"] = 0.5
+            if self.table:
+                keywords["features"] = {"index": self.table["label"], **self.table}
         elif self.limits is not None and self.limits.low < self.limits.high:
             keywords["contrast_limits"] = tuple(self.limits)
         return self.data, keywords, self.kind
@@ -125,13 +131,18 @@ def open_layers(
     yield from map(LeftOut, plan.left_out)
     for layer in plan.layers:
         token.check()
+        if layer.kind == "labels":
+            yield from _saved_labels(layer, settings, layer.name, layer.source)
+            continue
         try:
             yield (opened := _opened(layer, settings))
         except InputError as e:
             yield LeftOut(str(e))
             continue
         if layer.masks:
-            yield from _labels(layer, opened, token)
+            yield from _masks(layer, opened, token)
+        if layer.labels:
+            yield from _saved_labels(layer, settings, f"{layer.name} – cells")
 
 
 def _opened(layer: PlannedLayer, settings: OpenSettings) -> LayerOpened:
@@ -140,23 +151,43 @@ def _opened(layer: PlannedLayer, settings: OpenSettings) -> LayerOpened:
         limits = estimate_limits([first], Normalisation(method="percentile", low=settings.low, high=settings.high))
     except InputError:  # an image that is not finite can be shown all the same
         limits = None
-    pixel_size = layer.pixel_size
-    if settings.pixel_size:
-        pixel_size = PixelSize(settings.pixel_size, settings.pixel_size, "µm")
-    stack = layer.frames.stack
     return LayerOpened(
         kind="image",
-        data=layer.frames.to_dask() if stack else first,
+        data=layer.frames.to_dask() if layer.frames.stack else first,
         name=layer.name,
         source=layer.source,
-        pixel_size=pixel_size,
-        interval=(settings.interval or layer.interval) if stack else None,
+        pixel_size=_pixel_size(layer, settings),
+        interval=_interval(layer, settings),
         limits=limits,
         files=tuple(path.name for path in layer.frames.paths),
     )
 
 
-def _labels(
+def _pixel_size(layer: PlannedLayer, settings: OpenSettings) -> PixelSize | None:
+    if settings.pixel_size:
+        return PixelSize(settings.pixel_size, settings.pixel_size, "µm")
+    return layer.pixel_size
+
+
+def _interval(layer: PlannedLayer, settings: OpenSettings) -> float | None:
+    return (settings.interval or layer.interval) if layer.frames.stack else None
+
+
+def _saved_labels(
+    layer: PlannedLayer, settings: OpenSettings, name: str, source: Path | None = None
+) -> Iterator[LayerOpened | LeftOut]:
+    """Read saved labels and their tables into one layer; frames without labels stay empty."""
+    places = {t: layer.labels[path] for t, path in enumerate(layer.frames.paths) if path in layer.labels}
+    found = read_saved_labels(places, layer.frames)
+    yield from map(LeftOut, found.problems)
+    if found.files:
+        yield LayerOpened(
+            "labels", found.values, name, source, _pixel_size(layer, settings), _interval(layer, settings),
+            files=found.files, table=found.table,
+        )  # fmt: skip
+
+
+def _masks(
     layer: PlannedLayer, image: LayerOpened, token: CancelToken
 ) -> Iterator[LayerOpened | LeftOut | Doubted]:  # fmt: skip
     """Read the masks into one layer of labels; frames without a mask stay empty."""

@@ -15,6 +15,7 @@ from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import find_images, images_in, stem_of
 from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import CancelToken, Skipped
+from blunet.jobs.saved_labels import find_saved_labels, is_labels_file
 
 #: Most layers that are opened at once: napari's list of layers is not made for more.
 MOST_LAYERS = 40
@@ -24,7 +25,7 @@ READERS = 8
 
 @dataclass(frozen=True)
 class PlannedLayer:
-    """One image layer to come.
+    """One image layer to come, with the layers of labels that belong to it; or saved labels by themselves.
 
     Attributes
     ----------
@@ -35,12 +36,17 @@ class PlannedLayer:
         The file or folder that holds all frames and nothing else. None: there is none.
     masks : mapping of Path to Path
         The masks, by the paths of their images.
+    labels : mapping of Path to Path
+        The saved labels, by the paths of their images; those of labels by themselves, by their own paths.
+    kind : {"image", "labels"}
     """
 
     name: str
     frames: FrameSource
     source: Path | None = None
     masks: Mapping[Path, Path] = field(default_factory=dict)
+    labels: Mapping[Path, Path] = field(default_factory=dict)
+    kind: str = "image"
 
     @property
     def pixel_size(self) -> PixelSize | None:
@@ -109,7 +115,8 @@ def plan_layers(
         Whether single images are the frames of one time-lapse. Images of another size or type than most of them are
         left out. A file that holds a stack always becomes a layer of its own.
     masks : bool
-        Whether to open the masks beside the images too.
+        Whether to open the masks and saved labels beside the images too. Saved labels that are given themselves are
+        opened as labels in any case, with their image if that is given too.
     most : int, optional
         Largest number of layers. None: no limit.
     token : CancelToken, optional
@@ -130,21 +137,25 @@ def plan_layers(
     problems = [file.reason for file in skipped]
     if not files:
         raise InputError(problems[0] if len(problems) == 1 else f"None of {len(paths)} files opens: {problems[0]}")
-    beside = find_masks(file.paths[0] for file in files) if masks else {}
-    groups = [[file] for file in files]
-    singles = [file for file in files if not file.stack]
-    if together and len(singles) > 1:
-        frames, others = _alike(singles)
-        problems += [_odd(others, frames[0])] if others else []
-        skipped += [Skipped(file.paths[0], _odd([file], frames[0])) for file in others]
-        groups = [frames, *([file] for file in files if file.stack)]
+    images = [file for file in files if not _holds_labels(file)]
+    paths = [file.paths[0] for file in images]
+    masks_of, labels_of = (find_masks(paths), find_saved_labels(paths)) if masks else ({}, {})
+    attached = set(labels_of.values())
+    alone = [file for file in files if _holds_labels(file) and file.paths[0] not in attached]
+    groups: list[list[FrameSource]] = []
+    for kind in (images, alone):
+        chosen, others = _grouped(kind, together)
+        groups += chosen
+        problems += [_odd(others, chosen[0][0])] if others else []
+        skipped += [Skipped(file.paths[0], _odd([file], chosen[0][0])) for file in others]
     if most is not None and len(groups) > most:
         raise InputError(
             f"These are {len(groups)} layers, more than {most}; open them as the frames of one time-lapse, or "
             "choose fewer."
         )
     only = Path(given[0]) if len(given) == 1 and len(groups) == 1 and not glob.has_magic(str(given[0])) else None
-    return Plan(tuple(_planned(group, beside, only) for group in groups), tuple(problems), tuple(skipped))
+    planned = tuple(_planned(group, masks_of, labels_of, only) for group in groups)
+    return Plan(planned, tuple(problems), tuple(skipped))
 
 
 def images_folder(source: str | Path) -> str | Path:
@@ -169,6 +180,19 @@ def _headers(paths: Sequence[Path], token: CancelToken | None) -> tuple[list[Fra
     ]
 
 
+def _holds_labels(file: FrameSource) -> bool:
+    return is_labels_file(file.paths[0]) and file.dtype.kind in "ui"
+
+
+def _grouped(files: Sequence[FrameSource], together: bool) -> tuple[list[list[FrameSource]], list[FrameSource]]:
+    """Return the files of each layer, and those that are left out, as they do not fit to the others."""
+    singles = [file for file in files if not file.stack]
+    if not together or len(singles) < 2:
+        return [[file] for file in files], []
+    frames, others = _alike(singles)
+    return [frames, *([file] for file in files if file.stack)], others
+
+
 def _alike(files: Sequence[FrameSource]) -> tuple[list[FrameSource], list[FrameSource]]:
     """Separate the images of the most common size and type (of two as common, the first) from the others."""
     (most, _), *_ = Counter((file.shape, file.dtype) for file in files).most_common(1)
@@ -186,15 +210,20 @@ def _size(file: FrameSource) -> str:
     return f"{file.shape[1]} × {file.shape[0]} {file.dtype}"
 
 
-def _planned(group: Sequence[FrameSource], beside: Mapping[Path, Path], only: Path | None) -> PlannedLayer:
+def _planned(
+    group: Sequence[FrameSource], masks_of: Mapping[Path, Path], labels_of: Mapping[Path, Path], only: Path | None
+) -> PlannedLayer:
     frames = group[0]
     first = frames.paths[0]
     name, source = stem_of(first), only
+    kind = "labels" if _holds_labels(frames) else "image"
     if len(group) > 1:
         folder = first.resolve().parent
         name = (folder.parent if folder.name == "images" else folder).name or name
         frames = FrameSource.from_sources(group, str(only or folder))
     else:
         source = first
-    masks = {path: beside[path] for path in frames.paths if path in beside}
-    return PlannedLayer(name, frames, source, masks)
+    if kind == "labels":
+        return PlannedLayer(name, frames, source, labels={path: path for path in frames.paths}, kind=kind)
+    masks, labels = ({path: of[path] for path in frames.paths if path in of} for of in (masks_of, labels_of))
+    return PlannedLayer(name, frames, source, masks, labels)

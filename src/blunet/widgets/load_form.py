@@ -23,7 +23,7 @@ from blunet.jobs.layer_plan import Plan, PlannedLayer
 from blunet.widgets.load_source import SourceBox
 from blunet.widgets.settings_form import SettingsForm
 from blunet.widgets.settings_state import SettingsState
-from blunet.widgets.text import WarningLabel, make_sentence_label
+from blunet.widgets.text import WarningLabel, make_sentence_label, wrap_tooltip
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -51,9 +51,14 @@ class LoadForm(QWidget):
         self.together.addItem("One time-lapse", True)
         self.together.addItem("Separate layers", False)
         self.together.setToolTip("What several images become. A file with several pages is always a time-lapse.")
-        self.masks = QCheckBox("Open masks beside the images")
+        self.masks = QCheckBox("Open masks and saved labels beside them")
         self.masks.setChecked(True)
-        self.masks.setToolTip("Outlined cells: 'x_mask.tif' beside 'x.tif', or a folder 'masks' beside 'images'.")
+        self.masks.setToolTip(
+            wrap_tooltip(
+                "Outlined cells: 'x_mask.tif' beside 'x.tif', or a folder 'masks' beside 'images'. Labels that were "
+                "saved: 'x_labels.tif', with their table 'x_objects.csv'."
+            )
+        )
         self.found = make_sentence_label()
         self.asked = SettingsForm(self.settings_state, ASKED, unset=dict.fromkeys(ASKED, MISSING))
         self.open_button = QPushButton("Open")
@@ -146,7 +151,9 @@ def _described(layers: Sequence[PlannedLayer]) -> str:
     if not layers:
         return ""
     masks = sum(len(layer.masks) for layer in layers)
+    labels = sum(len(layer.labels) for layer in layers if layer.kind == "image")
     with_masks = f", {masks} mask{'s' * (masks != 1)}" if masks else ""
+    with_masks += ", with saved labels" if labels else ""
     if len(layers) > 1:
         return f"{len(layers)} layers{with_masks}"
     source = layers[0].frames

@@ -6,28 +6,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Labels
-from napari.utils.notifications import show_info, show_warning
-from qtpy.QtWidgets import QFileDialog, QWidget
+from napari.utils.notifications import show_warning
+from qtpy.QtWidgets import QFileDialog
 
 from blunet.errors import InputError
-from blunet.images.image_files import stem_of
-from blunet.jobs.label_saving import save_labels
-from blunet.jobs.result_files import LABELS
 from blunet.widgets.docks import show_segment_dock
-from blunet.widgets.layer_facts import file_of
+from blunet.widgets.label_files import save_labels_as, window_of
 from blunet.widgets.model_picker import MODEL_FILES
 from blunet.widgets.preferences import PLUGIN, recall, remember
 
 if TYPE_CHECKING:
-    from napari.layers import Image
     from napari.viewer import Viewer
-
-LABEL_FILES = "Labels (*.tif *.tiff)"
 
 
 def open_chosen_folder(viewer: Viewer) -> None:
     """Ask for a folder and open its images as a time-lapse."""
-    folder = QFileDialog.getExistingDirectory(_window(viewer), "Open a folder of images", recall("load_folder", ""))
+    folder = QFileDialog.getExistingDirectory(window_of(viewer), "Open a folder of images", recall("load_folder", ""))
     if not folder:
         return
     remember("load_folder", str(Path(folder).parent))
@@ -37,9 +31,19 @@ def open_chosen_folder(viewer: Viewer) -> None:
         show_warning(str(e) if isinstance(e, InputError) else f"The folder '{folder}' holds no images.")
 
 
+def open_chosen_labels(viewer: Viewer) -> None:
+    """Ask for a file of labels and open it with its table."""
+    name, _ = QFileDialog.getOpenFileName(
+        window_of(viewer), "Open saved labels", recall("save_folder", ""), "Saved labels (*_labels.tif *_labels.tiff)"
+    )
+    if name:
+        remember("save_folder", str(Path(name).parent))
+        viewer.open(name, plugin=PLUGIN)
+
+
 def use_chosen_model(viewer: Viewer) -> None:
     """Ask for a model file and make it that of the Segment widget."""
-    name, _ = QFileDialog.getOpenFileName(_window(viewer), "Choose a model", recall("model_folder", ""), MODEL_FILES)
+    name, _ = QFileDialog.getOpenFileName(window_of(viewer), "Choose a model", recall("model_folder", ""), MODEL_FILES)
     if name:
         remember("model_folder", str(Path(name).parent))
         show_segment_dock(viewer).use_model(name)
@@ -53,49 +57,3 @@ def save_selected_labels(viewer: Viewer) -> list[Path]:
         show_warning(f"{problem}; select the layer that is to be saved.")
         return []
     return save_labels_as(viewer, chosen[0])
-
-
-def save_labels_as(viewer: Viewer, labels: Labels, image: Image | None = None) -> list[Path]:
-    """Ask for a name, save labels as a TIFF with their table beside it, and return the files; none if cancelled.
-
-    Parameters
-    ----------
-    viewer : Viewer
-    labels : Labels
-    image : Image, optional
-        The layer that the labels were made from: its file gives the folder and the name that are proposed.
-    """
-    dialog = QFileDialog(_window(viewer), "Save labels and table", filter=LABEL_FILES)
-    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-    dialog.setDefaultSuffix("tif")  # before the dialog asks whether a file may be replaced
-    proposed = _propose_path(labels, image)
-    dialog.setDirectory(str(proposed.parent))
-    dialog.selectFile(proposed.name)
-    if not dialog.exec():
-        return []
-    path = Path(dialog.selectedFiles()[0])
-    remember("save_folder", str(path.parent))
-    data, attributes, _ = labels.as_layer_data_tuple()
-    try:
-        written = save_labels(path, data, attributes)
-    except InputError as e:
-        show_warning(str(e))
-        return []
-    names = " and ".join(f"'{file.name}'" for file in written)
-    show_info(f"Saved {names} in '{path.parent}'.")
-    return written
-
-
-def _propose_path(labels: Labels, image: Image | None) -> Path:
-    """Return `x_labels.tif` beside the image's file `x.tif`, or else a name made from the layer's."""
-    file = file_of(image) if image is not None else None
-    if file is not None and Path(file).exists():
-        return Path(file).with_name(f"{stem_of(file)}_{LABELS}")
-    name = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in labels.name)
-    return Path(recall("save_folder", str(Path.home()))) / f"{name.strip() or 'cells'}.tif"
-
-
-def _window(viewer: Viewer) -> QWidget | None:
-    """Return the window that a dialog belongs to."""
-    window: QWidget | None = viewer.window.main_menu.window()
-    return window

@@ -81,6 +81,10 @@ class SegmentForm(QWidget):
         self.start_button, self.cancel_button = QPushButton("Segment"), QPushButton("Cancel")
         self.start_button.setToolTip("Find the cells. The first time after installing takes some seconds longer.")
         self.cancel_button.setToolTip("Stop within a moment. What was found so far is kept.")
+        self.save_button = QPushButton("Save labels and table…")
+        self.save_button.setToolTip(
+            "Write the labels as a TIFF file and, if the cells were measured, a table beside it."
+        )
         self.copy_button = QToolButton()
         self.copy_button.setText("Copy as command")
         self.copy_button.setToolTip("Copy the command that does the same in a terminal, also for many files.")
@@ -173,6 +177,7 @@ class SegmentForm(QWidget):
         self.start_button.setEnabled(state.can_start and not problem)
         self.cancel_button.setEnabled(state.running)
         self.copy_button.setEnabled(state.frames > 0 and not problem)
+        self.save_button.setEnabled(state.can_save)
         self.diameter.ruler_button.setEnabled(state.frames > 0)
         self._rows.setRowVisible(self.range, state.frames > 1)
         self.labels_form.set_row_visible("splitting", self.settings_state.value("objects") == "watershed")
@@ -202,7 +207,7 @@ class SegmentForm(QWidget):
         buttons, foot = QHBoxLayout(), QHBoxLayout()
         buttons.addWidget(self.start_button, 2)
         buttons.addWidget(self.cancel_button, 1)
-        foot.addStretch(1)
+        foot.addWidget(self.save_button, 1)
         foot.addWidget(self.copy_button)
         layout = QVBoxLayout(self)
         layout.addLayout(self._rows)

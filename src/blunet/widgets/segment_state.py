@@ -44,6 +44,8 @@ class SegmentState:
         """How many frames of the run are done, of how many."""
         self.edited = False
         """Whether the user has painted on the latest labels."""
+        self.labelled = False
+        """Whether the latest labels are in the viewer."""
         self._refusal = NO_IMAGE
         self._concluded = False
         self._running = self._updating = self._waiting = False
@@ -71,6 +73,11 @@ class SegmentState:
         """Whether the chosen image can be segmented now."""
         return self.frames > 0 and not self._running
 
+    @property
+    def can_save(self) -> bool:
+        """Whether there are labels that can be saved now."""
+        return self.labelled and not self.busy
+
     # The image -------------------------------------------------------------------------------------------------------
 
     def accept_image(self, frames: int) -> None:
@@ -97,6 +104,12 @@ class SegmentState:
         """`done` frames of the run are done."""
         self.done = done
         self.changed.emit()
+
+    def show_labels(self, shown: bool) -> None:
+        """The latest labels are in the viewer now, or are not any more."""
+        if shown != self.labelled:
+            self.labelled = shown
+            self.changed.emit()
 
     def edit(self) -> None:
         """The user has painted on the labels."""

@@ -19,6 +19,7 @@ from blunet.segmentation.frames import FrameLabelled, FramePredicted
 from blunet.segmentation.provenance import describe_segmentation
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.widgets.compile_notice import CompileNotice
+from blunet.widgets.label_files import save_labels_as
 from blunet.widgets.layer_facts import frames_of, unwrap_viewer, write_command_line
 from blunet.widgets.preferences import read_preference, recall, remember
 from blunet.widgets.scroll import DockContent, fill
@@ -67,6 +68,7 @@ class SegmentWidget(DockContent):
         self.form.cancel_button.clicked.connect(self.cancel)
         self.closed.connect(self.cancel)
         self.form.copy_button.clicked.connect(self._copy)
+        self.form.save_button.clicked.connect(self._save)
         self.form.live_changed.connect(self._timer.start)
         self.form.probability_box.toggled.connect(self._show_probability)
         self.form.picker.changed.connect(self._on_model)
@@ -156,6 +158,7 @@ class SegmentWidget(DockContent):
                     self.state.hold_back()
                 return
             result.show(found)
+            self.state.show_labels(True)
             if result.image is self.form.image:
                 self.form.diameter.set_found(found.diameter)
 
@@ -262,6 +265,7 @@ class SegmentWidget(DockContent):
 
     def _on_removed(self, event: Any) -> None:
         if self.result is not None and event.value is self.result.labels:
+            self.state.show_labels(False)
             self.cancel()
 
     def _shown_frame(self, image: Image, frames: FrameSource) -> int:
@@ -273,6 +277,13 @@ class SegmentWidget(DockContent):
     def _provenance(self, settings: SegmentationSettings) -> dict[str, Any]:
         model = self.form.picker.model
         return describe_segmentation(model.network, model.info, model.path, settings)
+
+    def _save(self) -> None:
+        """Ask for a name, and save the labels and their table."""
+        if self.result is not None and self.result.alive and self.result.labels is not None:
+            written = save_labels_as(self.viewer, self.result.labels, self.result.image)
+            if written:
+                self.state.note(f"Saved {' and '.join(file.name for file in written)}.")
 
     def _copy(self) -> None:
         image = self.form.image

@@ -51,7 +51,8 @@ def evaluate_folder(
 
     Yields
     ------
-    Skipped for every file without a partner, Warned about masks, Started, Warned and Scored for each pair, and Evaluated with the averages.
+    Skipped for every file without a partner, Warned about masks, Started, Warned and Scored for each pair, and
+    Evaluated with the averages.
 
     Raises
     ------

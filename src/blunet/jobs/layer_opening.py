@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blunet.dataset.mask_doubts import Doubt, describe_doubts
 from blunet.dataset.truth_masks import Truth, interpret_mask, read_truth

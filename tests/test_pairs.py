@@ -21,7 +21,7 @@ def test_a_folder_stands_for_its_images_in_natural_order(tmp_path):
     touch(tmp_path, "t10.tif", "t2.TIF", "t1.tiff", "a.png", "b.JPG", ".hidden.tif", "inner/x.tif")
     touch(tmp_path, "t1_labels.tif", "t1_probability.tif", "t1_mask.tif", "t1_mask.ome.tif")
     (tmp_path / "notes.txt").write_text("not an image")
-    assert [path.name for path in find_images([tmp_path])] == [
+    assert [path.name for path in find_images([tmp_path])[0]] == [
         "a.png",
         "b.JPG",
         "t1.tiff",
@@ -29,12 +29,12 @@ def test_a_folder_stands_for_its_images_in_natural_order(tmp_path):
         "t10.tif",
     ]
     pattern = str(tmp_path / "t*")
-    assert [path.name for path in find_images([pattern])] == ["t1.tiff", "t2.TIF", "t10.tif"]
+    assert [path.name for path in find_images([pattern])[0]] == ["t1.tiff", "t2.TIF", "t10.tif"]
 
 
 def test_each_file_is_found_once(tmp_path):
     touch(tmp_path, "b.tif", "a.tif", "a_mask.tif", "field [1].tif")
-    found = find_images([tmp_path / "b.tif", tmp_path, str(tmp_path / "*.tif"), tmp_path / "a_mask.tif"])
+    found, _ = find_images([tmp_path / "b.tif", tmp_path, str(tmp_path / "*.tif"), tmp_path / "a_mask.tif"])
     assert [path.name for path in found] == ["b.tif", "a.tif", "field [1].tif", "a_mask.tif"]
     assert images_of(str(tmp_path / "field [1].tif")) == [tmp_path / "field [1].tif"]
 

@@ -47,6 +47,11 @@ def remove_unfinished(folder: str | Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def expand_user(path: str | Path) -> Path:
+    """Return a path in which `~` and `~name` stand for home folders, or unchanged if there is no such user."""
+    return Path(os.path.expanduser(path))
+
+
 def output_folder(path: str | Path) -> Path:
     """Make the folder `path` (and its parents) and return it.
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import logging
 import os
+import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +21,9 @@ from blunet.errors import InputError
 from blunet.packed.kernels.compile_notice import on_compile
 
 P = ParamSpec("P")
+
+#: Control characters, and the surrogates in which Python keeps bytes of names that are not UTF-8.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 #: Exit codes: success; some inputs were skipped; bad input and nothing written; stopped by Ctrl-C.
 DONE, SOME_SKIPPED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -34,27 +40,36 @@ THREAD_VARIABLES = (
 
 def say(text: str = "") -> None:
     """Print a line of the result on stdout."""
-    typer.echo(text)
+    typer.echo(_printable(text))
 
 
 def note(text: str) -> None:
     """Print a line about the work on stderr."""
-    typer.echo(text, err=True)
+    _note("", text)
 
 
 def warn(text: str) -> None:
     """Print a warning on stderr."""
-    note(typer.style("Warning: ", fg=typer.colors.YELLOW) + text)
+    _note(typer.style("Warning: ", fg=typer.colors.YELLOW), text)
 
 
 def fail(text: str) -> None:
     """Print an error on stderr."""
-    note(typer.style("Error: ", fg=typer.colors.RED, bold=True) + text)
+    _note(typer.style("Error: ", fg=typer.colors.RED, bold=True), text)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout."""
-    say(json.dumps(content, indent=2, ensure_ascii=True))
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=True))
+
+
+def _note(heading: str, text: str) -> None:
+    typer.echo(heading + _printable(text), err=True)
+
+
+def _printable(text: str) -> str:
+    """Replace what no terminal can print, such as line breaks and bytes that are not UTF-8 in the names of files."""
+    return UNPRINTABLE.sub("\ufffd", text)
 
 
 def report_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -65,6 +80,9 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
         # tifffile would log errors that our own sentence reports.
         logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a name in letters that the terminal lacks is printed with "?"
         unsubscribe = on_compile(note)
         try:
             with _warnings_as_notes():

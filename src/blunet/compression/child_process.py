@@ -148,7 +148,7 @@ def _write_log(run: str) -> Path | None:
         sys.stderr.flush()
     folder = Path(run)
     try:
-        with (folder / LOG).open("a", encoding="utf-8") as log:
+        with (folder / LOG).open("a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(text)
     except OSError:
         return None

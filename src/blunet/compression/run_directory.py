@@ -137,7 +137,7 @@ class RunDirectory:
         """Write `report.json` and `report.html`."""
         self._write(self.report, report.to_dict())
         with replacing(self.page) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+            temporary.write_text(page, encoding="utf-8", errors="replace")  # names may hold bytes that are not UTF-8
 
     def _check(self, request: Request, data: DatasetReport) -> None:
         """Refuse to resume a run of another version, or with another teacher, other data or other settings."""

@@ -13,6 +13,7 @@ from blunet.dataset.pairs import Pair
 from blunet.dataset.targets import compute_distance_map
 from blunet.dataset.truth_masks import read_mask, separate_touching
 from blunet.dataset.validation_crop import find_validation_crop
+from blunet.errors import naming_errors
 from blunet.images.frame_source import read_image
 from blunet.images.normalisation import normalise
 from blunet.images.normalisation_settings import Normalisation
@@ -53,9 +54,10 @@ def read_field(pair: Pair, normalisation: Normalisation) -> Field:
     InputError
         If the image or the mask cannot be read.
     """
-    image = read_image(pair.image)
-    labels = read_mask(pair.mask, (image.shape[0], image.shape[1]))
-    return Field(pair.name, normalise(image, normalisation), labels)
+    with naming_errors(pair.image):
+        image = read_image(pair.image)
+        labels = read_mask(pair.mask, (image.shape[0], image.shape[1]))
+        return Field(pair.name, normalise(image, normalisation), labels)
 
 
 def simulate_fields(

@@ -14,7 +14,7 @@ from blunet.dataset.mask_doubts import Doubt
 from blunet.dataset.pairs import Pair
 from blunet.dataset.time_lapse import Outline, outline_objects
 from blunet.dataset.truth_masks import measure_diameter, read_truth
-from blunet.errors import InputError
+from blunet.errors import naming_errors
 from blunet.images.frame_source import read_image
 from blunet.images.grey_image import check_image
 from blunet.images.image_reader import reading
@@ -75,31 +75,29 @@ def examine_pairs(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDA
         If an image or a mask cannot be used.
     """
     for pair in pairs:
-        image = read_image(pair.image)
-        try:
+        with naming_errors(pair.image):
+            image = read_image(pair.image)
             check_image(image)
-        except InputError as e:
-            raise InputError(f"'{pair.image}': {e}") from e
-        shape = (image.shape[0], image.shape[1])
-        labels, instances, doubts = read_truth(pair.mask, shape)
-        facts.append(
-            PairFacts(
-                name=pair.name,
-                image=pair.image,
-                mask=pair.mask,
-                shape=shape,
-                dtype=str(image.dtype),
-                foreground=np.count_nonzero(labels) / labels.size,
-                objects=np.unique(labels[labels > 0]).size,
-                object_diameter=measure_diameter([labels]),
-                uniform=bool(image.min() == image.max()),
-                image_sha256=hash_file(pair.image),
-                mask_sha256=hash_file(pair.mask),
-                outline=outline_objects(labels),
-                instances=instances,
-                doubts=doubts,
+            shape = (image.shape[0], image.shape[1])
+            labels, instances, doubts = read_truth(pair.mask, shape)
+            facts.append(
+                PairFacts(
+                    name=pair.name,
+                    image=pair.image,
+                    mask=pair.mask,
+                    shape=shape,
+                    dtype=str(image.dtype),
+                    foreground=np.count_nonzero(labels) / labels.size,
+                    objects=np.unique(labels[labels > 0]).size,
+                    object_diameter=measure_diameter([labels]),
+                    uniform=bool(image.min() == image.max()),
+                    image_sha256=hash_file(pair.image),
+                    mask_sha256=hash_file(pair.mask),
+                    outline=outline_objects(labels),
+                    instances=instances,
+                    doubts=doubts,
+                )
             )
-        )
         yield labels
 
 

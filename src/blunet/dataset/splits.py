@@ -190,7 +190,7 @@ def _ordered(names: Iterable[str], seed: int, order: Order) -> list[str]:
             raise InputError(f"The image '{first}' is named twice; name each once.")
     if order == "consecutive":
         return sort_naturally(names)
-    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")).digest())
 
 
 def _separate(names: list[str], validation: list[str]) -> Split:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from blunet.dataset.mask_doubts import Doubt
 from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask, read_truth
-from blunet.errors import InputError
+from blunet.errors import InputError, naming_errors
 from blunet.evaluation.metrics import CellCounts, average_precisions, count_cells, f1, iou
 from blunet.images.frame_source import FrameSource
 from blunet.segmentation.frames import label_frames, predict_frames
@@ -111,12 +111,13 @@ def check_pairs(pairs: Iterable[Pair]) -> list[CheckedPair]:
     """
     checked = []
     for pair in pairs:
-        source = FrameSource.from_file(pair.image)
-        if source.stack:
-            raise InputError(f"'{pair.image}' is a stack of {source.count} frames; give single images with masks.")
-        for _ in source.each_checked():
-            truth = read_truth(pair.mask, source.shape)
-        checked.append(CheckedPair(pair, source, truth.doubts))
+        with naming_errors(pair.image):
+            source = FrameSource.from_file(pair.image)
+            if source.stack:
+                raise InputError(f"'{pair.image}' is a stack of {source.count} frames; give single images with masks.")
+            for _ in source.each_checked():
+                truth = read_truth(pair.mask, source.shape)
+            checked.append(CheckedPair(pair, source, truth.doubts))
     return checked
 
 
@@ -148,11 +149,13 @@ def evaluate(
     Raises
     ------
     InputError
-        If the diameter cannot be used, or a file has changed since it was checked.
+        If the diameter cannot be used, or for any error of a pair, which the message names.
     """
     settings = settings.for_model(model.info)
     for pair in pairs:
-        predicted = predict_frames(pair.source, model, settings)
-        for found in label_frames(predicted, pair.source, settings):
+        with naming_errors(pair.pair.image):
+            predicted = predict_frames(pair.source, model, settings)
+            (found,) = label_frames(predicted, pair.source, settings)
             truth = read_mask(pair.pair.mask, pair.source.shape)
-            yield PairScored(pair.pair, score_labels(found.foreground, found.labels, truth), found.warning)
+            scores = score_labels(found.foreground, found.labels, truth)
+        yield PairScored(pair.pair, scores, found.warning)

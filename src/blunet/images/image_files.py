@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from blunet.errors import InputError
+from blunet.files import expand_user
 
 PathOrName = TypeVar("PathOrName", str, Path)
 
@@ -70,11 +71,19 @@ def images_of(source: str | Path) -> list[Path]:
     Raises
     ------
     InputError
-        If there is no such file, the folder holds no images, or no image matches the pattern.
+        If there is no such file, the folder holds no images, no image matches the pattern, or the system refuses the
+        name or the folder.
     """
-    path = Path(source).expanduser()
     if not str(source).strip():
         raise InputError("The name of an input is empty; give image files, folders or patterns.")
+    try:
+        return _images_of(source)
+    except OSError as e:
+        raise InputError(f"'{source}' cannot be opened: {e.strerror or e}; check the name.") from e
+
+
+def _images_of(source: str | Path) -> list[Path]:
+    path = expand_user(source)
     if path.is_dir():
         images = images_in(path)
         if not images:
@@ -92,15 +101,35 @@ def images_of(source: str | Path) -> list[Path]:
     return images
 
 
-def find_images(sources: Iterable[str | Path]) -> list[Path]:
-    """Return the image files that several arguments stand for, in their order, each file once.
+def find_images(sources: Sequence[str | Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Return the image files that several arguments stand for.
+
+    Parameters
+    ----------
+    sources : sequence of str or Path
+        Each as in `images_of`.
+
+    Returns
+    -------
+    images : list of Path
+        In the order of the arguments, each file once.
+    refused : list of (Path, str)
+        The arguments that stand for no image, and why.
 
     Raises
     ------
     InputError
-        For the first argument that `images_of` refuses.
+        If `images_of` refuses the only argument.
     """
-    return without_repeats(path for source in sources for path in images_of(source))
+    images, refused = [], []
+    for source in sources:
+        try:
+            images += images_of(source)
+        except InputError as e:
+            if len(sources) == 1:
+                raise
+            refused.append((Path(source), str(e)))
+    return without_repeats(images), refused
 
 
 def without_repeats(paths: Iterable[Path]) -> list[Path]:

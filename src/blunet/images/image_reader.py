@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.errors import InputError
+from blunet.errors import InputError, describe_error
 from blunet.images.bitmap_reader import PNG, read_bitmap, read_bitmap_layout, read_palette
 from blunet.images.tiff_reader import Layout, read_tiff_frames, read_tiff_layout
 
@@ -158,10 +158,8 @@ def reading(path: Path) -> Iterator[None]:
     except IsADirectoryError as e:
         raise InputError(f"'{path}' is a folder; give an image file.") from e
     except OSError as e:
-        raise InputError(f"'{path}' cannot be read: {e.strerror or _reason(e)}.") from e
+        raise InputError(f"'{path}' cannot be read: {e.strerror or describe_error(e)}.") from e
+    except MemoryError as e:
+        raise InputError(f"'{path}' does not fit into memory; close other programs, or export a smaller image.") from e
     except Exception as e:  # on damaged files, decoders raise many kinds of errors
-        raise InputError(f"'{path}' is damaged or of an unknown kind: {_reason(e)}.") from e
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise InputError(f"'{path}' is damaged or of an unknown kind: {describe_error(e)}.") from e

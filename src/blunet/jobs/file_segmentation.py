@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from blunet.errors import InputError
+from blunet.errors import InputError, naming_errors
 from blunet.files import output_folder
-from blunet.jobs.events import CancelToken, FrameDone, Segmented, Skipped, Started, Warned
+from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented, Skipped, Started, Warned
 from blunet.jobs.result_files import LABELS, OBJECTS, PROBABILITY, Results
-from blunet.jobs.segmentation_inputs import check_outputs, find_inputs
+from blunet.jobs.segmentation_inputs import check_output, check_outputs, find_inputs
 from blunet.segmentation.frames import label_frames, predict_frames
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.provenance import describe_segmentation
@@ -58,7 +58,7 @@ def segment_files(
     ------
     InputError
         Before any work: if a setting is out of range, the only source gives no image, two images would write one file,
-        or the folder cannot be made.
+        a result would overwrite an input, or the folder cannot be made. Any error of one image only skips that image.
     Cancelled
         If the job was asked to stop. The files of all images that were Segmented are complete; there are no others.
     """
@@ -74,14 +74,16 @@ def segment_files(
     for each in inputs:
         begin = time.perf_counter()
         try:
-            with Results(each.open(), files) as results:
-                yield from _segment_frames(each.path, results, model, settings, cancel)
-                labels = results.write(folder, each.stem, description)
+            with naming_errors(each.path, passing=(Cancelled,)):
+                check_output(each, folder, files)
+                with Results(each.open(), files, folder) as results:
+                    yield from _segment_frames(each.path, results, model, settings, cancel)
+                    objects, foreground = results.objects, results.foreground
+                    labels = results.write(each.stem, description)
         except InputError as e:
             yield Skipped(each.path, str(e))
         else:
-            seconds = time.perf_counter() - begin
-            yield Segmented(each.path, labels, results.objects, results.foreground, seconds)
+            yield Segmented(each.path, labels, objects, foreground, time.perf_counter() - begin)
 
 
 def _segment_frames(

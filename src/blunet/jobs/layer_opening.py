@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blunet.dataset.mask_doubts import Doubt, describe_doubts
 from blunet.dataset.truth_masks import Truth, interpret_mask, read_truth
-from blunet.errors import InputError
+from blunet.errors import InputError, naming_errors
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
 from blunet.images.normalisation import Limits, estimate_limits
@@ -136,10 +136,12 @@ def open_layers(
             yield from _saved_labels(layer, settings, layer.name, layer.source)
             continue
         try:
-            yield (opened := _opened(layer, settings))
+            with naming_errors(layer.frames.paths[0]):
+                opened = _opened(layer, settings)
         except InputError as e:
             yield LeftOut(str(e))
             continue
+        yield opened
         if layer.masks:
             yield from _masks(layer, opened, token)
         if layer.labels:
@@ -202,12 +204,13 @@ def _masks(
         if mask is None:
             continue
         try:
-            for place, truth in _mask_frames(mask, frames, t):
-                values = truth.labels
-                doubts.setdefault(mask, set()).update(truth.doubts)
-                if labels.dtype == np.uint16 and int(values.max(initial=0)) > np.iinfo(np.uint16).max:
-                    labels = labels.astype(np.int32)
-                (labels[place] if frames.stack else labels)[...] = values
+            with naming_errors(mask):
+                for place, truth in _mask_frames(mask, frames, t):
+                    values = truth.labels
+                    doubts.setdefault(mask, set()).update(truth.doubts)
+                    if labels.dtype == np.uint16 and int(values.max(initial=0)) > np.iinfo(np.uint16).max:
+                        labels = labels.astype(np.int32)
+                    (labels[place] if frames.stack else labels)[...] = values
         except InputError as e:
             yield LeftOut(str(e))
             continue

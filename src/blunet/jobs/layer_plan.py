@@ -11,6 +11,7 @@ from pathlib import Path
 
 from blunet.dataset.masks_beside import find_masks
 from blunet.errors import InputError
+from blunet.files import expand_user
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import find_images, images_in, stem_of
 from blunet.images.pixel_size import PixelSize
@@ -132,11 +133,12 @@ def plan_layers(
     given = [images_folder(source) for source in sources]
     if not given:
         raise InputError("Nothing was chosen; give image files, a folder or a pattern.")
-    paths = find_images(given)
-    files, skipped = _headers(paths, token)
+    paths, refused = find_images(given)
+    files, unreadable = _headers(paths, token)
+    skipped = [*(Skipped(*each) for each in refused), *unreadable]
     problems = [file.reason for file in skipped]
     if not files:
-        raise InputError(problems[0] if len(problems) == 1 else f"None of {len(paths)} files opens: {problems[0]}")
+        raise InputError(problems[0] if len(problems) == 1 else f"None of {len(problems)} files opens: {problems[0]}")
     images = [file for file in files if not _holds_labels(file)]
     paths = [file.paths[0] for file in images]
     masks_of, labels_of = (find_masks(paths), find_saved_labels(paths)) if masks else ({}, {})
@@ -153,15 +155,19 @@ def plan_layers(
             f"These are {len(groups)} layers, more than {most}; open them as the frames of one time-lapse, or "
             "choose fewer."
         )
-    only = Path(given[0]) if len(given) == 1 and len(groups) == 1 and not glob.has_magic(str(given[0])) else None
+    used = [source for source in given if Path(source) not in dict(refused)]
+    only = Path(used[0]) if len(used) == 1 and len(groups) == 1 and not glob.has_magic(str(used[0])) else None
     planned = tuple(_planned(group, masks_of, labels_of, only) for group in groups)
     return Plan(planned, tuple(problems), tuple(skipped))
 
 
 def images_folder(source: str | Path) -> str | Path:
     """Return the subfolder `images` of a folder of pairs, and any other source unchanged."""
-    folder = Path(source).expanduser()
-    return folder / "images" if (folder / "images").is_dir() and not images_in(folder) else source
+    folder = expand_user(source)
+    try:
+        return folder / "images" if (folder / "images").is_dir() and not images_in(folder) else source
+    except OSError:  # which the reading of the source reports
+        return source
 
 
 def _headers(paths: Sequence[Path], token: CancelToken | None) -> tuple[list[FrameSource], list[Skipped]]:

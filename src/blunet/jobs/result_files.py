@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_writer import write_labels, write_probability
 from blunet.segmentation.frames import FrameLabelled
@@ -32,16 +34,19 @@ class Results:
         The files get its axes and pixel size.
     files : tuple of str
         Which of `LABELS`, `PROBABILITY` and `OBJECTS` to write.
+    folder : Path
+        Where they are written. Frames that are too many for the memory are kept there too.
     """
 
-    def __init__(self, source: FrameSource, files: tuple[str, ...]) -> None:
+    def __init__(self, source: FrameSource, files: tuple[str, ...], folder: Path) -> None:
         self.source = source
         self.files = files
+        self.folder = folder
         self.objects = 0
         self._foreground: list[float] = []
         self._tables: list[Mapping[str, NDArray[Any]]] = []
-        self._labels = _Spool(np.dtype(np.int32), source.shape)
-        self._probability = _Spool(np.dtype(np.float32), source.shape)
+        self._labels = _Spool(np.dtype(np.int32), source.shape, folder)
+        self._probability = _Spool(np.dtype(np.float32), source.shape, folder)
 
     def __enter__(self) -> Results:
         return self
@@ -58,23 +63,39 @@ class Results:
         return float(np.mean(self._foreground))
 
     def add(self, found: FrameLabelled) -> None:
-        """Keep what was found in the next frame."""
+        """Keep what was found in the next frame.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot hold it.
+        """
         self.objects += found.objects
         self._foreground.append(float(found.foreground.mean()))
-        self._labels.add(found.labels)
-        if PROBABILITY in self.files:
-            assert found.probability is not None
-            self._probability.add(found.probability)
+        with _writing(self.folder):
+            self._labels.add(found.labels)
+            if PROBABILITY in self.files:
+                assert found.probability is not None
+                self._probability.add(found.probability)
         if OBJECTS in self.files:
             self._tables.append(found.table)
 
-    def write(self, folder: Path, stem: str, description: Mapping[str, Any]) -> Path:
-        """Write the files, the labels last, and return the path of the labels."""
-        with tempfile.TemporaryDirectory(prefix=f".{stem}.", dir=folder) as temporary:
-            made = self._write_all(Path(temporary), stem, description)
+    def write(self, stem: str, description: Mapping[str, Any]) -> Path:
+        """Write the files, the labels last, and return the path of the labels.
+
+        Raises
+        ------
+        InputError
+            If a file cannot be written.
+        """
+        with _writing(self.folder), tempfile.TemporaryDirectory(prefix=".blunet-", dir=self.folder) as temporary:
+            try:
+                made = self._write_all(Path(temporary), stem, description)
+            except InputError as e:  # which names a file in the temporary folder
+                raise InputError(str(e).replace(temporary, str(self.folder))) from e
             for path in made:
-                os.replace(path, folder / path.name)
-        return folder / made[-1].name
+                os.replace(path, self.folder / path.name)
+        return self.folder / made[-1].name
 
     def _write_all(self, folder: Path, stem: str, description: Mapping[str, Any]) -> list[Path]:
         paths = {file: folder / f"{stem}_{file}" for file in self.files}
@@ -91,13 +112,24 @@ class Results:
         return [path for file, path in paths.items() if file != LABELS] + [paths[LABELS]]
 
 
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turn an error of the system while results are kept or written into an InputError."""
+    try:
+        yield
+    except OSError as e:
+        raise InputError(
+            f"The results cannot be written to '{folder}': {e.strerror or e}; choose another output folder."
+        ) from e
+
+
 class _Spool:
     """Keeps frames of one shape and type one after the other; a single frame is kept as it is."""
 
-    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...], folder: Path) -> None:
         self.dtype, self.shape = dtype, shape
         self._first: NDArray[Any] | None = None
-        self._file = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - closed by its owner
+        self._file = tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=folder)  # noqa: SIM115 - closed by its owner
 
     def add(self, frame: NDArray[Any]) -> None:
         if self._first is None and not self._file.tell():
@@ -123,4 +155,5 @@ class _Spool:
             yield np.frombuffer(data, self.dtype).reshape(self.shape)
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # what a full disk has not taken is no longer needed
+            self._file.close()

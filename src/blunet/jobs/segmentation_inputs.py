@@ -8,7 +8,7 @@ from pathlib import Path
 
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
-from blunet.images.image_files import images_of, stem_of, without_repeats
+from blunet.images.image_files import find_images, stem_of
 from blunet.images.image_writer import read_description
 from blunet.jobs.events import Skipped
 from blunet.jobs.result_files import LABELS
@@ -63,27 +63,18 @@ def find_inputs(sources: Sequence[str | Path], *, time_lapse: bool = False) -> t
     InputError
         If the only source gives no image, or no file of a time-lapse opens.
     """
-    if time_lapse:  # a single file needs no threads that read headers
-        from blunet.jobs.layer_plan import images_folder, plan_layers
-    images: list[Path] = []
-    used, skipped = [], []
-    for source in sources:
-        try:
-            images += images_of(images_folder(source) if time_lapse else source)
-            used.append(source)
-        except InputError as e:
-            if len(sources) == 1:
-                raise
-            skipped.append(Skipped(Path(source), str(e)))
-    if time_lapse and used:
-        plan = plan_layers(used, masks=False, most=None)
+    if time_lapse:
+        from blunet.jobs.layer_plan import plan_layers  # here, as a single file needs no threads that read headers
+
+        plan = plan_layers(sources, masks=False, most=None)
         inputs = [Input(layer.source or Path(layer.frames.name), layer.name, layer.frames) for layer in plan.layers]
-        return inputs, [*skipped, *plan.skipped]
-    return [Input(path, stem_of(path)) for path in without_repeats(images)], skipped
+        return inputs, list(plan.skipped)
+    images, refused = find_images(sources)
+    return [Input(path, stem_of(path)) for path in images], [Skipped(*each) for each in refused]
 
 
 def check_outputs(inputs: Sequence[Input], out: Path, files: Sequence[str]) -> None:
-    """Check that results overwrite neither each other, nor an input, nor a file that another program wrote.
+    """Check that results overwrite neither each other nor an input.
 
     Parameters
     ----------
@@ -112,13 +103,31 @@ def check_outputs(inputs: Sequence[Input], out: Path, files: Sequence[str]) -> N
                 raise InputError(
                     f"The result of '{each.path}' would overwrite the input '{output}'; choose another output folder."
                 )
-            if output.is_dir():
-                raise InputError(f"The result '{output}' cannot be written: there is a folder of this name.")
-        labels = out / f"{each.stem}_{LABELS}"
-        if labels.exists() and not _written_here(labels):
-            raise InputError(
-                f"'{labels}' was not made by BLU-Net and would be overwritten; choose another output folder."
-            )
+
+
+def check_output(image: Input, out: Path, files: Sequence[str]) -> None:
+    """Check that the results of one image overwrite nothing that another program wrote.
+
+    Parameters
+    ----------
+    image : Input
+    out, files
+        As in `check_outputs`.
+
+    Raises
+    ------
+    InputError
+        If a file would be overwritten, or a folder has its name.
+    OSError
+        If the system refuses the name of a result, such as one that is too long.
+    """
+    for file in files:
+        output = out / f"{image.stem}_{file}"
+        if output.is_dir():
+            raise InputError(f"The result '{output}' cannot be written: there is a folder of this name.")
+    labels = out / f"{image.stem}_{LABELS}"
+    if labels.exists() and not _written_here(labels):
+        raise InputError(f"'{labels}' was not made by BLU-Net and would be overwritten; choose another output folder.")
 
 
 def _written_here(labels: Path) -> bool:

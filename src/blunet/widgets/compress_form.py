@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
@@ -12,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QTool
 from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.presets import preset
 from blunet.errors import InputError
+from blunet.files import expand_user
 from blunet.jobs.earlier_run import EarlierRun
 from blunet.widgets.compress_details import make_details_form
 from blunet.widgets.compress_steps import StepsEditor
@@ -131,9 +131,9 @@ class CompressForm(QWidget):
         """
         if self.teacher.currentText() in TEACHERS:
             return TEACHERS[self.teacher.currentText()]
-        if not Path(self.teacher_file.text).expanduser().is_file():
+        if not expand_user(self.teacher_file.text).is_file():
             raise InputError("Choose the file of the U-Net that is to be the teacher.")
-        return str(Path(self.teacher_file.text).expanduser())
+        return str(expand_user(self.teacher_file.text))
 
     def settings(self) -> CompressionSettings:
         """Return the settings of the run.

@@ -17,6 +17,7 @@ from blunet.compression.run_events import EpochDone, Event, RunFailed, RunStarte
 from blunet.compression.run_request import Request
 from blunet.compression.settings_file import read_settings, write_settings
 from blunet.errors import InputError
+from blunet.files import expand_user
 from blunet.jobs.compression_run import ChildError, compress
 from blunet.jobs.earlier_run import RunFolder
 from blunet.jobs.events import CancelToken
@@ -88,7 +89,7 @@ class CompressWidget(DockContent):
     @property
     def run_folder(self) -> Path:
         """The chosen run folder."""
-        return Path(self.form.run.text).expanduser()
+        return expand_user(self.form.run.text)
 
     def start(self) -> None:
         """Start a run, or go on with the one in the chosen folder."""
@@ -130,7 +131,7 @@ class CompressWidget(DockContent):
             If something is missing or does not fit.
         """
         settings, teacher = self.form.settings(), self.form.teacher_name()
-        folder, layers = Path(self.form.folder.text).expanduser(), None
+        folder, layers = expand_user(self.form.folder.text), None
         if self.form.from_layers:
             folder = self._pairs_folder
             layers = None if self._pairs_written() else self.form.layers()

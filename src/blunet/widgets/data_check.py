@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from blunet.compression.compression_settings import CompressionSettings
 from blunet.errors import InputError
+from blunet.files import expand_user
 from blunet.jobs.events import CancelToken
 from blunet.jobs.run_cost import RunCost, estimate_cost
 from blunet.jobs.training_data import Checked, check_data, check_layers
@@ -87,7 +88,7 @@ class DataCheck(QObject):
             return None
         settings, teacher = form.settings(), form.teacher_name()
         crop, split = settings.largest_crop(teacher), settings.split
-        folder = self._pairs_written() if form.from_layers else Path(form.folder.text).expanduser()
+        folder = self._pairs_written() if form.from_layers else expand_user(form.folder.text)
         if folder is None:
             image, labels = form.layers()
             return lambda token: _with_cost(check_layers(image, labels, crop, split, token), settings, teacher)

@@ -71,7 +71,8 @@ def _list_parents() -> Iterator[Path]:
     with contextlib.suppress(RuntimeError):  # no home folder
         yield Path(platformdirs.user_cache_dir("napari-blunet", appauthor=False))
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    yield Path(tempfile.gettempdir()) / f"napari-blunet-{user}"
+    with contextlib.suppress(OSError):  # no folder of temporary files
+        yield Path(tempfile.gettempdir()) / f"napari-blunet-{user}"
 
 
 def _is_own(place: Path) -> bool:

@@ -147,6 +147,26 @@ def test_labels_are_written_with_pixel_size_model_and_table(
         assert list(csv.reader(lines)) == [["label", "area_um2"], ["1", "4.375"], ["2", "1.875"]]
 
 
+def test_labels_of_a_mirrored_moved_and_multiscale_layer_are_written_whole(
+    plugin: PluginManager, tmp_path: Path
+) -> None:
+    from napari.layers import Labels
+
+    from blunet.images.frame_source import FrameSource
+
+    values = np.zeros((64, 64), np.int32)
+    values[20:40, 8:30] = 1
+    layer = Labels(
+        [values, values[::2, ::2], values[::4, ::4]], multiscale=True, scale=(-1, 1), rotate=30, units=("um", "um")
+    )
+    layer.affine = np.diag([0.5, 0.5, 1])
+    (labels,) = write(plugin, tmp_path / "levels.tif", layer)
+    np.testing.assert_array_equal(tifffile.imread(labels), values)
+    size = FrameSource.from_file(labels).pixel_size
+    assert size is not None
+    assert (size.y, size.x, size.unit) == (pytest.approx(0.5), pytest.approx(0.5), "µm")
+
+
 def test_labels_without_table_or_pixel_size(plugin: PluginManager, tmp_path: Path) -> None:
     from napari.layers import Labels
 

@@ -33,6 +33,8 @@ DOUBTS: dict[Doubt, tuple[str, str, str]] = {
 #: Outlines are smoothed if at least this share of their pixels has three or more values within 3 x 3 pixels. Of clean
 #: masks only the corners have them where objects meet.
 MIN_MIXED = 0.3
+#: Fewer such pixels are not counted: thin objects that touch have them too.
+FEWEST_MIXED = 100
 #: A smoothed mask has two main values if its flat areas in the middle half between the lowest and the highest value are
 #: at most this share of those above.
 MAX_MIDDLE = 0.05
@@ -60,7 +62,7 @@ def has_smooth_outlines(mask: NDArray[Any]) -> bool:
         for x in range(3):
             neighbour = padded[y : y + mask.shape[0], x : x + mask.shape[1]]
             mixed |= (low < neighbour) & (neighbour < high)
-    return bool(np.count_nonzero(mixed) > MIN_MIXED * np.count_nonzero(low != high))
+    return bool(np.count_nonzero(mixed) >= max(FEWEST_MIXED, MIN_MIXED * np.count_nonzero(low != high)))
 
 
 def has_two_levels(mask: NDArray[Any]) -> bool:

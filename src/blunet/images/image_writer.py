@@ -148,9 +148,9 @@ def _write(
     if pixel_size is not None and imagej:
         resolution = (1 / pixel_size.x, 1 / pixel_size.y)
         metadata["unit"] = pixel_size.imagej_unit
-    elif pixel_size is not None and (unit := pixel_size.ome_unit) is not None:
-        metadata |= {"PhysicalSizeX": pixel_size.x, "PhysicalSizeXUnit": unit}
-        metadata |= {"PhysicalSizeY": pixel_size.y, "PhysicalSizeYUnit": unit}
+    elif pixel_size is not None:
+        metadata |= {"PhysicalSizeX": pixel_size.x, "PhysicalSizeXUnit": pixel_size.ome_unit}
+        metadata |= {"PhysicalSizeY": pixel_size.y, "PhysicalSizeYUnit": pixel_size.ome_unit}
     try:
         with (
             replacing(path) as temporary,

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 
 import tifffile
 
-from blunet.images.pixel_size import MICROMETRES, PixelSize, spell_unit
+from blunet.images.pixel_size import PixelSize, make_pixel_size, read_number
 
-#: Larger pixels (micrometres) of a plain TIFF are not a microscope's but a printer's 72 or 300 dots per inch.
+#: Larger pixels (micrometres) of a plain TIFF are not a microscope's but a printer's or a screen's.
 COARSEST = 50.0
 #: Units of the tag ResolutionUnit.
 RESOLUTION_UNITS = {2: "inch", 3: "cm"}
@@ -22,63 +22,64 @@ SECONDS = {
 
 
 def read_metadata(tif: tifffile.TiffFile) -> tuple[PixelSize | None, float | None]:
-    """Return the size of a pixel, and the seconds from frame to frame; None where the file does not say."""
-    if tif.is_ome and tif.ome_metadata:
-        return _of_ome(tif.ome_metadata)
-    imagej = (tif.imagej_metadata or {}) if tif.is_imagej else None
-    interval = None if imagej is None else _imagej_interval(imagej)
-    tags = tif.pages.first.tags
-    per_pixel = [_inverse(tags.valueof(name)) for name in ("YResolution", "XResolution")]
-    if None in per_pixel:
-        return None, interval
-    y, x = (float(value) for value in per_pixel if value is not None)
-    if imagej is not None:
-        named = imagej.get("unit")
-        unit = spell_unit(named) if isinstance(named, str) else None
-        return None if unit is None else PixelSize(y, x, unit), interval
-    unit = RESOLUTION_UNITS.get(int(tags.valueof("ResolutionUnit", default=2)))
-    if unit is None or max(y, x) * MICROMETRES[unit] > COARSEST:
+    """Return the size of a pixel, and the seconds from frame to frame; None where the file does not say.
+
+    Nothing is said by metadata that are damaged or make no sense either: the image may still be sound.
+    """
+    try:
+        if tif.is_ome and tif.ome_metadata:
+            return _of_ome(tif.ome_metadata)
+        if tif.is_imagej:
+            return _of_imagej(tif.imagej_metadata or {}, tif.pages.first.tags)
+        return _of_tags(tif.pages.first.tags), None
+    except Exception:  # whatever stands in the metadata, and however it is stored
         return None, None
-    return PixelSize(y * MICROMETRES[unit], x * MICROMETRES[unit], "µm"), None
 
 
 def _of_ome(xml: str) -> tuple[PixelSize | None, float | None]:
-    """Return what OME's metadata say; None if they are damaged, as the image may still be sound."""
-    try:
-        pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
-    except ElementTree.ParseError:
-        return None, None
+    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
     if pixels is None:
         return None, None
     interval = _seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
     y, x = (pixels.get(f"PhysicalSize{axis}") for axis in "YX")
-    unit_y, unit_x = (spell_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "YX")
-    if y is None or x is None or unit_y is None or unit_x is None:
-        return None, interval
-    if unit_y == unit_x:
-        return PixelSize(float(y), float(x), unit_x), interval
-    if not {unit_y, unit_x} <= set(MICROMETRES):
-        return None, interval
-    return PixelSize(float(y) * MICROMETRES[unit_y] / MICROMETRES[unit_x], float(x), unit_x), interval
+    unit_y, unit_x = (pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "YX")
+    return make_pixel_size(y, x, unit_y, unit_x), interval
+
+
+def _of_imagej(metadata: dict[str, Any], tags: tifffile.TiffTags) -> tuple[PixelSize | None, float | None]:
+    unit = str(metadata.get("unit", ""))
+    y, x = _per_pixel(tags)
+    return make_pixel_size(y, x, str(metadata.get("yunit", unit)), unit), _imagej_interval(metadata)
+
+
+def _of_tags(tags: tifffile.TiffTags) -> PixelSize | None:
+    unit = RESOLUTION_UNITS.get(int(tags.valueof("ResolutionUnit", default=2)), "")
+    size = make_pixel_size(*_per_pixel(tags), unit)
+    if size is None or max(size.in_micrometres.y, size.in_micrometres.x) > COARSEST:
+        return None
+    return size.in_micrometres
+
+
+def _per_pixel(tags: tifffile.TiffTags) -> tuple[float | None, float | None]:
+    """Return height and width of a pixel in the unit of the resolution; None where the tags do not say."""
+    y, x = (_inverse(tags.valueof(name)) for name in ("YResolution", "XResolution"))
+    return y, x
 
 
 def _imagej_interval(metadata: dict[str, Any]) -> float | None:
     if "finterval" in metadata:
         return _seconds(metadata["finterval"], str(metadata.get("tunit", "s")))
-    try:
-        return _seconds(1 / float(str(metadata.get("fps"))), "s")
-    except (ValueError, ZeroDivisionError):
-        return None
+    frames = read_number(metadata.get("fps"))
+    return _seconds(1 / frames, "s") if frames else None
 
 
 def _seconds(value: object, unit: str) -> float | None:
-    try:
-        seconds = float(str(value)) * SECONDS.get(unit.strip().lower(), math.nan)
-    except ValueError:
-        return None
+    number = read_number(value)
+    seconds = math.nan if number is None else number * SECONDS.get(unit.strip().lower(), math.nan)
     return seconds if 0 < seconds < math.inf else None
 
 
-def _inverse(resolution: tuple[int, int] | None) -> float | None:
-    """Return the size of a pixel from a tag's (pixels, units), None if either is zero."""
-    return resolution[1] / resolution[0] if resolution and all(resolution) else None
+def _inverse(resolution: tuple[int, int] | float | None) -> float | None:
+    """Return the size of a pixel from a tag's (pixels, units) or pixels per unit; None if there is none."""
+    pixels, units = resolution if isinstance(resolution, tuple) else (resolution, 1)
+    return units / pixels if pixels and units else None

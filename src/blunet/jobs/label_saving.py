@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Pa
     data : array of int, shape (Y, X) or (T, Y, X)
         Or the levels of a multiscale layer, of which the finest is written.
     attributes : mapping
-        Of the layer; `scale`, `units`, `features` (a data frame) and `metadata` are used where they are given.
+        Of the layer; `scale`, `rotate`, `shear`, `affine`, `units`, `features` (a data frame) and `metadata` are used
+        where they are given.
 
     Returns
     -------
@@ -41,14 +42,15 @@ def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Pa
         If the labels have other axes, or a file cannot be written.
     """
     path = _with_ending(path)
-    data = data if hasattr(data, "dtype") else data[0]
+    data = data[0] if isinstance(data, Sequence) else data  # a multiscale layer's data have a type of values too
     if len(data.shape) not in (2, 3) or 0 in data.shape:
         raise InputError(
             f"The labels have the shape {tuple(data.shape)}; only (Y, X) and (T, Y, X) can be written: split the layer."
         )
     source = FrameSource.from_array(data)
     frames = source.each() if source.stack else source.frame()
-    size = pixel_size_of_layer(attributes.get("scale", ()), attributes.get("units"))
+    placed = {name: attributes.get(name) for name in ("rotate", "shear", "affine")}
+    size = pixel_size_of_layer(attributes.get("scale", ()), attributes.get("units"), **placed)
     write_labels(path, frames, pixel_size=size, description=_description(attributes))
     features = attributes.get("features")
     columns = [name for name in getattr(features, "columns", ()) if name != "index"]

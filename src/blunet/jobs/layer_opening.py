@@ -86,8 +86,8 @@ class LayerOpened:
     def to_layer(self) -> tuple[Any, dict[str, Any], str]:
         """Return the values, keyword arguments and type of the layer, in the form that napari expects of a plugin."""
         stack = len(self.data.shape) == 3
-        size = self.pixel_size or PixelSize(1.0, 1.0, "pixel")
-        scale, units = [size.y, size.x], [size.unit] * 2
+        size = self.pixel_size
+        scale, units = ([1.0, 1.0], ["pixel"] * 2) if size is None else ([size.y, size.x], [size.unit] * 2)
         if stack:
             scale = [self.interval or 1.0, *scale]
             units = ["s" if self.interval else "pixel", *units]

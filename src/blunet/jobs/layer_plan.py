@@ -51,9 +51,8 @@ class PlannedLayer:
 
     @property
     def pixel_size(self) -> PixelSize | None:
-        """Size of a pixel; None if the files do not say, or in a unit that a viewer does not understand."""
-        size = self.frames.pixel_size
-        return size if size is not None and size.in_viewers else None
+        """Size of a pixel; None if the files do not say."""
+        return self.frames.pixel_size
 
     @property
     def interval(self) -> float | None:

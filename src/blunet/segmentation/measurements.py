@@ -32,14 +32,14 @@ def measure(
     image : ndarray of shape (Y, X), optional
         Raw grey values, for the columns of intensity.
     pixel_size : PixelSize, optional
-        None: lengths are in pixels. The unit "µm" is written "um" in the names of columns.
+        None: lengths are in pixels; else in micrometres, whatever its unit, so that all tables have the same columns.
     frame : int, optional
         Index of the frame, for the column `frame`.
 
     Returns
     -------
     dict of str to ndarray of shape (N,)
-        One row per object, ordered by label. `U` stands for the unit, "px" if it is not known.
+        One row per object, ordered by label. `U` stands for the unit, "um" or "px".
 
         - ``label``, and ``frame`` if it is given
         - ``area_U2``, ``equivalent_diameter_U``: the diameter is that of a circle of the same area
@@ -70,20 +70,22 @@ def measure(
     """
     if image is not None and image.shape != labels.shape:
         raise InputError(f"The image has the shape {image.shape} and its labels {labels.shape}; give equal shapes.")
-    pixel_size = pixel_size or PixelSize(1.0, 1.0, "px")
+    height, width, unit = 1.0, 1.0, "px"
+    if pixel_size is not None:
+        height, width, unit = pixel_size.in_micrometres.y, pixel_size.in_micrometres.x, "um"
     y, x = np.nonzero(labels)
     numbers, index = np.unique(labels[y, x], return_inverse=True)
     table: dict[str, NDArray[Any]] = {"label": numbers}
     if frame is not None:
         table["frame"] = np.full(numbers.size, frame)
-    table |= _sizes(y * pixel_size.y, x * pixel_size.x, index, numbers.size, pixel_size)
+    table |= _sizes(y * height, x * width, index, numbers.size, height * width, unit)
     if image is not None:
         table |= _intensities(image[y, x], index, numbers.size)
     return table | _boxes(y, x, index, numbers.size)
 
 
 def _sizes(
-    y: NDArray[Any], x: NDArray[Any], index: NDArray[Any], count: int, pixel: PixelSize
+    y: NDArray[Any], x: NDArray[Any], index: NDArray[Any], count: int, pixel_area: float, unit: str
 ) -> dict[str, NDArray[Any]]:
     """Return area, centroid and ellipse from the pixels' positions (in the unit) and objects (`index`)."""
 
@@ -91,8 +93,7 @@ def _sizes(
         return np.bincount(index, values, count) / pixels
 
     pixels = np.bincount(index, minlength=count)
-    area = pixels * (pixel.y * pixel.x)
-    unit = pixel.column_unit
+    area = pixels * pixel_area
     middle_y, middle_x = mean(y), mean(x)
     up, right = middle_y[index] - y, x - middle_x[index]
     yy, xx, xy = mean(up * up), mean(right * right), mean(up * right)

@@ -51,7 +51,13 @@ def frames_of(layer: Image) -> FrameSource:
 
 def pixel_size(layer: Layer) -> PixelSize | None:
     """Return the size of a layer's pixels; None where the layer has no unit of length."""
-    return pixel_size_of_layer(layer.scale, getattr(layer, "units", None))
+    return pixel_size_of_layer(
+        layer.scale,
+        getattr(layer, "units", None),
+        rotate=layer.rotate,
+        shear=layer.shear,
+        affine=layer.affine.affine_matrix,
+    )
 
 
 def file_of(layer: Layer) -> str | None:

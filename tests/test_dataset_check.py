@@ -48,6 +48,14 @@ def about(report, word):
     return found[0]
 
 
+def test_the_list_of_validation_files_counts_unless_there_are_folds(data):
+    (data / "validation.txt").write_text("t3\nt7\n")
+    report = check(data, 32)
+    assert report.validation == ["t3", "t7"]
+    assert len(report.training) == 8
+    assert check(data, 32, folds=5).validation == ["t1", "t2"]
+
+
 def refusal(folder, crop=16):
     with pytest.raises(InputError) as error:
         check(folder, crop)

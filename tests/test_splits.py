@@ -6,7 +6,13 @@ import pytest
 
 from blunet.compression.presets import preset
 from blunet.dataset.split_settings import SplitSettings
-from blunet.dataset.splits import split_by_share, split_files, split_into_folds
+from blunet.dataset.splits import (
+    VALIDATION_LIST,
+    read_validation_list,
+    split_by_share,
+    split_files,
+    split_into_folds,
+)
 from blunet.errors import InputError
 
 NAMES = [f"field{i}" for i in range(1, 31)]
@@ -151,3 +157,24 @@ def test_splits_that_are_not_possible():
 def test_split_settings_out_of_range_are_named(change, said):
     with pytest.raises(InputError, match=said):
         SplitSettings(**change)
+
+
+def test_a_list_names_the_files_that_validate(tmp_path):
+    objects = {name: 3 for name in NAMES}
+    assert read_validation_list(tmp_path, objects) is None
+    path = tmp_path / VALIDATION_LIST
+    path.write_text("field12\n\nfield2.tif\n", encoding="utf-8")
+    found = read_validation_list(tmp_path, objects)
+    assert found.split.validation == ["field2", "field12"]
+    assert sorted([*found.split.training, "field2", "field12"]) == sorted(NAMES)
+    assert "field2, field12" in found.remarks[0]
+    for text, words in (("field99", "names 'field99'"), ("\n", "no image"), ("\n".join(NAMES), "all images")):
+        path.write_text(text)
+        with pytest.raises(InputError, match=words):
+            read_validation_list(tmp_path, objects)
+    path.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_validation_list(tmp_path, objects)
+    path.write_text("field2")
+    with pytest.raises(InputError, match="are empty"):
+        read_validation_list(tmp_path, objects | {"field2": 0})

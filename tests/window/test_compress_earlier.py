@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
 from compressing import said
 from napari.utils.notifications import notification_manager
 from PIL import Image as Picture
+from qtpy.QtWidgets import QLabel
 
 from blunet.compression.presets import preset
 from blunet.compression.run_directory import RunDirectory
 from blunet.compression.run_request import Request
 from blunet.compression.settings_file import write_settings
+from blunet.compression.steps import STEPS
 from blunet.dataset.dataset_check import check_dataset
 from blunet.dataset.split_settings import SplitSettings
 from blunet.jobs.validation_preview import Preview, read_preview
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
-from blunet.widgets.compress_form import SCRATCH
+from blunet.widgets.compress_form import LAYERS, SCRATCH, SIMULATED
 from blunet.widgets.compress_widget import CompressWidget
+from blunet.widgets.preferences import add_recent_run
+from blunet.widgets.text import wrap_tooltip
 from blunet.widgets.validation_layers import ValidationLayers
 
 
@@ -67,12 +73,10 @@ def test_resuming_with_other_settings_is_refused(widget, qtbot, begun):
     widget.form.run.set_text(begun.run)
     qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
     widget.form.steps.control("transfer", "epochs").value = 7
-    qtbot.waitUntil(lambda: widget.form.settings().transfer.epochs == 7 and widget.view.start_button.isEnabled())
-    notification_manager.records.clear()
-    with qtbot.waitSignal(widget.finished, timeout=120_000):
-        widget.start()
-    assert "begun with other settings" in widget.view.status.text()
-    assert [notice.message for notice in notification_manager.records] == [widget.view.status.text()]
+    assert "'transfer.epochs' was " in widget.view.warning.text()
+    assert not widget.view.start_button.isEnabled()
+    widget.start()
+    assert not widget.busy
     assert "epochs = 7" not in RunDirectory(begun.run).settings.read_text()
 
 
@@ -167,3 +171,64 @@ def test_closing_the_dock_stops_the_run_and_saves_it(widget, qtbot, begun):
     assert widget.job.token.cancelled
     assert RunDirectory(begun.run).facts.is_file()
     assert widget.state.model is None
+
+
+def test_a_change_that_the_run_cannot_be_resumed_with_is_refused_at_once(widget, qtbot, begun):
+    widget.form.run.set_text(begun.run)
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
+    widget.form.state.change("base_filters", 12)
+    assert "'base_filters' was 8" in widget.view.warning.text()
+    assert not widget.view.warning.isHidden()
+    assert not widget.view.start_button.isEnabled()
+    widget.form.state.change("base_filters", 8)
+    widget.form.state.change("binarise.epochs", 99)  # may change
+    assert widget.view.warning.text() == ""
+    widget.form.teacher.setCurrentText(SIMULATED)
+    assert "begun with the teacher 'scratch'" in widget.view.warning.text()
+    widget.form.run.set_text(begun.run + " 2")  # a new run may have any settings
+    qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=30_000)
+    assert widget.view.warning.text() == ""
+
+
+def test_earlier_runs_are_in_a_menu(widget, qtbot, begun):
+    menu = widget.form.run.earlier_button.menu()
+    menu.aboutToShow.emit()
+    assert [(action.text(), action.isEnabled()) for action in menu.actions()] == [("No earlier runs", False)]
+    add_recent_run(Path(begun.run))
+    add_recent_run(Path(begun.run).parent / "gone")
+    menu.aboutToShow.emit()
+    (action,) = menu.actions()
+    assert action.text() == "run: stopped"
+    action.trigger()
+    assert widget.form.run.text == begun.run
+
+
+def test_every_term_is_explained_where_it_stands(widget):
+    form = widget.form
+    remarks = set()
+    for choice, remark in ((form.teacher, form.teacher_remark), (form.preset, form.preset_remark)):
+        for index in range(choice.count()):
+            choice.setCurrentIndex(index)
+            choice.activated.emit(index)
+            remarks.add(remark.text())
+    assert len(remarks) == form.teacher.count() + 3  # presets; "your own" shows the preset that it equals
+    assert all(len(remark) > 20 for remark in remarks)
+    form.sections[0].set_open(True)
+    table = form.steps.table
+    for row, step in enumerate(STEPS.values()):
+        assert table.item(row, 0).toolTip() == wrap_tooltip(step.purpose)
+        table.setCurrentCell(row, 0)
+        labels = form.steps.form(step.name).findChildren(QLabel)
+        assert any(label.text() == step.purpose for label in labels)
+    for column in range(table.columnCount()):
+        assert table.horizontalHeaderItem(column).toolTip()
+
+
+def test_the_model_is_called_as_the_user_says(widget, qtbot):
+    assert widget.form.model_name() == ""
+    widget.form.name.setText(" HeLa on the new microscope ")
+    assert widget.form.model_name() == "HeLa on the new microscope"
+    widget.form.name.clear()
+    widget.viewer.add_image(np.zeros((2, 64, 64)), name="Lapse")
+    widget.form.source.setCurrentText(LAYERS)
+    assert widget.form.model_name() == "BLU-Net of Lapse"

@@ -177,7 +177,10 @@ def test_layers_with_too_few_labels_until_there_are_some(widget, qtbot, fields, 
     ("spoil", "words"),
     [
         (lambda folder: [p.unlink() for p in (folder / "masks").iterdir()], "no"),
-        (lambda folder: [p.unlink() for p in sorted((folder / "masks").iterdir())[1:]], "at least two"),
+        (
+            lambda folder: [p.unlink() for p in sorted((folder / "masks").iterdir())[1:]],
+            "too small, or has too few cells",
+        ),
         (
             lambda folder: [tifffile.imwrite(p, np.zeros((64, 64), np.uint8)) for p in (folder / "masks").iterdir()],
             "empty",

@@ -49,6 +49,7 @@ def compress(
     ] = None,
     teacher: Annotated[str | None, typer.Option(metavar="FILE|simulated|scratch")] = None,
     test: Annotated[Path | None, typer.Option(parser=given_path, metavar="DIR")] = None,
+    name: Annotated[str | None, typer.Option(metavar="TEXT")] = None,
     resume: Annotated[bool, typer.Option("--resume")] = False,
 ) -> None:
     """Compress a U-Net of your own into a BLU-Net, in three phases.
@@ -66,10 +67,11 @@ def compress(
         settings=_choose_settings(run, settings, preset, resume=resume),
         teacher=teacher or (_earlier_teacher(run) if resume else None) or "simulated",
         test=None if test is None else str(test),
+        name=name or "",
         resume=resume,
     )
     given = {"--data": data, "--out": run, "--settings": settings, "--preset": preset, "--teacher": teacher}
-    _print_result(_follow(request, _resume_command(given | {"--test": test})))
+    _print_result(_follow(request, _resume_command(given | {"--test": test, "--name": name})))
 
 
 def _follow(request: Request, resume_command: str) -> RunDone:

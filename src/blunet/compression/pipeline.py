@@ -197,7 +197,7 @@ def _describe_model(request: Request, data: Data, teacher: KerasModel | None) ->
     """Return the normalisation and the card that all networks of the run have."""
     name = Path(request.data).resolve().name
     card = ModelCard(
-        name=f"BLU-Net of {name}",
+        name=request.name.strip() or f"BLU-Net of {name}",
         data=f"{len(data.training)} images of '{name}'",
         object_diameter=data.report.object_diameter,
         date=date.today().isoformat(),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.report import Report
 from blunet.compression.run_events import Event
 from blunet.compression.run_request import WITHOUT_FILE, Request
@@ -179,19 +180,15 @@ class RunDirectory:
                 "changed, added or removed: put back what was there, or start a new run in another folder."
             )
 
+    @property
+    def finished_steps(self) -> frozenset[str]:
+        """Names of the steps whose results are there."""
+        return frozenset(step for step in STEPS if self.result(step).exists())
+
     def _check_settings(self, request: Request) -> None:
-        """Compare all settings but those that may change: epochs of the last step, rates of unfinished steps."""
-        before, now = _flatten(read_settings(self.settings).to_dict()), _flatten(request.settings.to_dict())
-        free = {"binarise.epochs"}
-        free |= {f"{step}.learning_rate" for step in STEPS if not self.result(step).exists()}
-        for name in sorted((before | now).keys() - free):
-            then = before.get(name)
-            if now.get(name) != then:
-                was = "not set" if then is None else repr(then)
-                raise InputError(
-                    f"'{self.path}' was begun with other settings: '{name}' was {was}; "
-                    "give the same, or choose another folder."
-                )
+        before = read_settings(self.settings)
+        if change := describe_changed_setting(before, request.settings, self.finished_steps):
+            raise InputError(f"'{self.path}' was begun with other settings: {change}")
 
     def _end_torn_line(self) -> None:
         """End the last line of `events.jsonl`, which is incomplete after a run was killed or the disk was full."""
@@ -217,6 +214,34 @@ class RunDirectory:
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def describe_changed_setting(
+    before: CompressionSettings, now: CompressionSettings, finished: Collection[str] = ()
+) -> str:
+    """Say which setting keeps a run from being resumed.
+
+    Parameters
+    ----------
+    before, now : CompressionSettings
+        Those that the run was begun with, and those that it is to be resumed with. Epochs of the last step and rates of
+        unfinished steps may change.
+    finished : collection of str
+        Names of the finished steps.
+
+    Returns
+    -------
+    str
+        A sentence that begins with the setting's name; empty if the run can be resumed.
+    """
+    begun, wanted = _flatten(before.to_dict()), _flatten(now.to_dict())
+    free = {"binarise.epochs", *(f"{step}.learning_rate" for step in STEPS if step not in finished)}
+    for name in sorted((begun | wanted).keys() - free):
+        then = begun.get(name)
+        if wanted.get(name) != then:
+            was = "not set" if then is None else repr(then)
+            return f"'{name}' was {was}; give the same, or choose another folder."
+    return ""
 
 
 def _absolute(teacher: str) -> str:

@@ -33,6 +33,9 @@ class Request(SettingsModel):
         title="Test data",
         description="Folder of images and masks, as for the training data, that are only scored.",
     )
+    name: str = setting(
+        "", title="Name", description="What the model is called on its card; empty: after the folder of the data."
+    )
     resume: bool = setting(False, title="Resume", description="Continue the run that the run folder holds.")
 
     @property

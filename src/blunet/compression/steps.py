@@ -25,8 +25,10 @@ class Step:
         The network that it trains.
     title : str
         What people read.
+    purpose : str
+        What the step does, for people who have not read the method.
     short_title : str
-        The same where there is little space; steps that belong together may share one.
+        The title where there is little space; steps that belong together may share one.
     hints : {"encoder", "decoder"} or None
         The part of the network whose feature maps are drawn to the teacher's. None: the step learns masks.
     takes_l2 : bool
@@ -38,6 +40,7 @@ class Step:
     network: Network
     title: str
     short_title: str
+    purpose: str
     hints: HintPart | None = None
     takes_l2: bool = False
 
@@ -51,12 +54,60 @@ class Step:
 STEPS: dict[str, Step] = {
     step.name: step
     for step in (
-        Step("pretrain", 1, "unet", "Pretraining on simulated images", "simulated", takes_l2=True),
-        Step("transfer", 1, "unet", "Transfer learning", "transfer", takes_l2=True),
-        Step("hint_encoder", 2, "lightweight", "Hints of the encoder", "hints", hints="encoder"),
-        Step("hint_decoder", 2, "lightweight", "Hints of the decoder", "hints", hints="decoder"),
-        Step("retrain", 2, "lightweight", "Retraining", "retrain", takes_l2=True),
-        Step("binarise", 3, "blunet", "Residual binarisation", "binarise"),
+        Step(
+            "pretrain",
+            1,
+            "unet",
+            "Pretraining on simulated images",
+            "simulated",
+            "The teacher, a large U-Net, first learns from simulated DIC images what a cell is.",
+            takes_l2=True,
+        ),
+        Step(
+            "transfer",
+            1,
+            "unet",
+            "Transfer learning",
+            "transfer",
+            "The teacher goes on learning with your images.",
+            takes_l2=True,
+        ),
+        Step(
+            "hint_encoder",
+            2,
+            "lightweight",
+            "Hints of the encoder",
+            "hints",
+            "A small network, the student, imitates what the first half of the teacher sees in an image.",
+            hints="encoder",
+        ),
+        Step(
+            "hint_decoder",
+            2,
+            "lightweight",
+            "Hints of the decoder",
+            "hints",
+            "The student imitates the second half of the teacher as well, which draws the cells.",
+            hints="decoder",
+        ),
+        Step(
+            "retrain",
+            2,
+            "lightweight",
+            "Retraining",
+            "retrain",
+            "The student learns from your outlines alone. This step decides most about the result.",
+            takes_l2=True,
+        ),
+        Step(
+            "binarise",
+            3,
+            "blunet",
+            "Residual binarisation",
+            "binarise",
+            "The student's numbers are replaced by a few bits each, and it learns to live with them: this is BLU-Net, "
+            "small and fast enough for any laptop.",
+        ),
     )
 }
 assert tuple(STEPS) == get_args(StepName)

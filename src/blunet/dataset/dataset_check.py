@@ -9,7 +9,7 @@ from blunet.dataset.dataset_warnings import find_warnings
 from blunet.dataset.pair_facts import PairFacts, examine_pairs
 from blunet.dataset.pairs import find_pairs
 from blunet.dataset.split_settings import SplitSettings
-from blunet.dataset.splits import split_files
+from blunet.dataset.splits import read_validation_list, split_files
 from blunet.dataset.time_lapse import is_time_lapse
 from blunet.dataset.truth_masks import SMALLEST_SPECK, measure_diameter
 from blunet.errors import InputError
@@ -22,7 +22,8 @@ def check_dataset(folder: str | Path, *, crop: int, split: SplitSettings) -> Dat
     Parameters
     ----------
     folder : str or Path
-        With images and masks as `blunet.dataset.pairs.find_pairs` expects them.
+        With images and masks as `blunet.dataset.pairs.find_pairs` expects them. A file `validation.txt` in it may name
+        the images that validate, one a line; it counts unless there are folds.
     crop : int
         Side of the training crops in pixels, at least 1.
     split : SplitSettings
@@ -53,7 +54,10 @@ def check_dataset(folder: str | Path, *, crop: int, split: SplitSettings) -> Dat
     diameter = measure_diameter(examine_pairs(found.pairs, pairs))
     _refuse_useless_masks(folder, pairs)
     time_lapse = is_time_lapse([pair.outline for pair in pairs])
-    chosen = split_files({pair.name: pair.objects for pair in pairs}, split, time_lapse=time_lapse)
+    objects = {pair.name: pair.objects for pair in pairs}
+    chosen = read_validation_list(folder, objects) if split.folds == 1 else None
+    if chosen is None:
+        chosen = split_files(objects, split, time_lapse=time_lapse)
     return DatasetReport(
         folder=folder,
         pairs=pairs,

@@ -6,14 +6,17 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from blunet.dataset.split_settings import SplitSettings
 from blunet.errors import InputError
-from blunet.images.image_files import sort_naturally
+from blunet.images.image_files import sort_naturally, stem_of
 
 Order = Literal["random", "consecutive"]
 
+#: A text file in a folder of training data that names the files to validate on, one a line.
+VALIDATION_LIST = "validation.txt"
 #: An error names this many files at most.
 NAMED_FILES = 5
 
@@ -88,6 +91,40 @@ def _remark_on(validation: list[str]) -> str:
         f"The images look like frames of a time-lapse: {len(validation)} in a row ({shown}) are kept to choose the "
         "best weights by, because frames from between those trained on would score too well."
     )
+
+
+def read_validation_list(folder: Path, objects: Mapping[str, int]) -> FileSplit | None:
+    """Split the files of a folder as its list of validation files says; None if it has no list.
+
+    Parameters
+    ----------
+    folder : Path
+    objects : mapping of str to int
+        Number of objects in each file, by the file's name.
+
+    Raises
+    ------
+    InputError
+        If the list cannot be read, names a file that is not there, none or all files, or if all masks to train on, or
+        all to validate on, are empty.
+    """
+    path = folder / VALIDATION_LIST
+    if not path.is_file():
+        return None
+    try:
+        named = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as e:
+        raise InputError(f"'{path}' cannot be read; write the names of images in it, one a line, or remove it.") from e
+    chosen = {name if name in objects else stem_of(Path(name)) for name in named if name}
+    if unknown := sorted(chosen - set(objects)):
+        raise InputError(f"'{path}' names '{unknown[0]}', but no image with a mask is called so; correct it.")
+    if not chosen or len(chosen) == len(objects):
+        what = "no image" if not chosen else "all images"
+        raise InputError(f"'{path}' names {what}; name some, and leave others to train on.")
+    split = _separate(list(objects), sorted(chosen))
+    _refuse_empty(split, objects, "consecutive")
+    shown = ", ".join(split.validation[:3]) + (" ..." if len(split.validation) > 3 else "")
+    return FileSplit(split, remarks=[f"'{VALIDATION_LIST}' names the images to choose the best weights by: {shown}."])
 
 
 def _refuse_empty(split: Split, objects: Mapping[str, int], order: Order) -> None:

@@ -19,7 +19,10 @@ from typing import IO, Any
 from blunet.compression.run_directory import LOG
 from blunet.compression.run_events import Event, Note, RunDone, RunFailed, RunStopped, event_from_json
 from blunet.compression.run_request import Request
+from blunet.dataset.single_image import cut_if_single
+from blunet.errors import InputError
 from blunet.jobs.events import Cancelled, CancelToken
+from blunet.jobs.training_data import DATA_FOLDER_SUFFIX
 
 #: Command of the child process. With -P, Python imports no modules from the current folder.
 COMMAND = (sys.executable, "-P", "-m", "blunet.compression.child_process")
@@ -65,6 +68,7 @@ def compress(
     Parameters
     ----------
     request : Request
+        Data with one pair are cut in two first, in a folder beside that of the run (`DATA_FOLDER_SUFFIX`).
     token : CancelToken, optional
         When it is cancelled, the child process saves its state and stops at the next batch.
     grace : float
@@ -87,6 +91,15 @@ def compress(
         If the child process died before the run had ended.
     """
     token = token or CancelToken()
+    try:
+        data = cut_if_single(request.data, Path(f"{request.run}{DATA_FOLDER_SUFFIX}"))
+    except InputError as e:
+        yield RunFailed(str(e))
+        return
+    if data != Path(request.data):
+        yield Note(f"One image with a mask: it was cut in two, written to '{data}'.", warning=False)
+        name = request.name or f"BLU-Net of {Path(request.data).resolve().name}"
+        request = request.changed(data=str(data), name=name)
     with tempfile.TemporaryFile() as log:
         child = _Child([*(command or COMMAND), request.run], request.to_json(), log)
         ended = False

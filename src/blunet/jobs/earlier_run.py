@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blunet.compression.compression_settings import CompressionSettings
-from blunet.compression.run_directory import LOCK, LOG, RunDirectory
+from blunet.compression.run_directory import LOCK, LOG, RunDirectory, describe_changed_setting
 from blunet.compression.run_events import Event, read_events
+from blunet.compression.run_request import WITHOUT_FILE
 from blunet.compression.settings_file import read_settings
 from blunet.errors import InputError
 
@@ -29,6 +30,8 @@ class EarlierRun:
         Those of the run so far.
     model, report : Path or None
         None before it is finished.
+    finished_steps : frozenset of str
+        Names of the steps that are done.
     """
 
     data: Path
@@ -37,6 +40,15 @@ class EarlierRun:
     events: tuple[Event, ...]
     model: Path | None
     report: Path | None
+    finished_steps: frozenset[str] = frozenset()
+
+    def describe_change(self, teacher: str, settings: CompressionSettings) -> str:
+        """Say what keeps the run from being resumed with a teacher and settings; empty if nothing does."""
+        files = not {teacher, self.teacher} & set(WITHOUT_FILE)  # a file may have moved: the run compares its content
+        if teacher != self.teacher and not files:
+            return f"The run was begun with the teacher '{self.teacher}': choose the same, or another run folder."
+        change = describe_changed_setting(self.settings, settings, self.finished_steps)
+        return f"The run was begun with other settings: {change}" if change else ""
 
 
 @dataclass(frozen=True)
@@ -88,8 +100,15 @@ def read_run(folder: Path) -> EarlierRun:
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise InputError(f"The run in '{folder}' cannot be read ({e}); choose another folder.") from e
     finished = run.model.is_file() and run.report.is_file()
-    made = (run.model, run.report) if finished else (None, None)
-    return EarlierRun(data, teacher, read_settings(run.settings), events, *made)
+    return EarlierRun(
+        data,
+        teacher,
+        read_settings(run.settings),
+        events,
+        model=run.model if finished else None,
+        report=run.report if finished else None,
+        finished_steps=run.finished_steps,
+    )
 
 
 def _find_obstacle(folder: Path) -> str:

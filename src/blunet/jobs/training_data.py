@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,18 @@ import numpy as np
 import tifffile
 
 from blunet.dataset.dataset_check import check_dataset
+from blunet.dataset.dataset_report import DatasetReport
+from blunet.dataset.single_image import cut_if_single, write_parts
 from blunet.dataset.split_settings import SplitSettings
+from blunet.dataset.splits import VALIDATION_LIST
 from blunet.errors import InputError
 from blunet.files import output_folder, replacing
 from blunet.jobs.events import CancelToken
 
 #: Pairs that are written from layers lie in a folder beside the run's, with its name and this ending.
 DATA_FOLDER_SUFFIX = " data"
+#: What is said of a single image.
+CUT = "{}: a part of it trains, and a part beyond a gap chooses the best weights."
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,21 @@ def check_data(folder: str | Path, crop: int, split: SplitSettings) -> Iterator[
     InputError
         If the data cannot be trained on; the sentence says why.
     """
-    report = check_dataset(folder, crop=crop, split=split)
-    yield Checked(tuple(report.describe()), tuple(report.validation_sizes))
+    with tempfile.TemporaryDirectory(prefix="blunet-") as name:
+        used = cut_if_single(folder, name)
+        report = _check(used, crop, split, name)
+    lines = report.describe()
+    if used != Path(folder):
+        lines[0] = CUT.format(f"One image with a mask in '{folder}'")
+    yield Checked(tuple(lines), tuple(report.validation_sizes))
+
+
+def _check(folder: Path, crop: int, split: SplitSettings, temporary: str) -> DatasetReport:
+    """Check a folder; an error names no temporary folder."""
+    try:
+        return check_dataset(folder, crop=crop, split=split)
+    except InputError as e:
+        raise InputError(str(e).replace(f" in '{temporary}'", "").replace(f"{temporary}{os.sep}", "")) from e
 
 
 def check_layers(
@@ -80,12 +98,12 @@ def check_layers(
     """
     with tempfile.TemporaryDirectory(prefix="blunet-") as name:
         written = list(write_pairs(image, labels, name, token))
-        try:
-            (checked,) = check_data(name, crop, split)
-        except InputError as e:
-            raise InputError(str(e).replace(f" in '{name}'", "").replace(f"{name}{os.sep}", "")) from e
-    used = f"{len(written)} of {len(labels)} frames have labels: these are used."
-    yield replace(checked, lines=(used, *checked.lines[1:]))
+        report = _check(Path(name), crop, split, name)
+    frames = 1 if len(labels.shape) == 2 else len(labels)
+    used = f"{len(written)} of {frames} frames have labels: these are used."
+    if len(written) == 1:
+        used = CUT.format("One frame has labels" if frames > 1 else "One image with labels")
+    yield Checked((used, *report.describe()[1:]), tuple(report.validation_sizes))
 
 
 def write_pairs(image: Any, labels: Any, folder: str | Path, token: CancelToken | None = None) -> Iterator[Written]:
@@ -97,14 +115,16 @@ def write_pairs(image: Any, labels: Any, folder: str | Path, token: CancelToken 
     labels : array of int, same shape
         0 is background; frames without labels are not written.
     folder : str or Path
-        Where `images` and `masks` are made; pairs of an earlier call are replaced.
+        Where `images` and `masks` are made; pairs of an earlier call are replaced. A single labelled frame is cut into
+        two pairs.
     token : CancelToken, optional
         Checked between frames.
 
     Raises
     ------
     InputError
-        If the shapes differ, fewer than two frames have labels, or the folder cannot be written.
+        If the shapes differ, no frame has labels, only one has and it cannot be cut in two
+        (`blunet.dataset.single_image.divide`), or the folder cannot be written.
     Cancelled
         If asked to stop.
     """
@@ -122,15 +142,22 @@ def write_pairs(image: Any, labels: Any, folder: str | Path, token: CancelToken 
         token.check()
         if np.any(np.asarray(labels[t])):
             labelled.append(t)
-    if len(labelled) < 2:
-        found = "no frame has" if not labelled else "only one frame has"
-        raise InputError(
-            f"Of the layers {found} labels; label at least two, one to train on and one to choose the best weights by."
-        )
+    if not labelled:
+        raise InputError("Of the layers no frame has labels; label at least one large image, or two.")
     folder = Path(folder)
     images, masks = output_folder(folder / "images"), output_folder(folder / "masks")
     for old in (*images.glob("frame_*.tif"), *masks.glob("frame_*.tif")):
         old.unlink()
+    (folder / VALIDATION_LIST).unlink(missing_ok=True)
+    if len(labelled) == 1:
+        t = labelled[0]
+        if not write_parts(np.asarray(image[t]), np.asarray(labels[t]), f"frame_{t + 1:04d}", folder):
+            raise InputError(
+                "Of the layers only one frame has labels, and it is too small, or has too few cells, to be cut into a "
+                "part to train on and a part to choose the best weights by; label a second one."
+            )
+        yield Written(t, 1, 1)
+        return
     for done, t in enumerate(labelled, start=1):
         token.check()
         name = f"frame_{t + 1:04d}.tif"

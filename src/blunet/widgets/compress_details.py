@@ -20,13 +20,13 @@ def make_details_form(state: SettingsState[CompressionSettings]) -> SettingsForm
     """Return a form of the plain settings, and below them those of each table of settings under its title."""
     names: list[str] = []
     nested: list[str] = []
-    headings: dict[str, str] = {}
+    headings: dict[str, tuple[str, str]] = {}
     for name, field in CompressionSettings.model_fields.items():
         table = nested_model(field.annotation)
         if table is None:
             names.append(name)
         elif name not in STEPS:
             inner = [facts.name for facts in setting_table(table, f"{name}.")]
-            headings[inner[0]] = str(field.title)
+            headings[inner[0]] = str(field.title), ""
             nested += inner
     return SettingsForm(state, [*names, *nested], headings=headings, choices=CHOICES, unset=UNSET)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.presets import preset
+from blunet.compression.run_directory import RunDirectory
 from blunet.errors import InputError
 from blunet.files import expand_user
 from blunet.jobs.earlier_run import EarlierRun
@@ -18,9 +19,10 @@ from blunet.widgets.compress_steps import StepsEditor
 from blunet.widgets.layer_facts import frames_of
 from blunet.widgets.layer_list import LayerList, keep_narrow
 from blunet.widgets.path_box import PathBox
-from blunet.widgets.preferences import name_run_folder
+from blunet.widgets.preferences import name_run_folder, read_recent_runs
 from blunet.widgets.section import Section
 from blunet.widgets.settings_state import SettingsState
+from blunet.widgets.text import make_remark_label
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -29,6 +31,17 @@ FOLDER, LAYERS = "A folder of images and masks", "Layers of this viewer"
 SIMULATED, SCRATCH, FILE = "Learn from simulated images first", "Start from scratch", "Use a U-Net from a file"
 PRESET_TITLES = {"quick": "Quick: minutes to an hour", "full": "Full: some hours", "study": "As published: days"}
 OWN_SETTINGS = "Your own settings"
+TEACHER_REMARKS = {
+    SIMULATED: "A large network learns from simulated cells, then from yours, and teaches the small one.",
+    SCRATCH: "The large network sees your images only. Better with a hundred outlined cells or more.",
+    FILE: "A large network that has learnt already: your own, or the published one.",
+}
+PRESET_REMARKS = {
+    PRESET_TITLES["quick"]: "A small network, trained until it is useful. Begin with this one.",
+    PRESET_TITLES["full"]: "A larger network, trained much longer: finds more cells.",
+    PRESET_TITLES["study"]: "To repeat the study; it does not separate cells that touch.",
+    OWN_SETTINGS: "Changed below, or read from a file.",
+}
 #: The teachers that are no file, as a request names them.
 TEACHERS = {SIMULATED: "simulated", SCRATCH: "scratch"}
 
@@ -47,7 +60,10 @@ class CompressForm(QWidget):
         """The settings of the run."""
         self.source = QComboBox()
         self.source.addItems([FOLDER, LAYERS])
-        self.source.setToolTip("Images whose cells are outlined: at least two, better thirty.")
+        self.source.setToolTip(
+            "Images whose cells are outlined: better thirty than two. One large image is enough for a beginning: it is "
+            "cut into a part to learn from and a part to judge by."
+        )
         self.folder = PathBox("Folder with 'images' and 'masks'")
         self.folder.setToolTip(
             "The folder holds 'images' and 'masks' with files of equal names, or files x.tif beside files x_mask.tif."
@@ -65,10 +81,14 @@ class CompressForm(QWidget):
             self.preset.addItem(title, name)
         self.preset.addItem(OWN_SETTINGS)
         self.preset.setToolTip("How large the networks are and how long they are trained.")
-        self.run = PathBox("Folder of the run", new=name_run_folder)
+        self.run = PathBox("Folder of the run", new=name_run_folder, earlier=_list_earlier_runs)
         self.run.setToolTip(
             "The folder for the checkpoints, the report and the model. Choose the folder of a stopped run to resume it."
         )
+        self.name = QLineEdit()
+        self.name.setPlaceholderText("after the data")
+        self.name.setToolTip("What the model is called where models are chosen, and on its card.")
+        self.teacher_remark, self.preset_remark = make_remark_label(), make_remark_label()
         self.preview = QCheckBox("Show a validation image and its mask")
         self.preview.setToolTip(
             "Two layers that show, after every epoch, what the network finds in a validation image."
@@ -117,8 +137,6 @@ class CompressForm(QWidget):
                 f"'{labels.name}' has the shape {tuple(truth.shape)} and '{image.name}' {tuple(data.shape)}: choose "
                 "labels that were made on this image."
             )
-        if len(data.shape) == 2 or len(data) == 1:
-            raise InputError("One image is too few: give a stack with at least two labelled frames, or a folder.")
         return data, truth
 
     def teacher_name(self) -> str:
@@ -134,6 +152,12 @@ class CompressForm(QWidget):
         if not expand_user(self.teacher_file.text).is_file():
             raise InputError("Choose the file of the U-Net that is to be the teacher.")
         return str(expand_user(self.teacher_file.text))
+
+    def model_name(self) -> str:
+        """Return what the model is to be called; empty: after the data's folder."""
+        name = self.name.text().strip()
+        layer = self.image.layer if self.from_layers else None
+        return name if name or layer is None else f"BLU-Net of {layer.name}"
 
     def settings(self) -> CompressionSettings:
         """Return the settings of the run.
@@ -179,7 +203,7 @@ class CompressForm(QWidget):
         """Enable or disable what cannot be changed while a run goes on."""
         for widget in (
             self.source, self.folder, self.image, self.labels, self.teacher, self.teacher_file, self.preset, self.run,
-            self.load_button,
+            self.name, self.load_button,
         ):  # fmt: skip
             widget.setEnabled(editable)
         for section in self.sections:
@@ -194,6 +218,7 @@ class CompressForm(QWidget):
             (self.teacher_file, self.teacher.currentText() == FILE),
         ):
             self._rows.setRowVisible(field, shown)
+        self.teacher_remark.setText(TEACHER_REMARKS[self.teacher.currentText()])
         self.steps.set_pretraining(self.teacher.currentText() == SIMULATED)
         self.data_changed.emit()
 
@@ -205,6 +230,7 @@ class CompressForm(QWidget):
         names = [name for name, settings in self._presets.items() if settings == self.state.settings]
         title = PRESET_TITLES[names[0]] if names and not self.state.problem else OWN_SETTINGS
         self.preset.setCurrentIndex(self.preset.findText(title))
+        self.preset_remark.setText(PRESET_REMARKS[title])
         self.data_changed.emit()
 
     def _lay_out(self) -> None:
@@ -217,11 +243,17 @@ class CompressForm(QWidget):
             ("Labels", self.labels),
             ("Teacher", self.teacher),
             ("File", self.teacher_file),
+            (None, self.teacher_remark),
             ("Preset", self.preset),
+            (None, self.preset_remark),
             ("Run folder", self.run),
+            ("Model name", self.name),
             ("", self.preview),
         ):
-            self._rows.addRow(title, field)
+            if title is None:
+                self._rows.addRow(field)
+            else:
+                self._rows.addRow(title, field)
         for box in (self.source, self.teacher, self.preset):
             keep_narrow(box)
         files = QHBoxLayout()
@@ -234,3 +266,9 @@ class CompressForm(QWidget):
         for section in self.sections:
             layout.addWidget(section)
         layout.addLayout(files)
+
+
+def _list_earlier_runs() -> list[tuple[str, str]]:
+    """Return a title and the path of each run folder that was used last."""
+    runs = [RunDirectory(path) for path in read_recent_runs()]
+    return [(f"{run.path.name}: {'finished' if run.model.is_file() else 'stopped'}", str(run.path)) for run in runs]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from psygnal import Signal
 
+from blunet.compression.compression_settings import CompressionSettings
 from blunet.compression.run_events import (
     BatchDone,
     Event,
@@ -110,6 +111,8 @@ class CompressState:
         """What looks odd in the training data, or why they cannot be used."""
         self.folder: RunFolder | None = None
         """The chosen run folder; None until it has been inspected."""
+        self.change = ""
+        """What was changed so that the run in the folder cannot be resumed; empty if it can."""
         self.status = ""
         """The latest sentence about the run."""
         self.progress: Progress | None = None
@@ -147,7 +150,7 @@ class CompressState:
     def can_start(self) -> bool:
         """Whether a run can begin or go on."""
         folder_ready = self.folder is not None and not self.folder.problem
-        return self._data is Phase.READY and folder_ready and not self.busy
+        return self._data is Phase.READY and folder_ready and not self.change and not self.busy
 
     @property
     def resuming(self) -> bool:
@@ -170,8 +173,8 @@ class CompressState:
 
     @property
     def warning(self) -> str:
-        """Why the folder cannot be used; empty if it can, or while a run uses it."""
-        return "" if self.folder is None or self.busy else self.folder.problem
+        """Why no run can begin or go on in the folder; empty if one can, or while a run uses it."""
+        return "" if self.folder is None or self.busy else self.folder.problem or self.change
 
     def note(self, sentence: str) -> None:
         """Show a sentence in place of the latest about the run."""
@@ -203,7 +206,7 @@ class CompressState:
         """Another run folder was chosen and is being inspected; the results of the run before are dropped."""
         self._forget_run()
         self.folder = self.model = self.report = None
-        self.status = ""
+        self.status = self.change = ""
         self.changed.emit()
 
     def accept_folder(self, folder: RunFolder | None) -> None:
@@ -213,6 +216,14 @@ class CompressState:
             self.model, self.report = self.folder.earlier.model, self.folder.earlier.report
             self.status = "A finished run." if self.folder.finished else "A run that was stopped. Resume continues it."
         self.changed.emit()
+
+    def compare(self, teacher: str, settings: CompressionSettings) -> None:
+        """A teacher and settings were chosen: compare them with those of the run in the folder."""
+        earlier = None if self.folder is None else self.folder.earlier
+        change = "" if earlier is None else earlier.describe_change(teacher, settings)
+        if change != self.change:
+            self.change = change
+            self.changed.emit()
 
     # The run ---------------------------------------------------------------------------------------------------------
 

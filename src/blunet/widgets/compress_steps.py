@@ -19,8 +19,15 @@ from blunet.compression.compression_settings import CompressionSettings, StepSet
 from blunet.compression.steps import STEPS
 from blunet.widgets.settings_form import SettingsForm
 from blunet.widgets.settings_state import SettingsState
+from blunet.widgets.text import wrap_tooltip
 
 COLUMNS = ("Step", "epochs", "batches", "learning_rate")
+HINTS = (
+    "The steps of the compression, in the order in which they run",
+    "After every epoch the network is tried on the validation images, and the best one so far is kept.",
+    "An epoch is this number of batches: a few pieces of your images, turned and changed in size and brightness.",
+    "Learning rate: how much a batch may change the network. Too large a rate fails, too small a one takes long.",
+)
 CHOICES = {
     "monitor": {
         "val_loss": "Loss of the validation images",
@@ -117,7 +124,8 @@ def _step_form(state: SettingsState[CompressionSettings], step: str) -> Settings
     names = [f"{step}.{name}" for name in StepSettings.model_fields if name not in unused]
     choices = {f"{step}.{name}": titles for name, titles in CHOICES.items()}
     unset = {f"{step}.{name}": text for name, text in UNSET.items()}
-    return SettingsForm(state, names, headings={names[0]: STEPS[step].title}, choices=choices, unset=unset)
+    headings = {names[0]: (STEPS[step].title, STEPS[step].purpose)}
+    return SettingsForm(state, names, headings=headings, choices=choices, unset=unset)
 
 
 def _table() -> QTableWidget:
@@ -126,6 +134,10 @@ def _table() -> QTableWidget:
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    for column, hint in enumerate(HINTS):
+        heading = table.horizontalHeaderItem(column)
+        assert heading is not None
+        heading.setToolTip(wrap_tooltip(hint))
     table.setToolTip("The steps that are ticked are run. Select a step to see and change all its settings below.")
     side, top = table.verticalHeader(), table.horizontalHeader()
     assert side is not None
@@ -134,7 +146,9 @@ def _table() -> QTableWidget:
     top.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     top.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
     for row, step in enumerate(STEPS.values()):
-        table.setItem(row, 0, QTableWidgetItem(step.title))
+        title = QTableWidgetItem(step.title)
+        title.setToolTip(wrap_tooltip(step.purpose))
+        table.setItem(row, 0, title)
         for column in range(1, len(COLUMNS)):
             number = QTableWidgetItem()
             number.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -29,7 +30,7 @@ from blunet.widgets.data_check import DataCheck
 from blunet.widgets.docks import show_segment_dock
 from blunet.widgets.folder_check import FolderCheck
 from blunet.widgets.layer_facts import unwrap_viewer
-from blunet.widgets.preferences import name_run_folder, recall, remember
+from blunet.widgets.preferences import add_recent_run, name_run_folder, recall, remember
 from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.validation_layers import ValidationLayers
 from blunet.widgets.worker import Job
@@ -71,6 +72,7 @@ class CompressWidget(DockContent):
         self._data_check = DataCheck(self.state, self.form, self._pairs_written, self)
         self._folder_check = FolderCheck(self.state, self)
         self.form.run_changed.connect(self._on_folder_changed)
+        self.form.data_changed.connect(self._compare_with_earlier)
         self.form.load_button.clicked.connect(self._load_settings)
         self.form.save_button.clicked.connect(self._save_settings)
         self.view.start_button.clicked.connect(self.start)
@@ -101,6 +103,7 @@ class CompressWidget(DockContent):
             self.state.refuse_data(str(e))
             return
         remember("compress", self.form.values())
+        add_recent_run(self.run_folder.absolute())
         if not self.state.resuming:
             self.view.curves.clear()
         self.job = Job(make, self, "Compressing")
@@ -141,6 +144,7 @@ class CompressWidget(DockContent):
             run=str(self.run_folder),
             settings=settings,
             teacher=teacher,
+            name=self.form.model_name(),
             resume=self.state.resuming,
         )
         kill = self._kill = CancelToken()
@@ -203,8 +207,14 @@ class CompressWidget(DockContent):
     def _show_earlier(self, folder: RunFolder) -> None:
         if folder.earlier is not None:
             self.form.show_run(folder.earlier)
+            self._compare_with_earlier()
             self.view.curves.clear()
             self.view.curves.add(*folder.earlier.events)
+
+    def _compare_with_earlier(self) -> None:
+        """Say at once what keeps the run in the folder from being resumed."""
+        with contextlib.suppress(InputError):  # what is missing or does not fit is said with the data
+            self.state.compare(self.form.teacher_name(), self.form.settings())
 
     def _use_model(self) -> None:
         if self.state.model is not None and show_segment_dock(self.viewer).use_model(self.state.model):

@@ -12,8 +12,8 @@ from typing import Any
 from qtpy.QtCore import QSettings, QStandardPaths
 
 PLUGIN = "napari-blunet"
-#: Length of the list of recent models.
-RECENT = 6
+#: Lengths of the lists of recent models and of recent runs.
+RECENT, RECENT_RUNS = 6, 12
 
 
 def remember(key: str, value: Any) -> None:
@@ -40,6 +40,17 @@ def add_recent_model(path: Path) -> None:
     """Add a model file to the recent ones, as the first."""
     names = [str(path), *(str(p) for p in read_recent_models() if p != path)]
     remember("models", names[:RECENT])
+
+
+def read_recent_runs() -> list[Path]:
+    """Return the run folders that were used last and still exist, the latest first."""
+    return [path for name in recall("runs", []) if (path := Path(name)).is_dir()]
+
+
+def add_recent_run(path: Path) -> None:
+    """Add a run folder to the recent ones, as the first."""
+    names = [str(path), *(str(p) for p in read_recent_runs() if p != path)]
+    remember("runs", names[:RECENT_RUNS])
 
 
 def read_preference(name: str, default: Any) -> Any:

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 from blunet.widgets.scroll import WheelGuard
 from blunet.widgets.setting_control import SettingControl
 from blunet.widgets.settings_state import SettingsState
-from blunet.widgets.text import wrap_tooltip
+from blunet.widgets.text import make_remark_label, wrap_tooltip
 
 
 class SettingsForm(QWidget):
@@ -22,8 +22,8 @@ class SettingsForm(QWidget):
     state : SettingsState
     names : iterable of str
         The settings that are shown, in this order; those of nested tables have dotted names.
-    headings : mapping of str to str, optional
-        A heading that stands above a setting, by the setting's name.
+    headings : mapping of str to (str, str), optional
+        A heading that stands above a setting, and a remark below it that may be empty, by the setting's name.
     choices : mapping of str to mapping of str to str, optional
         Titles of the choices of a setting of words. Without them, the words themselves are shown.
     unset : mapping of str to str, optional
@@ -35,7 +35,7 @@ class SettingsForm(QWidget):
         state: SettingsState[Any],
         names: Iterable[str],
         *,
-        headings: Mapping[str, str] | None = None,
+        headings: Mapping[str, tuple[str, str]] | None = None,
         choices: Mapping[str, Mapping[str, str]] | None = None,
         unset: Mapping[str, str] | None = None,
         parent: QWidget | None = None,
@@ -53,7 +53,7 @@ class SettingsForm(QWidget):
             control = SettingControl(state.facts(name), (choices or {}).get(name, {}), (unset or {}).get(name, ""))
             self._controls[name] = control
             if headings is not None and name in headings:
-                self._add_heading(headings[name])
+                self._add_heading(*headings[name])
             self._add_row(control)
             control.edited.connect(lambda value, name=name: self.state.change(name, value))
         state.changed.connect(self._show_values)
@@ -71,10 +71,12 @@ class SettingsForm(QWidget):
         """Show or hide a setting."""
         self.rows.setRowVisible(self._controls[name].native, visible)
 
-    def _add_heading(self, title: str) -> None:
+    def _add_heading(self, title: str, remark: str) -> None:
         heading = QLabel(f"<b>{title}</b>")
         heading.setContentsMargins(0, 6 * (self.rows.rowCount() > 0), 0, 0)
         self.rows.addRow(heading)
+        if remark:
+            self.rows.addRow(make_remark_label(remark))
 
     def _add_row(self, control: SettingControl) -> None:
         help_text = wrap_tooltip(control.facts.help)

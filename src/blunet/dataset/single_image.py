@@ -1,0 +1,143 @@
+"""One large annotated image as training data: it is cut into a part to train on and a part to validate on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from blunet.dataset.pairs import find_pairs
+from blunet.dataset.splits import VALIDATION_LIST
+from blunet.dataset.truth_masks import measure_diameter, read_mask
+from blunet.errors import InputError
+from blunet.files import output_folder, replacing
+from blunet.images.frame_source import read_image
+
+#: Share of the longer side that validates, and the smallest side of a part in pixels.
+VALIDATION_SHARE, SMALLEST_SIDE = 0.25, 64
+
+
+class Parts(NamedTuple):
+    """Where an image is cut: regions (Y, X) of the part to train on and of the part to validate on."""
+
+    training: tuple[slice, slice]
+    validation: tuple[slice, slice]
+
+
+def divide(labels: NDArray[np.integer[Any]]) -> Parts | None:
+    """Find where an image can be cut in two, with cells in both parts.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (Y, X)
+        0 is background.
+
+    Returns
+    -------
+    Parts or None
+        The part to validate on is a quarter at the end of the longer side, or else at its beginning. Between the parts
+        is a gap of a typical cell's diameter, so that no cell is in both. None: the image is too small, or its cells
+        are too few.
+    """
+    diameter = measure_diameter([labels])
+    if diameter is None:
+        return None
+    axis = int(np.argmax(labels.shape))
+    length, gap = labels.shape[axis], int(np.ceil(diameter))
+    part = int(VALIDATION_SHARE * length)
+    rest = length - gap - part
+    if min(part, rest, labels.shape[1 - axis]) < SMALLEST_SIDE:
+        return None
+    whole = [slice(0, size) for size in labels.shape]
+
+    def along(start: int, stop: int) -> tuple[slice, slice]:
+        region = list(whole)
+        region[axis] = slice(start, stop)
+        return region[0], region[1]
+
+    for parts in (
+        Parts(along(0, rest), along(length - part, length)),
+        Parts(along(part + gap, length), along(0, part)),
+    ):
+        if all(np.any(labels[region]) for region in parts):
+            return parts
+    return None
+
+
+def write_parts(image: NDArray[Any], labels: NDArray[np.integer[Any]], name: str, folder: str | Path) -> bool:
+    """Write an image as two pairs, with a list that names the one to validate on.
+
+    Parameters
+    ----------
+    image, labels : ndarray of shape (Y, X)
+    name : str
+        Beginning of the pairs' names.
+    folder : str or Path
+        Gets `images`, `masks` and the list.
+
+    Returns
+    -------
+    bool
+        False if the image cannot be cut (`divide`); then nothing is written.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written to.
+    """
+    parts = divide(labels)
+    if parts is None:
+        return False
+    folder = Path(folder)
+    images, masks = output_folder(folder / "images"), output_folder(folder / "masks")
+    kind = np.uint16 if labels.max() <= np.iinfo(np.uint16).max else np.uint32
+    try:
+        for use, region in parts._asdict().items():
+            for target, values in ((images, image[region]), (masks, labels[region].astype(kind))):
+                with replacing(target / f"{name}_{use}.tif") as temporary:
+                    tifffile.imwrite(temporary, np.ascontiguousarray(values), compression="zlib")
+        with replacing(folder / VALIDATION_LIST) as temporary:
+            temporary.write_text(f"{name}_validation\n", encoding="utf-8")
+    except OSError as e:
+        raise InputError(f"The training data cannot be written to '{folder}': {e.strerror or e}.") from e
+    return True
+
+
+def cut_if_single(data: str | Path, folder: str | Path) -> Path:
+    """Cut the image of a folder with one pair in two, so that it can be trained on.
+
+    Parameters
+    ----------
+    data : str or Path
+        Training data as `find_pairs` expects them.
+    folder : str or Path
+        Where the parts are written, if there is one pair.
+
+    Returns
+    -------
+    Path
+        The folder to train on: `data` if it holds more pairs than one, or none, which the check that follows says.
+
+    Raises
+    ------
+    InputError
+        If the pair cannot be read or cut, or `folder` cannot be written to.
+    """
+    try:
+        pairs = find_pairs(data).pairs
+    except InputError:
+        return Path(data)
+    if len(pairs) > 1:
+        return Path(data)
+    (pair,) = pairs
+    image = read_image(pair.image)
+    labels = read_mask(pair.mask, (image.shape[0], image.shape[1]))
+    if not write_parts(image, labels, pair.name, folder):
+        raise InputError(
+            f"The folder '{data}' holds one image with a mask, '{pair.image.name}', which is too small, or has too few "
+            "cells, to be cut into a part to train on and a part to choose the best weights by; give at least two."
+        )
+    return Path(folder)

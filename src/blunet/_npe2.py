@@ -135,9 +135,18 @@ def write_labels(path: str | None = None, data: Any = None, attributes: dict[str
 
         _in_viewer(save_selected_labels)
         return []
-    from blunet.jobs.label_saving import save_labels
+    from napari import current_viewer
+    from napari.utils.notifications import show_warning
 
-    return [str(written) for written in save_labels(Path(path), data, attributes or {})]
+    from blunet.jobs.label_saving import save_labels
+    from blunet.widgets.layer_facts import frames_of, image_of, unwrap_viewer
+
+    attributes, viewer, frames = attributes or {}, current_viewer(), None
+    if viewer is not None:
+        image = image_of(unwrap_viewer(viewer), attributes.get("metadata") or {}, getattr(data, "shape", ()))
+        frames = None if image is None else frames_of(image)
+    written = save_labels(Path(path), data, attributes, image=frames, remark=show_warning)
+    return [str(file) for file in written]
 
 
 def _in_viewer(ask: Callable[[Viewer], object]) -> None:

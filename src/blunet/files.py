@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +36,36 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def replacing_together(folder: Path, last: str) -> Iterator[Path]:
+    """Yield a temporary folder, and move the files that were written into it to `folder` on success.
+
+    Parameters
+    ----------
+    folder : Path
+        It must exist. Existing files are replaced.
+    last : str
+        Name of the file that is moved when all others have been.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be written, with the system's reason.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=".blunet-", dir=folder) as temporary:
+            try:
+                yield Path(temporary)
+            except InputError as e:  # which names a file in the temporary folder
+                raise InputError(str(e).replace(temporary, str(folder))) from e
+            for path in sorted(Path(temporary).iterdir(), key=lambda path: path.name == last):
+                os.replace(path, folder / path.name)
+    except OSError as e:
+        raise InputError(
+            f"The results cannot be written to '{folder}': {e.strerror or e}; choose another output folder."
+        ) from e
+
+
 def remove_unfinished(folder: str | Path) -> None:
     """Remove the files in a folder that a killed process had begun to write (see `replacing`).
 
@@ -45,6 +77,12 @@ def remove_unfinished(folder: str | Path) -> None:
     for path in Path(folder).iterdir():
         if re.fullmatch(r"\..+\.\d+\.\w+", path.name) and path.is_file():
             path.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def expand_user(path: str | Path) -> Path:

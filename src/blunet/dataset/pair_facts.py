@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from blunet.dataset.pairs import Pair
 from blunet.dataset.time_lapse import Outline, outline_objects
 from blunet.dataset.truth_masks import measure_diameter, read_truth
 from blunet.errors import naming_errors
+from blunet.files import sha256_of
 from blunet.images.frame_source import read_image
 from blunet.images.grey_image import check_image
 from blunet.images.image_reader import reading
@@ -103,8 +103,8 @@ def examine_pairs(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDA
 
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal digits."""
-    with reading(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with reading(path):
+        return sha256_of(path)
 
 
 def format_size(pair: PairFacts) -> str:

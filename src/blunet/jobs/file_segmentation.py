@@ -9,8 +9,9 @@ from pathlib import Path
 from blunet.errors import InputError, naming_errors
 from blunet.files import output_folder
 from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented, Skipped, Started, Warned
+from blunet.jobs.own_files import check_results
 from blunet.jobs.result_files import LABELS, OBJECTS, PROBABILITY, Results
-from blunet.jobs.segmentation_inputs import check_output, check_outputs, find_inputs
+from blunet.jobs.segmentation_inputs import check_outputs, find_inputs
 from blunet.segmentation.frames import label_frames, predict_frames
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.provenance import describe_segmentation
@@ -75,14 +76,16 @@ def segment_files(
         begin = time.perf_counter()
         try:
             with naming_errors(each.path, passing=(Cancelled,)):
-                check_output(each, folder, files)
+                outdated, remarks = check_results(folder, each.stem, files)
                 with Results(each.open(), files, folder) as results:
                     yield from _segment_frames(each.path, results, model, settings, cancel)
                     objects, foreground = results.objects, results.foreground
-                    labels = results.write(each.stem, description)
+                    labels = results.write(each.stem, description, outdated)
         except InputError as e:
             yield Skipped(each.path, str(e))
         else:
+            for remark in remarks:
+                yield Warned(each.path, remark)
             yield Segmented(each.path, labels, objects, foreground, time.perf_counter() - begin)
 
 

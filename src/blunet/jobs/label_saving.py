@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from blunet.errors import InputError
+from blunet.files import replacing_together, sha256_of
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import stem_of
 from blunet.images.image_writer import write_labels
 from blunet.images.pixel_size import pixel_size_of_layer
+from blunet.jobs.own_files import is_own_table
 from blunet.jobs.result_files import OBJECTS
+from blunet.jobs.table_choice import choose_features
 from blunet.segmentation.measurements import write_measurements
-from blunet.segmentation.provenance import describe_software
+from blunet.segmentation.provenance import LABELS_HASH, TABLE_HASH, describe_software, hash_labels
+
+log = logging.getLogger(__name__)
 
 
-def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Path]:
+def save_labels(
+    path: Path,
+    data: Any,
+    attributes: Mapping[str, Any],
+    *,
+    image: FrameSource | None = None,
+    remark: Callable[[str], object] = log.info,
+) -> list[Path]:
     """Write labels, and the table of features if the layer has one.
+
+    A table of other labels than these, such as those before they were edited, is measured again.
 
     Parameters
     ----------
@@ -30,6 +45,10 @@ def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Pa
     attributes : mapping
         Of the layer; `scale`, `rotate`, `shear`, `affine`, `units`, `features` (a data frame) and `metadata` are used
         where they are given.
+    image : FrameSource, optional
+        Grey values of the same shape, for the columns of intensity of a table that is measured again.
+    remark : callable
+        Called with a sentence if the table differs from the features, or an earlier one was removed.
 
     Returns
     -------
@@ -39,7 +58,7 @@ def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Pa
     Raises
     ------
     InputError
-        If the labels have other axes, or a file cannot be written.
+        If the labels have other axes, a table of another program would be replaced, or a file cannot be written.
     """
     path = _with_ending(path)
     data = data[0] if isinstance(data, Sequence) else data  # a multiscale layer's data have a type of values too
@@ -48,19 +67,30 @@ def save_labels(path: Path, data: Any, attributes: Mapping[str, Any]) -> list[Pa
             f"The labels have the shape {tuple(data.shape)}; only (Y, X) and (T, Y, X) can be written: split the layer."
         )
     source = FrameSource.from_array(data)
-    frames = source.each() if source.stack else source.frame()
     placed = {name: attributes.get(name) for name in ("rotate", "shear", "affine")}
     size = pixel_size_of_layer(attributes.get("scale", ()), attributes.get("units"), **placed)
-    write_labels(path, frames, pixel_size=size, description=_description(attributes))
-    features = attributes.get("features")
-    columns = [name for name in getattr(features, "columns", ()) if name != "index"]
-    if features is None or not columns or not len(features):
-        return [path]
-    if "label" not in columns:
-        columns = [name for name in features.columns if name in ("index", *columns)]
     table = path.with_name(f"{stem_of(path).removesuffix('_labels')}_{OBJECTS}")
-    write_measurements(table, [{str(name): features[name].to_numpy() for name in columns}])
-    return [path, table]
+    features = choose_features(attributes.get("features"), source, image, size, remark)
+    earlier = table.is_file()
+    own = earlier and is_own_table(table, path)
+    if features and earlier and not own:
+        raise InputError(f"'{table}' was edited, or not made with these labels, and would be replaced; rename it.")
+    description = _description(attributes, source)
+    with replacing_together(path.parent, path.name) as temporary:
+        if features:
+            write_measurements(temporary / table.name, [features])
+            description[TABLE_HASH] = sha256_of(temporary / table.name)
+        frames = source.each() if source.stack else source.frame()
+        write_labels(temporary / path.name, frames, pixel_size=size, description=description)
+        if own and not features:
+            table.unlink()
+    if features:
+        return [path, table]
+    if own:
+        remark(f"'{table.name}' was a table of the labels that were replaced, and was removed.")
+    elif earlier:
+        remark(f"'{table.name}' is not a table of these labels.")
+    return [path]
 
 
 def _with_ending(path: Path) -> Path:
@@ -73,10 +103,14 @@ def _with_ending(path: Path) -> Path:
     return full
 
 
-def _description(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the model and settings that the labels were made with, or the software if the layer does not say."""
+def _description(attributes: Mapping[str, Any], labels: FrameSource) -> dict[str, Any]:
+    """Return the model and settings that the labels were made with; apart from the software if they were edited."""
     made = (attributes.get("metadata") or {}).get("blunet")
     try:
-        return dict(json.loads(json.dumps(made)))
+        description = dict(json.loads(json.dumps(made)))
     except (TypeError, ValueError):
         return describe_software()
+    description.pop(TABLE_HASH, None)
+    if "model" in description and description.get(LABELS_HASH) != hash_labels(labels.each()):
+        return {**describe_software(), "edited": True, "before": description}
+    return description

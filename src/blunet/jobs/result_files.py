@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
+from blunet.files import replacing_together, sha256_of
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_writer import write_labels, write_probability
 from blunet.segmentation.frames import FrameLabelled
 from blunet.segmentation.measurements import write_measurements
+from blunet.segmentation.provenance import LABELS_HASH, TABLE_HASH, hash_frame, join_hashes
 
 #: Past this many bytes frames are kept on disk instead of in memory.
 SPOOL_BYTES = 2**28
@@ -44,6 +45,7 @@ class Results:
         self.folder = folder
         self.objects = 0
         self._foreground: list[float] = []
+        self._hashes: list[bytes] = []
         self._tables: list[Mapping[str, NDArray[Any]]] = []
         self._labels = _Spool(np.dtype(np.int32), source.shape, folder)
         self._probability = _Spool(np.dtype(np.float32), source.shape, folder)
@@ -71,6 +73,7 @@ class Results:
             If the folder cannot hold it.
         """
         self.objects += found.objects
+        self._hashes.append(hash_frame(found.labels))
         self._foreground.append(float(found.foreground.mean()))
         with _writing(self.folder):
             self._labels.add(found.labels)
@@ -80,36 +83,44 @@ class Results:
         if OBJECTS in self.files:
             self._tables.append(found.table)
 
-    def write(self, stem: str, description: Mapping[str, Any]) -> Path:
+    def write(self, stem: str, description: Mapping[str, Any], outdated: Iterable[Path] = ()) -> Path:
         """Write the files, the labels last, and return the path of the labels.
+
+        Parameters
+        ----------
+        stem : str
+            The names of the files begin with it.
+        description : mapping
+            The model and settings.
+        outdated : iterable of Path
+            Files of earlier labels, which are removed before the labels are replaced.
 
         Raises
         ------
         InputError
             If a file cannot be written.
         """
-        with _writing(self.folder), tempfile.TemporaryDirectory(prefix=".blunet-", dir=self.folder) as temporary:
-            try:
-                made = self._write_all(Path(temporary), stem, description)
-            except InputError as e:  # which names a file in the temporary folder
-                raise InputError(str(e).replace(temporary, str(self.folder))) from e
-            for path in made:
-                os.replace(path, self.folder / path.name)
-        return self.folder / made[-1].name
+        labels = self.folder / f"{stem}_{LABELS}"
+        with replacing_together(self.folder, labels.name) as temporary:
+            self._write_all(temporary, stem, description)
+            for path in outdated:
+                path.unlink()
+        return labels
 
-    def _write_all(self, folder: Path, stem: str, description: Mapping[str, Any]) -> list[Path]:
+    def _write_all(self, folder: Path, stem: str, description: Mapping[str, Any]) -> None:
         paths = {file: folder / f"{stem}_{file}" for file in self.files}
         size = self.source.pixel_size
         single = not self.source.stack
+        description = {**description, LABELS_HASH: join_hashes(self._hashes)}
         if OBJECTS in paths:
             write_measurements(paths[OBJECTS], self._tables)
+            description[TABLE_HASH] = sha256_of(paths[OBJECTS])
         if PROBABILITY in paths:
             maps = self._probability.single() if single else iter(self._probability)
             frames = None if single else self.source.count
             write_probability(paths[PROBABILITY], maps, frames=frames, pixel_size=size, description=description)
         found = self._labels.single() if single else iter(self._labels)
         write_labels(paths[LABELS], found, pixel_size=size, description=description)
-        return [path for file, path in paths.items() if file != LABELS] + [paths[LABELS]]
 
 
 @contextlib.contextmanager
@@ -129,7 +140,7 @@ class _Spool:
     def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...], folder: Path) -> None:
         self.dtype, self.shape = dtype, shape
         self._first: NDArray[Any] | None = None
-        self._file = tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=folder)  # noqa: SIM115 - closed by its owner
+        self._file = tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(folder))  # noqa: SIM115 - closed by its owner
 
     def add(self, frame: NDArray[Any]) -> None:
         if self._first is None and not self._file.tell():

@@ -16,7 +16,11 @@ from blunet.errors import InputError
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import images_in, stem_of
+from blunet.images.pixel_size import PixelSize
+from blunet.jobs.events import CancelToken
+from blunet.jobs.layer_measurement import measure_frames
 from blunet.jobs.result_files import OBJECTS
+from blunet.jobs.table_choice import is_table_of
 
 #: Ends of the stem of a file of labels, and of its name.
 SUFFIX, ENDINGS = "_labels", (".tif", ".tiff")
@@ -84,8 +88,8 @@ def read_saved_labels(labels: Mapping[int, Path], image: FrameSource) -> SavedLa
     last = 0
     for t, path in sorted(labels.items()):
         try:
-            found = _read(path, image.shape if by_frame else image.array_shape)
-            table = _read_table(path, found)
+            found, size = _read(path, image.shape if by_frame else image.array_shape)
+            table = _read_table(path, found, size)
         except InputError as e:
             problems.append(str(e))
             continue
@@ -103,7 +107,7 @@ def read_saved_labels(labels: Mapping[int, Path], image: FrameSource) -> SavedLa
     return SavedLabels(values, _joined(tables), tuple(files), tuple(problems))
 
 
-def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:
+def _read(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.int32], PixelSize | None]:
     source = FrameSource.from_file(path)
     if source.dtype.kind not in "ui":
         raise InputError(f"'{path}' holds values of type {source.dtype} and no labels; labels are whole numbers.")
@@ -114,10 +118,10 @@ def _read(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:
     values = allocate(shape, np.int32)
     for t, frame in enumerate(source.each()):
         (values[t] if source.stack else values)[...] = frame
-    return values
+    return values, source.pixel_size
 
 
-def _read_table(path: Path, values: NDArray[np.int32]) -> dict[str, NDArray[Any]] | None:
+def _read_table(path: Path, values: NDArray[np.int32], size: PixelSize | None) -> dict[str, NDArray[Any]] | None:
     """Return the table beside a file of labels, empty if there is none; None if it is one of other labels."""
     table = path.with_name(f"{stem_of(path)[: -len(SUFFIX)] if is_labels_file(path) else stem_of(path)}_{OBJECTS}")
     if not table.is_file():
@@ -131,8 +135,8 @@ def _read_table(path: Path, values: NDArray[np.int32]) -> dict[str, NDArray[Any]
         numbers = columns.get("label", columns.get("index"))
     except (OSError, ValueError):
         return None
-    present = np.unique(values)
-    if numbers is None or not np.array_equal(np.sort(numbers), present[present > 0]):
+    (measured,) = measure_frames(FrameSource.from_array(values), None, size, CancelToken())
+    if numbers is None or not is_table_of(columns, measured):
         return None
     return {"label": numbers, **{name: column for name, column in columns.items() if name not in ("label", "index")}}
 

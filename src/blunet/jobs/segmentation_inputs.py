@@ -9,7 +9,6 @@ from pathlib import Path
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import find_images, stem_of
-from blunet.images.image_writer import read_description
 from blunet.jobs.events import Skipped
 from blunet.jobs.result_files import LABELS
 
@@ -103,36 +102,3 @@ def check_outputs(inputs: Sequence[Input], out: Path, files: Sequence[str]) -> N
                 raise InputError(
                     f"The result of '{each.path}' would overwrite the input '{output}'; choose another output folder."
                 )
-
-
-def check_output(image: Input, out: Path, files: Sequence[str]) -> None:
-    """Check that the results of one image overwrite nothing that another program wrote.
-
-    Parameters
-    ----------
-    image : Input
-    out, files
-        As in `check_outputs`.
-
-    Raises
-    ------
-    InputError
-        If a file would be overwritten, or a folder has its name.
-    OSError
-        If the system refuses the name of a result, such as one that is too long.
-    """
-    for file in files:
-        output = out / f"{image.stem}_{file}"
-        if output.is_dir():
-            raise InputError(f"The result '{output}' cannot be written: there is a folder of this name.")
-    labels = out / f"{image.stem}_{LABELS}"
-    if labels.exists() and not _written_here(labels):
-        raise InputError(f"'{labels}' was not made by BLU-Net and would be overwritten; choose another output folder.")
-
-
-def _written_here(labels: Path) -> bool:
-    """Whether a label image says that this program wrote it."""
-    try:
-        return "model" in read_description(labels)
-    except InputError:
-        return False

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from blunet import __version__
 from blunet.architecture import NetworkSettings
 from blunet.packed.model_card import ModelInfo
 from blunet.segmentation.segmentation_settings import SegmentationSettings
+
+#: Keys of a description: hashes of the labels as they were found, and of the table that was written with them.
+LABELS_HASH, TABLE_HASH = "labels_sha256", "table_sha256"
 
 
 def describe_software() -> dict[str, Any]:
@@ -37,3 +45,18 @@ def describe_segmentation(
         "model": {**model, "network": network.to_dict()},
         "settings": settings.to_dict(),
     }
+
+
+def hash_frame(labels: NDArray[Any]) -> bytes:
+    """Return the SHA-256 of the labels (Y, X) of one frame."""
+    return hashlib.sha256(np.ascontiguousarray(labels, "<u4").data).digest()
+
+
+def join_hashes(frames: Iterable[bytes]) -> str:
+    """Return one hash of all frames in hexadecimal digits, from those of `hash_frame`."""
+    return hashlib.sha256(b"".join(frames)).hexdigest()
+
+
+def hash_labels(frames: Iterable[NDArray[Any]]) -> str:
+    """Return the hash of labels, frame by frame (Y, X): other labels have another one."""
+    return join_hashes(map(hash_frame, frames))

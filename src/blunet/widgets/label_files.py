@@ -12,7 +12,7 @@ from blunet.errors import InputError
 from blunet.images.image_files import stem_of
 from blunet.jobs.label_saving import save_labels
 from blunet.jobs.result_files import LABELS
-from blunet.widgets.layer_facts import file_of
+from blunet.widgets.layer_facts import file_of, frames_of, image_of
 from blunet.widgets.preferences import recall, remember
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ def save_labels_as(viewer: Viewer, labels: Labels, image: Image | None = None) -
     path = Path(dialog.selectedFiles()[0])
     remember("save_folder", str(path.parent))
     data, attributes, _ = labels.as_layer_data_tuple()
+    image = image_of(viewer, labels.metadata, labels.data.shape) if image is None else image
     try:
-        written = save_labels(path, data, attributes)
+        frames = frames_of(image) if image is not None and image.data.shape == labels.data.shape else None
+        written = save_labels(path, data, attributes, image=frames, remark=show_warning)
     except InputError as e:
         show_warning(str(e))
         return []

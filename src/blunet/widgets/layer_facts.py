@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Key of a layer's metadata under which *Load* keeps the file or folder that it was opened from.
 FILE = "file"
+#: Key of the metadata of labels for the name of the image layer that they were made from.
+IMAGE = "image"
 
 
 def unwrap_viewer(viewer: Viewer) -> Viewer:
@@ -58,6 +61,16 @@ def pixel_size(layer: Layer) -> PixelSize | None:
         shear=layer.shear,
         affine=layer.affine.affine_matrix,
     )
+
+
+def image_of(viewer: Viewer, metadata: Mapping[str, Any], shape: tuple[int, ...]) -> Image | None:
+    """Return the image layer that labels were made from; None if it is not open, or has another shape."""
+    from napari.layers import Image
+
+    for layer in viewer.layers:
+        if isinstance(layer, Image) and layer.name == metadata.get(IMAGE) and not (layer.rgb or layer.multiscale):
+            return layer if tuple(layer.data.shape) == tuple(shape) else None
+    return None
 
 
 def file_of(layer: Layer) -> str | None:

@@ -13,7 +13,7 @@ from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import CancelToken
 from blunet.jobs.layer_measurement import measure_frames
-from blunet.widgets.layer_facts import pixel_size, unwrap_viewer
+from blunet.widgets.layer_facts import image_of, pixel_size, unwrap_viewer
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def measure_selected(viewer: Viewer) -> Job:
     """Measure the selected Labels layer in a thread; the table becomes its features.
 
-    Grey values are taken from the image that is selected with it, or else from the topmost image of its shape.
+    Grey values are taken from the image that is selected with it, or else from the one that the labels were made from,
+    or else from the topmost image of its shape.
 
     Raises
     ------
@@ -49,7 +50,8 @@ def measure_selected(viewer: Viewer) -> Job:
             return
         labels.features = {"index": np.asarray(table["label"]), **table}
         missing = "" if size is not None else " in pixels, as the layer has no pixel size"
-        show_info(f"Measured {count} objects of '{labels.name}'{missing}: see the layer's features table.")
+        grey = "without grey values" if image is None else f"with the grey values of '{image.name}'"
+        show_info(f"Measured {count} objects of '{labels.name}' {grey}{missing}: see the layer's features table.")
 
     job = Job(run, viewer.window.main_menu, f"Measuring {labels.name}")  # ends with the window
     job.event.connect(show)
@@ -81,5 +83,8 @@ def _image(viewer: Viewer, labels: Labels) -> Image | None:
                     "the image that the labels belong to."
                 )
             return image
+    source = image_of(viewer, labels.metadata, labels.data.shape)
+    if source is not None:
+        return source
     fitting = [i for i in images if i.data.shape == labels.data.shape and "blunet" not in i.metadata]
     return fitting[-1] if fitting else None

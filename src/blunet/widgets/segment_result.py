@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
 from blunet.segmentation.frames import FrameLabelled, FramePredicted
-from blunet.widgets.layer_facts import placement_of
+from blunet.segmentation.provenance import LABELS_HASH, hash_frame, join_hashes
+from blunet.widgets.layer_facts import IMAGE, placement_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -57,6 +58,7 @@ class Result:
         self._name = image.name
         self._shape = frames.array_shape
         self._tables: dict[int, dict[str, NDArray[Any]]] = {}
+        self._hashes: dict[int, bytes] = {}
         self._array: NDArray[np.int32] | None = None
         self._whole: NDArray[np.float32] | None = None
 
@@ -83,6 +85,7 @@ class Result:
         if self.edited:
             return
         self._tables[found.t] = dict(found.table)
+        self._hashes[found.t] = hash_frame(found.labels)
         if self.labels is None or self._array is None:
             self._array = allocate(self._shape, np.int32)
             self._place(found)
@@ -99,7 +102,10 @@ class Result:
         """Set the table of measurements and the settings after all frames, unless the labels were edited."""
         if self.labels is None or self.edited:
             return
-        self.labels.metadata = {**self.labels.metadata, "blunet": {**self.provenance, "settings": settings}}
+        blank = hash_frame(np.zeros(self._shape[-2:], np.int32))
+        found = join_hashes(self._hashes.get(t, blank) for t in range(self.frames.count))
+        made = {**self.provenance, "settings": settings, LABELS_HASH: found}
+        self.labels.metadata = {**self.labels.metadata, "blunet": made}
         tables = [self._tables[t] for t in sorted(self._tables) if self._tables[t]]
         if tables:
             table = {name: np.concatenate([part[name] for part in tables]) for name in tables[0]}
@@ -135,8 +141,9 @@ class Result:
 
     def _add_labels(self, array: NDArray[np.int32]) -> Labels:
         layer = self.viewer.add_labels(
-            array, name=f"{self._name} – cells", metadata={"blunet": self.provenance}, **self._spatial
-        )
+            array, name=f"{self._name} – cells", metadata={"blunet": self.provenance, IMAGE: self.image.name},
+            **self._spatial,
+        )  # fmt: skip
         for emitter in (layer.events.paint, layer.events.labels_update, layer.events.data):
             emitter.connect(self._on_edited)
         return layer

@@ -37,6 +37,23 @@ def test_closing_a_dock_disconnects_its_widget(make_napari_viewer, qtbot, kind):
     qtbot.wait(10)  # an exception of a running timer would fail the test
 
 
+def test_docks_are_tabs_with_the_latest_in_front(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    window = viewer.window._qt_window
+    docks = []
+    for kind in (LoadWidget, SegmentWidget, CompressWidget):
+        docks.append(viewer.window.add_dock_widget(kind(viewer), name=kind.__name__))
+        qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(docks[0])) == len(docks) - 1, timeout=10_000)
+    qtbot.waitUntil(lambda: docks[2].geometry().height() > 0.6 * window.height(), timeout=10_000)
+    assert docks[2].widget().isVisible()
+    viewer.window.remove_dock_widget(docks[2])
+    again = viewer.window.add_dock_widget(CompressWidget(viewer), name="Again")
+    qtbot.waitUntil(lambda: again in window.tabifiedDockWidgets(docks[0]), timeout=10_000)
+    other = viewer.window.add_dock_widget(SegmentWidget(viewer), name="Left", area="left")
+    qtbot.wait(50)
+    assert other not in window.tabifiedDockWidgets(docks[0])
+
+
 @pytest.mark.parametrize("kind", [LoadWidget, SegmentWidget, CompressWidget])
 def test_long_names_do_not_widen_a_dock(make_napari_viewer, kind):
     viewer = make_napari_viewer()

@@ -9,14 +9,13 @@ from itertools import groupby
 from typing import Any
 
 import pyqtgraph as pg
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QSize, QTimer
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from blunet.compression.run_events import EpochDone, Event, RunStarted, StepDone, StepStarted
 from blunet.compression.steps import STEPS
 
-#: A step is labelled if it has at least this share of the epochs; otherwise its name does not fit.
-LEAST_SHARE = 0.09
 TRAINING, VALIDATION, BEST = "#4c9be8", "#f0a030", "#5fbf6a"
 
 
@@ -65,6 +64,8 @@ class Curves(QWidget):
         super().__init__(parent)
         self.steps: list[Step] = []
         """The epochs of each step so far."""
+        self._labels: list[tuple[Any, int]] = []
+        self._epochs = 1
         self._view = Canvas()
         self._view.setMinimumHeight(260)
         self._loss = self._view.addPlot(row=0, col=0, axisItems={"left": LossAxis("left")})
@@ -152,12 +153,26 @@ class Curves(QWidget):
             if best in step.epochs:
                 self._mark(start + best, step.epochs[best])
             start += count
+        self._labels = []
         for name, first, count in self._names():
-            if count >= LEAST_SHARE * start:
-                label = pg.TextItem(name, color=self._text, anchor=(0, 0))
-                self._iou.addItem(label, ignoreBounds=True)
-                label.setPos(first, 1.0)
-        self._loss.setXRange(0, max(start, 1), padding=0.02)
+            label = pg.TextItem(name, color=self._text, anchor=(0, 0))
+            self._iou.addItem(label, ignoreBounds=True)
+            label.setPos(first, 1.0)
+            self._labels.append((label, count))
+        self._epochs = max(start, 1)
+        self._loss.setXRange(0, self._epochs, padding=0.02)
+        self._show_labels()
+
+    def _show_labels(self) -> None:
+        """Hide the names of steps that are too narrow for them."""
+        pixels = self._iou.getViewBox().width() / (1.04 * self._epochs)
+        for label, count in self._labels:
+            label.setVisible(label.boundingRect().width() <= count * pixels)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show the names that fit into the new width."""
+        super().resizeEvent(event)
+        QTimer.singleShot(0, self, self._show_labels)  # after the plots have followed
 
     def _tint(self, start: int, stop: int) -> None:
         """Shade every other step."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
-from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from typing import TypeVar
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
 MINIMUM_HEIGHT = 200
 
+Found = TypeVar("Found", bound=QWidget)
+
 
 class DockContent(QWidget):
-    """A widget in one of napari's docks, which keeps it, without a parent, when the user closes the dock."""
+    """A widget in one of napari's docks, which keeps it, without a parent, when the user closes the dock.
+
+    Docks of this plugin that are opened one after the other become tabs: each needs the height of the window.
+    """
 
     closed = Signal()
     """Emitted when the dock was closed, so that nobody sees what goes on."""
@@ -17,8 +24,25 @@ class DockContent(QWidget):
     def changeEvent(self, event: QEvent) -> None:
         """Notice that the dock was closed."""
         super().changeEvent(event)
-        if event.type() == QEvent.Type.ParentChange and self.parentWidget() is None:
+        if event.type() != QEvent.Type.ParentChange:
+            return
+        if self.parentWidget() is None:
             self.closed.emit()
+        else:
+            QTimer.singleShot(0, self, self._become_tab)  # napari adds the dock to the window after this
+
+    def _become_tab(self) -> None:
+        dock, window = _find_parent(self, QDockWidget), _find_parent(self, QMainWindow)
+        if dock is None or window is None or dock.isFloating():
+            return
+        area = window.dockWidgetArea(dock)
+        for other in window.findChildren(QDockWidget):
+            beside = other is not dock and other.findChild(DockContent) is not None
+            if beside and not other.isFloating() and not other.isHidden() and window.dockWidgetArea(other) == area:
+                if dock not in window.tabifiedDockWidgets(other):
+                    window.tabifyDockWidget(other, dock)
+                dock.raise_()
+                return
 
 
 class UprightScroll(QScrollArea):
@@ -50,6 +74,14 @@ class UprightScroll(QScrollArea):
 
     def _beside_bar(self, across: int) -> int:
         return across + self.verticalScrollBar().sizeHint().width()
+
+
+def _find_parent(widget: QWidget, kind: type[Found]) -> Found | None:
+    """Return the nearest widget around `widget` that is of a kind."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, kind):
+        parent = parent.parentWidget()
+    return parent
 
 
 def fill(dock: QWidget, inner: QWidget) -> None:

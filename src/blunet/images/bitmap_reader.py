@@ -20,7 +20,7 @@ def read_bitmap_layout(path: Path) -> Layout:
     """Read the layout of a PNG or JPEG from its header."""
     with Image.open(path) as image:
         dtype = np.uint16 if _has_deep_samples(path) else DTYPES.get(image.mode, np.uint8)
-        return Layout(frames=1, shape=(image.height, image.width), stack=False, dtype=np.dtype(dtype))
+        return Layout(frames=1, shape=(image.height, image.width), axis="", dtype=np.dtype(dtype))
 
 
 def read_bitmap(path: Path) -> NDArray[Any]:

@@ -31,7 +31,8 @@ class FrameSource:
     ----------
     name : str
         For messages; empty: none.
-    axes : {"YX", "TYX"}
+    axes : {"YX", "TYX", "ZYX"}
+        Slices (Z) are segmented one by one, as the frames of a time-lapse are.
     count : int
         Number of frames; 1 for a single image.
     shape : (Y, X)
@@ -44,18 +45,21 @@ class FrameSource:
         None: not known.
     interval : float, optional
         Seconds from frame to frame. None: not known.
+    spacing : float, optional
+        Distance of the slices, in the unit of the pixel size. None: not known.
     paths : tuple of Path
         The file of each frame, or one file with all frames; empty for an array.
     """
 
     name: str
-    axes: Literal["YX", "TYX"]
+    axes: Literal["YX", "TYX", "ZYX"]
     count: int
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     reader: Reader = field(repr=False)
     pixel_size: PixelSize | None = None
     interval: float | None = None
+    spacing: float | None = None
     paths: tuple[Path, ...] = ()
     _ranges: dict[int, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False)
     """Darkest and brightest value of the frames that were checked."""
@@ -67,8 +71,8 @@ class FrameSource:
         Parameters
         ----------
         path : str or Path
-            TIFF, PNG or JPEG (see `read_layout`). Any stack is taken as frames in time; axes of
-            length one are dropped. Colour becomes grey of the same type.
+            TIFF, PNG or JPEG (see `read_layout`). A stack of anything but slices (Z) is taken as frames in time; axes
+            of length one are dropped. Colour becomes grey of the same type.
 
         Raises
         ------
@@ -79,13 +83,14 @@ class FrameSource:
         layout = read_layout(path)
         return cls(
             name=str(path),
-            axes="TYX" if layout.stack else "YX",
+            axes="ZYX" if layout.axis == "Z" else "TYX" if layout.axis else "YX",
             count=layout.frames,
             shape=layout.shape,
             dtype=layout.dtype,
             reader=FileReader(path, layout.shape, layout.dtype),
             pixel_size=layout.pixel_size,
             interval=layout.interval,
+            spacing=layout.spacing,
             paths=(path,),
         )
 
@@ -192,12 +197,22 @@ class FrameSource:
 
     @property
     def stack(self) -> bool:
-        """Whether there is a time axis."""
-        return self.axes == "TYX"
+        """Whether there is an axis of time or slices."""
+        return self.axes != "YX"
+
+    @property
+    def stack_axis(self) -> Literal["T", "Z"]:
+        """What a stack runs through."""
+        return "Z" if self.axes == "ZYX" else "T"
+
+    @property
+    def step(self) -> float | None:
+        """Seconds from frame to frame, or the distance of slices in the unit of the pixel size."""
+        return self.spacing if self.axes == "ZYX" else self.interval
 
     @property
     def array_shape(self) -> tuple[int, ...]:
-        """(Y, X), or (T, Y, X) with a time axis."""
+        """(Y, X), or (T, Y, X) or (Z, Y, X) of a stack."""
         return (self.count, *self.shape) if self.stack else self.shape
 
     def prefix(self, index: int = 0) -> str:

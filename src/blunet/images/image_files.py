@@ -133,11 +133,20 @@ def find_images(sources: Sequence[str | Path]) -> tuple[list[Path], list[tuple[P
 
 
 def without_repeats(paths: Iterable[Path]) -> list[Path]:
-    """Return the paths without those that name a file named before."""
-    first: dict[Path, Path] = {}
+    """Return the paths without those that lead to a file named before, also by a symbolic or hard link."""
+    first: dict[tuple[object, ...], Path] = {}
     for path in paths:
-        first.setdefault(path.resolve(), path)
+        first.setdefault(_content_of(path), path)
     return list(first.values())
+
+
+def _content_of(path: Path) -> tuple[object, ...]:
+    """Return what two names of one file have in common."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (path.resolve(),)
+    return (found.st_dev, found.st_ino) if found.st_ino else (path.resolve(),)
 
 
 def name_files(paths: Iterable[Path], most: int = 5) -> str:

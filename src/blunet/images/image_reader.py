@@ -37,7 +37,7 @@ def read_layout(path: Path) -> Layout:
     with reading(path):
         layout = _layout(path)
     if 0 in (*layout.shape, layout.frames):
-        shape = (layout.frames, *layout.shape) if layout.stack else layout.shape
+        shape = (layout.frames, *layout.shape) if layout.axis else layout.shape
         raise InputError(f"'{path}' holds no pixels: its shape is {shape}; give another image.")
     if layout.dtype.kind not in "buif":
         raise InputError(f"'{path}' holds values of type {layout.dtype}; export it as integers or floats.")
@@ -81,7 +81,7 @@ def read_values(path: str | Path) -> MaskValues:
     """
     path = Path(path)
     layout = read_layout(path)
-    if layout.stack:
+    if layout.axis:
         raise InputError(f"'{path}' is a stack of {layout.frames} frames; give a single image.")
     with reading(path):
         begins = _begins(path)

@@ -7,7 +7,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tifffile
@@ -29,6 +29,8 @@ def write_labels(
     labels: NDArray[Any] | Iterable[NDArray[Any]],
     *,
     pixel_size: PixelSize | None = None,
+    axis: Literal["T", "Z"] = "T",
+    step: float | None = None,
     description: Mapping[str, Any],
 ) -> None:
     """Write labels as a compressed TIFF for ImageJ, or for OME if ImageJ's format cannot hold them.
@@ -41,6 +43,10 @@ def write_labels(
         0 is background. The type is uint16, or uint32 for labels above 65,535, which only OME's format can hold. The
         frames of an iterable are kept compressed in memory until the largest label is known.
     pixel_size : PixelSize, optional
+    axis : {"T", "Z"}
+        What a stack runs through.
+    step : float, optional
+        Seconds from frame to frame, or the distance of slices in the unit of the pixel size.
     description : mapping
         The model and settings, in values that JSON can hold; `read_description` returns them.
 
@@ -54,7 +60,7 @@ def write_labels(
     if isinstance(labels, np.ndarray) and labels.ndim == 2 and labels.dtype.kind in "bui":
         kind = _label_type(int(labels.max(initial=0)))
         single = (frame.astype(kind, copy=False) for frame in [labels])
-        _write(path, single, labels.shape, kind, pixel_size, description)
+        _write(path, single, labels.shape, kind, pixel_size, axis, step, description)
         return
     for frame in labels if stack else [labels]:
         values = np.asarray(frame)
@@ -66,7 +72,7 @@ def write_labels(
         raise InputError(f"There are no labels to write to '{path}'; give at least one frame.")
     dtype = _label_type(largest)
     frames = (np.frombuffer(zlib.decompress(data), np.uint32).reshape(shape).astype(dtype) for data in packed)
-    _write(path, frames, (len(packed), *shape)[not stack :], dtype, pixel_size, description)
+    _write(path, frames, (len(packed), *shape)[not stack :], dtype, pixel_size, axis, step, description)
 
 
 def _label_type(largest: int) -> np.dtype[Any]:
@@ -79,13 +85,15 @@ def write_probability(
     *,
     frames: int | None = None,
     pixel_size: PixelSize | None = None,
+    axis: Literal["T", "Z"] = "T",
+    step: float | None = None,
     description: Mapping[str, Any],
 ) -> None:
     """Write probabilities as a compressed float32 TIFF for ImageJ, or for OME if there are more than 4 GiB.
 
     Parameters
     ----------
-    path, pixel_size, description
+    path, pixel_size, axis, step, description
         As in `write_labels`.
     probability : ndarray of shape (Y, X) or (T, Y, X), or an iterable of frames (Y, X)
         In [0, 1]. An iterable is written frame by frame.
@@ -108,7 +116,7 @@ def write_probability(
         shape = (frames, *first.shape)
         each = itertools.chain([first], each)
     dtype = np.dtype(np.float32)
-    _write(path, (frame.astype(dtype) for frame in each), shape, dtype, pixel_size, description)
+    _write(path, (frame.astype(dtype) for frame in each), shape, dtype, pixel_size, axis, step, description)
 
 
 def read_description(path: str | Path) -> dict[str, Any]:
@@ -137,12 +145,14 @@ def _write(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     pixel_size: PixelSize | None,
+    axis: Literal["T", "Z"],
+    step: float | None,
     description: Mapping[str, Any],
 ) -> None:
     """Write frames to a temporary file, then rename it."""
     imagej = dtype != np.uint32 and dtype.itemsize * int(np.prod(shape)) < IMAGEJ_BYTES
     text = json.dumps({KEY: description})  # ASCII on one line, as ImageJ's description needs it
-    metadata: dict[str, Any] = {"axes": "TYX"[-len(shape) :]}
+    metadata: dict[str, Any] = {"axes": f"{axis}YX"[-len(shape) :]}
     metadata |= {KEY: text} if imagej else {"Description": text}
     resolution = None
     if pixel_size is not None and imagej:
@@ -151,6 +161,8 @@ def _write(
     elif pixel_size is not None:
         metadata |= {"PhysicalSizeX": pixel_size.x, "PhysicalSizeXUnit": pixel_size.ome_unit}
         metadata |= {"PhysicalSizeY": pixel_size.y, "PhysicalSizeYUnit": pixel_size.ome_unit}
+    if step is not None and len(shape) == 3:
+        metadata |= _describe_step(axis, step, pixel_size, imagej)
     try:
         with (
             replacing(path) as temporary,
@@ -167,3 +179,14 @@ def _write(
             )
     except OSError as e:
         raise InputError(f"'{path}' cannot be written: {e.strerror or e}; choose another place.") from e
+
+
+def _describe_step(
+    axis: Literal["T", "Z"], step: float, pixel_size: PixelSize | None, imagej: bool
+) -> dict[str, float | str]:
+    """Return how ImageJ or OME states the time between frames or the distance of slices."""
+    if axis == "T":
+        return {"finterval": step, "tunit": "sec"} if imagej else {"TimeIncrement": step, "TimeIncrementUnit": "s"}
+    if pixel_size is None:
+        return {}
+    return {"spacing": step} if imagej else {"PhysicalSizeZ": step, "PhysicalSizeZUnit": pixel_size.ome_unit}

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,11 @@ SPELLINGS = {
     **{f"{prefix}meter": unit for prefix, unit in PREFIXES.items()},
     **{f"{prefix}metre": unit for prefix, unit in PREFIXES.items()},
 }
+#: Seconds in the units of time that files and layers name, in lower case.
+SECONDS = {
+    "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3,
+    "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0,
+}  # fmt: skip
 #: Smallest and largest side of a pixel, in micrometres; others are errors in the file.
 SMALLEST, LARGEST = 1e-6, 1e6
 #: Dots per inch that printers, scanners and drawing programs state; they say nothing about the specimen.
@@ -162,7 +167,7 @@ def pixel_size_of_layer(
     PixelSize or None
         None where Y and X have no unit of length or different ones, or the pixels are not rectangles.
     """
-    names = [f"{unit:~P}" if hasattr(unit, "dimensionality") else str(unit) for unit in units or ()]
+    names = _name_units(units or ())
     if len(names) < 2 or names[-2] != names[-1]:
         return None
     steps = _placement(np.asarray(scale, float), rotate, shear, affine)[:, -2:]
@@ -173,6 +178,33 @@ def pixel_size_of_layer(
     if abs(steps[:, 0] @ steps[:, 1]) > 1e-3 * y * x:
         return None
     return make_pixel_size(y, x, names[-1])
+
+
+def step_of_layer(
+    scale: Sequence[float], units: Sequence[object] | None, labels: Sequence[str] | None, size: PixelSize | None
+) -> tuple[Literal["T", "Z"], float | None]:
+    """Return what the first axis of a stack is, and its step, in the units that `write_labels` takes.
+
+    Parameters
+    ----------
+    scale, units, labels : sequence
+        Of the layer's three axes.
+    size : PixelSize, optional
+        Of the layer's pixels.
+    """
+    if len(scale) != 3:
+        return "T", None
+    name = _name_units(units or ("", "", ""))[0]
+    step = abs(float(scale[0]))
+    if spell_unit(name) is not None or str((labels or ("",))[0]).lower() == "z":
+        spacing = None if size is None else make_pixel_size(step, size.x, name, size.unit)
+        return "Z", None if spacing is None else spacing.y
+    seconds = step * SECONDS.get(name.lower(), math.nan)
+    return "T", seconds if 0 < seconds < math.inf else None
+
+
+def _name_units(units: Sequence[object]) -> list[str]:
+    return [f"{unit:~P}" if hasattr(unit, "dimensionality") else str(unit) for unit in units]
 
 
 def _placement(scale: np.ndarray, rotate: Any, shear: Any, affine: Any) -> np.ndarray:

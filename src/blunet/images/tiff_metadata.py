@@ -1,28 +1,31 @@
-"""What a TIFF's metadata say about the size of its pixels and the time between its frames."""
+"""What a TIFF's metadata say about the size of its pixels, and the steps between its frames or slices."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import tifffile
 
-from blunet.images.pixel_size import PixelSize, make_pixel_size, read_number
+from blunet.images.pixel_size import SECONDS, PixelSize, make_pixel_size, read_number
 
 #: Larger pixels (micrometres) of a plain TIFF are not a microscope's but a printer's or a screen's.
 COARSEST = 50.0
 #: Units of the tag ResolutionUnit.
 RESOLUTION_UNITS = {2: "inch", 3: "cm"}
-#: Seconds in the units of time that ImageJ or OME may name, in lower case.
-SECONDS = {
-    "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3,
-    "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0,
-}  # fmt: skip
 
 
-def read_metadata(tif: tifffile.TiffFile) -> tuple[PixelSize | None, float | None]:
-    """Return the size of a pixel, and the seconds from frame to frame; None where the file does not say.
+class Calibration(NamedTuple):
+    """Size of a pixel, seconds from frame to frame, and distance of slices in the unit of the pixel size, if said."""
+
+    pixel_size: PixelSize | None = None
+    interval: float | None = None
+    spacing: float | None = None
+
+
+def read_metadata(tif: tifffile.TiffFile) -> Calibration:
+    """Return what a file says about pixels, frames and slices.
 
     Nothing is said by metadata that are damaged or make no sense either: the image may still be sound.
     """
@@ -31,25 +34,33 @@ def read_metadata(tif: tifffile.TiffFile) -> tuple[PixelSize | None, float | Non
             return _of_ome(tif.ome_metadata)
         if tif.is_imagej:
             return _of_imagej(tif.imagej_metadata or {}, tif.pages.first.tags)
-        return _of_tags(tif.pages.first.tags), None
+        return Calibration(_of_tags(tif.pages.first.tags))
     except Exception:  # whatever stands in the metadata, and however it is stored
-        return None, None
+        return Calibration()
 
 
-def _of_ome(xml: str) -> tuple[PixelSize | None, float | None]:
+def _of_ome(xml: str) -> Calibration:
     pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
     if pixels is None:
-        return None, None
+        return Calibration()
     interval = _seconds(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
-    y, x = (pixels.get(f"PhysicalSize{axis}") for axis in "YX")
-    unit_y, unit_x = (pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "YX")
-    return make_pixel_size(y, x, unit_y, unit_x), interval
+    z, y, x = (pixels.get(f"PhysicalSize{axis}") for axis in "ZYX")
+    unit_z, unit_y, unit_x = (pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in "ZYX")
+    return Calibration(make_pixel_size(y, x, unit_y, unit_x), interval, _spacing(z, x, unit_z, unit_x))
 
 
-def _of_imagej(metadata: dict[str, Any], tags: tifffile.TiffTags) -> tuple[PixelSize | None, float | None]:
+def _of_imagej(metadata: dict[str, Any], tags: tifffile.TiffTags) -> Calibration:
     unit = str(metadata.get("unit", ""))
+    unit_y, unit_z = (str(metadata.get(name, unit)) for name in ("yunit", "zunit"))
     y, x = _per_pixel(tags)
-    return make_pixel_size(y, x, str(metadata.get("yunit", unit)), unit), _imagej_interval(metadata)
+    spacing = _spacing(metadata.get("spacing"), x, unit_z, unit)
+    return Calibration(make_pixel_size(y, x, unit_y, unit), _imagej_interval(metadata), spacing)
+
+
+def _spacing(z: object, x: object, unit_z: str, unit_x: str) -> float | None:
+    """Return the distance of slices in the unit of X."""
+    size = make_pixel_size(z, x, unit_z, unit_x)
+    return None if size is None else size.y
 
 
 def _of_tags(tags: tifffile.TiffTags) -> PixelSize | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,20 +14,23 @@ from tifffile import EXTRASAMPLE, PHOTOMETRIC
 from blunet.errors import InputError
 from blunet.images.pixel_size import PixelSize
 from blunet.images.tiff_metadata import read_metadata
-
-#: More "channels" than this are frames that were saved for ImageJ without an axis.
-MOST_CHANNELS = 8
+from blunet.images.tiff_pages import FEWEST_ROWS, MOST_CHANNELS, MOST_COLUMNS, open_pages
 
 
 class Layout(NamedTuple):
-    """What a file's header says about its frames: number, shape (Y, X), type, pixel size, seconds between frames."""
+    """What a file's header says about its frames.
+
+    Their number, shape (Y, X) and type; the letter of the axis of a stack, "T" or "Z", empty without one; size of a
+    pixel, seconds between frames, and distance of slices in the unit of the pixel size.
+    """
 
     frames: int
     shape: tuple[int, int]
-    stack: bool
+    axis: str
     dtype: np.dtype[Any]
     pixel_size: PixelSize | None = None
     interval: float | None = None
+    spacing: float | None = None
 
 
 def read_tiff_layout(path: Path) -> Layout:
@@ -37,20 +39,20 @@ def read_tiff_layout(path: Path) -> Layout:
     Raises
     ------
     InputError
-        If the file is cut off, or has more axes than frames of one grey or colour image each.
+        As `open_pages`, and if a frame is no grey or colour image.
     """
-    with tifffile.TiffFile(path) as tif:
-        _check_chain(tif, path)
-        series = _only_series(tif, path)
+    with open_pages(path) as (tif, (series, axis)):
+        _check_axes(series, path)
         stack, _, sizes = _arrangement(series)
-        pixel_size, interval = read_metadata(tif)
+        pixel_size, interval, spacing = read_metadata(tif)
         return Layout(
             frames=stack[0] if stack else 1,
             shape=(sizes["Y"], sizes["X"]),
-            stack=bool(stack),
+            axis=axis,
             dtype=series.dtype.newbyteorder("="),
             pixel_size=pixel_size,
-            interval=interval,
+            interval=None if axis == "Z" else interval,
+            spacing=spacing if axis == "Z" and pixel_size is not None else None,
         )
 
 
@@ -62,13 +64,13 @@ def read_tiff_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any
     InputError
         If the data of a frame are missing or cut off.
     """
-    with tifffile.TiffFile(path) as tif:
-        series = _only_series(tif, path)
+    with open_pages(path) as (_, (series, _)):
+        _check_axes(series, path)
         stack, letters, sizes = _arrangement(series)
         shape = tuple(sizes[letter] for letter in letters)
         by_page = len(series.pages) == (stack[0] if stack else 1)
         # Frames that share a page are mapped from the file if they are stored in one piece, else decoded to disk.
-        whole = None if by_page else tif.asarray(series=0, out="memmap").reshape(-1, *shape)
+        whole = None if by_page else series.asarray(out="memmap").reshape(-1, *shape)
         for index in indices:
             frame = _page(series, index, path).reshape(shape) if whole is None else whole[index]
             if letters[0] == "S":
@@ -116,39 +118,20 @@ def _page(series: tifffile.TiffPageSeries, index: int, path: Path) -> NDArray[An
     return pixels
 
 
-def _check_chain(tif: tifffile.TiffFile, path: Path) -> None:
-    """Raise InputError if the chain of pages leads out of the file, as in a file that was cut off.
-
-    Without this check, such a file would be read as a shorter stack.
-    """
-    following = -1
-    if len(tif.pages):
-        form, file = tif.tiff, tif.filehandle
-        last = tif.pages[len(tif.pages) - 1].offset
-        file.seek(last)
-        (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
-        file.seek(last + form.tagnosize + tags * form.tagsize)
-        (following,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
-    if following != 0:
-        raise InputError(f"'{path}' is cut off after {len(tif.pages)} of its TIFF pages; copy or export it again.")
-
-
-def _only_series(tif: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
-    """Return the first series of frames; series of another size are thumbnails or overviews."""
-    series = tif.series[0]
-    alike = sum(other.shape == series.shape for other in tif.series)
-    if alike > 1:
-        raise InputError(f"'{path}' holds {alike} image series; export each into a file of its own.")
+def _check_axes(series: tifffile.TiffPageSeries, path: Path) -> None:
+    """Raise InputError unless the frames are grey or colour images, one after the other."""
     stack, letters, sizes = _arrangement(series)
-    if not {"Y", "X"} <= sizes.keys():
-        raise InputError(f"'{path}' is damaged: it holds no pixels; copy or export it again.")
     if len(stack) > 1 or "YX" not in letters or 1 < sizes.get("C", 1) <= MOST_CHANNELS:
         raise InputError(
             f"'{path}' has the shape {series.shape} with the axes {series.axes}; "
             "export one channel of it as an image (Y, X) or a stack (T, Y, X)."
         )
+    if stack and sizes["X"] <= MOST_COLUMNS and min(stack[0], sizes["Y"]) >= FEWEST_ROWS:
+        raise InputError(
+            f"'{path}' holds {stack[0]} frames of {sizes['Y']} x {sizes['X']} pixels (Y x X), which seem to be the "
+            f"rows of an image with {sizes['X']} channels; export one channel of it as an image (Y, X)."
+        )
     _check_samples(series, path)
-    return series
 
 
 def _check_samples(series: tifffile.TiffPageSeries, path: Path) -> None:

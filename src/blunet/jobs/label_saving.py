@@ -13,7 +13,7 @@ from blunet.files import replacing_together, sha256_of
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import stem_of
 from blunet.images.image_writer import write_labels
-from blunet.images.pixel_size import pixel_size_of_layer
+from blunet.images.pixel_size import pixel_size_of_layer, step_of_layer
 from blunet.jobs.own_files import is_own_table
 from blunet.jobs.result_files import OBJECTS
 from blunet.jobs.table_choice import choose_features
@@ -67,8 +67,10 @@ def save_labels(
             f"The labels have the shape {tuple(data.shape)}; only (Y, X) and (T, Y, X) can be written: split the layer."
         )
     source = FrameSource.from_array(data)
+    scale, units = attributes.get("scale", ()), attributes.get("units")
     placed = {name: attributes.get(name) for name in ("rotate", "shear", "affine")}
-    size = pixel_size_of_layer(attributes.get("scale", ()), attributes.get("units"), **placed)
+    size = pixel_size_of_layer(scale, units, **placed)
+    axis, step = step_of_layer(scale, units, attributes.get("axis_labels"), size)
     table = path.with_name(f"{stem_of(path).removesuffix('_labels')}_{OBJECTS}")
     features = choose_features(attributes.get("features"), source, image, size, remark)
     earlier = table.is_file()
@@ -81,7 +83,7 @@ def save_labels(
             write_measurements(temporary / table.name, [features])
             description[TABLE_HASH] = sha256_of(temporary / table.name)
         frames = source.each() if source.stack else source.frame()
-        write_labels(temporary / path.name, frames, pixel_size=size, description=description)
+        write_labels(temporary / path.name, frames, pixel_size=size, axis=axis, step=step, description=description)
         if own and not features:
             table.unlink()
     if features:

@@ -17,7 +17,7 @@ from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
 from blunet.images.normalisation import Limits, estimate_limits
 from blunet.images.normalisation_settings import Normalisation
-from blunet.images.pixel_size import PixelSize
+from blunet.images.pixel_size import MICROMETRES, PixelSize
 from blunet.jobs.events import CancelToken
 from blunet.jobs.layer_plan import Plan, PlannedLayer
 from blunet.jobs.saved_labels import read_saved_labels
@@ -71,6 +71,10 @@ class LayerOpened:
         Names of the files, in the order of the frames.
     table : mapping of str to ndarray
         Measurements of labels, one row for each; empty if there are none.
+    slices : bool
+        Whether a stack runs through slices (Z) instead of time.
+    spacing : float or None
+        Distance of slices in the unit of the pixel size.
     """
 
     kind: str
@@ -82,17 +86,22 @@ class LayerOpened:
     limits: Limits | None = None
     files: tuple[str, ...] = ()
     table: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    slices: bool = False
+    spacing: float | None = None
 
     def to_layer(self) -> tuple[Any, dict[str, Any], str]:
         """Return the values, keyword arguments and type of the layer, in the form that napari expects of a plugin."""
         stack = len(self.data.shape) == 3
         size = self.pixel_size
         scale, units = ([1.0, 1.0], ["pixel"] * 2) if size is None else ([size.y, size.x], [size.unit] * 2)
-        if stack:
+        if stack and self.slices:
+            scale = [self.spacing or 1.0, *scale]
+            units = [units[0] if self.spacing else "pixel", *units]
+        elif stack:
             scale = [self.interval or 1.0, *scale]
             units = ["s" if self.interval else "pixel", *units]
         keywords: dict[str, Any] = {"name": self.name, "scale": scale, "units": units}
-        keywords["axis_labels"] = ["t", "y", "x"][-len(scale) :]
+        keywords["axis_labels"] = ["z" if self.slices else "t", "y", "x"][-len(scale) :]
         keywords["metadata"] = {"files": list(self.files)}
         if self.kind == "labels":
             keywords["opacity"] = 0.5
@@ -163,6 +172,8 @@ def _opened(layer: PlannedLayer, settings: OpenSettings) -> LayerOpened:
         interval=_interval(layer, settings),
         limits=limits,
         files=tuple(path.name for path in layer.frames.paths),
+        slices=layer.frames.axes == "ZYX",
+        spacing=_spacing(layer, settings),
     )
 
 
@@ -173,7 +184,14 @@ def _pixel_size(layer: PlannedLayer, settings: OpenSettings) -> PixelSize | None
 
 
 def _interval(layer: PlannedLayer, settings: OpenSettings) -> float | None:
-    return (settings.interval or layer.interval) if layer.frames.stack else None
+    return (settings.interval or layer.interval) if layer.frames.axes == "TYX" else None
+
+
+def _spacing(layer: PlannedLayer, settings: OpenSettings) -> float | None:
+    spacing, size = layer.frames.spacing, layer.frames.pixel_size
+    if spacing is None or size is None or not settings.pixel_size:
+        return spacing
+    return spacing * MICROMETRES[size.unit]
 
 
 def _saved_labels(
@@ -186,7 +204,8 @@ def _saved_labels(
     if found.files:
         yield LayerOpened(
             "labels", found.values, name, source, _pixel_size(layer, settings), _interval(layer, settings),
-            files=found.files, table=found.table,
+            files=found.files, table=found.table, slices=layer.frames.axes == "ZYX",
+            spacing=_spacing(layer, settings),
         )  # fmt: skip
 
 
@@ -219,7 +238,7 @@ def _masks(
     if used:
         yield LayerOpened(
             "labels", labels, f"{layer.name} – mask", None, image.pixel_size, image.interval, None,
-            tuple(used),
+            tuple(used), slices=image.slices, spacing=image.spacing,
         )  # fmt: skip
 
 

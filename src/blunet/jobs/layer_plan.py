@@ -57,7 +57,7 @@ class PlannedLayer:
     @property
     def interval(self) -> float | None:
         """Seconds between the frames of a time-lapse; None if the files do not say."""
-        return self.frames.interval if self.frames.stack else None
+        return self.frames.interval if self.frames.axes == "TYX" else None
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,11 @@ class Results:
 
     def _write_all(self, folder: Path, stem: str, description: Mapping[str, Any]) -> None:
         paths = {file: folder / f"{stem}_{file}" for file in self.files}
-        size = self.source.pixel_size
+        place: dict[str, Any] = {
+            "pixel_size": self.source.pixel_size,
+            "axis": self.source.stack_axis,
+            "step": self.source.step,
+        }
         single = not self.source.stack
         description = {**description, LABELS_HASH: join_hashes(self._hashes)}
         if OBJECTS in paths:
@@ -118,9 +122,9 @@ class Results:
         if PROBABILITY in paths:
             maps = self._probability.single() if single else iter(self._probability)
             frames = None if single else self.source.count
-            write_probability(paths[PROBABILITY], maps, frames=frames, pixel_size=size, description=description)
+            write_probability(paths[PROBABILITY], maps, frames=frames, **place, description=description)
         found = self._labels.single() if single else iter(self._labels)
-        write_labels(paths[LABELS], found, pixel_size=size, description=description)
+        write_labels(paths[LABELS], found, **place, description=description)
 
 
 @contextlib.contextmanager

@@ -58,7 +58,7 @@ def read_folder(path: str | Sequence[str] | None = None) -> Callable[[str], list
 
     Without a path, as the command palette calls it, ask for the folder and open it.
     """
-    from blunet.images.image_files import images_in
+    from blunet.images.image_files import find_subfolder, images_in
 
     if path is None:
         from blunet.widgets.palette import open_chosen_folder
@@ -67,8 +67,8 @@ def read_folder(path: str | Sequence[str] | None = None) -> Callable[[str], list
         return None
     if not isinstance(path, str) or not Path(path).is_dir():
         return None
-    inner = Path(path, "images")
-    return _planned_layers if images_in(Path(path)) or (inner.is_dir() and images_in(inner)) else None
+    inner = find_subfolder(Path(path), "images")
+    return _planned_layers if images_in(Path(path)) or (inner and images_in(inner)) else None
 
 
 def read_labels(path: str | Sequence[str] | None = None) -> Callable[[str], list[LayerData]] | None:

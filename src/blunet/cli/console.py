@@ -17,6 +17,7 @@ from typing import Any, ParamSpec
 
 import typer
 
+from blunet.environment import ignore_debugging
 from blunet.errors import InputError
 from blunet.packed.kernels.compile_notice import on_compile
 
@@ -80,6 +81,7 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
         # tifffile would log errors that our own sentence reports.
         logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        ignore_debugging()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a name in letters that the terminal lacks is printed with "?"

@@ -12,11 +12,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import faulthandler
+import importlib
 import os
 import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
@@ -25,6 +27,7 @@ from typing import TextIO
 from blunet.compression.run_directory import LOG
 from blunet.compression.run_events import Event, RunFailed
 from blunet.compression.run_request import Request
+from blunet.environment import ignore_debugging
 from blunet.errors import InputError
 
 Pipeline = Callable[[Request, Callable[[], bool]], Iterator[Event]]
@@ -68,9 +71,12 @@ def serve(load: Callable[[], Pipeline]) -> int:
 
 
 def _import_pipeline() -> Pipeline:
+    ignore_debugging()
+    warnings.simplefilter("default")  # PYTHONWARNINGS=error would let a library's warning end the run
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
+        importlib.import_module("blunet.networks")  # first, as it imports Keras without the user's settings
         from blunet.compression.pipeline import compress
     except (ImportError, ValueError) as e:  # Keras raises ValueError for a backend it does not know
         backend = os.environ["KERAS_BACKEND"]

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from blunet.dataset.pairs import MASK
-from blunet.images.image_files import images_in, stem_of
+from blunet.images.image_files import find_subfolder, images_in, stem_of, strip_suffix
 
 
 def find_masks(images: Iterable[Path]) -> dict[Path, Path]:
@@ -27,14 +27,20 @@ def find_masks(images: Iterable[Path]) -> dict[Path, Path]:
 
     @cache
     def masks_for(folder: Path) -> dict[str, Path]:
-        beside = [path for path in images_in(folder, made=True) if stem_of(path).endswith(MASK)]
-        apart = folder.parent / "masks"
-        if folder.name == "images" and apart.is_dir():
+        beside = [path for path in images_in(folder, made=True) if strip_suffix(stem_of(path), MASK) is not None]
+        apart = find_subfolder(folder.parent, "masks") if folder.name.casefold() == "images" else None
+        if apart is not None:
             beside = [*images_in(apart, made=True), *beside]
         masks: dict[str, Path] = {}
         for path in beside:
-            masks.setdefault(stem_of(path).removesuffix(MASK), path)
+            stem = strip_suffix(stem_of(path), MASK) or stem_of(path)
+            masks.setdefault(stem, path)
+            masks.setdefault(stem.casefold(), path)
         return masks
 
-    found = {image: masks_for(image.parent).get(stem_of(image)) for image in images}
+    def mask_of(image: Path) -> Path | None:
+        masks, stem = masks_for(image.parent), stem_of(image)
+        return masks.get(stem, masks.get(stem.casefold()))
+
+    found = {image: mask_of(image) for image in images}
     return {image: mask for image, mask in found.items() if mask is not None and mask != image}

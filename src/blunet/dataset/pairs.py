@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blunet.errors import InputError
-from blunet.images.image_files import images_in, stem_of
+from blunet.images.image_files import find_subfolder, images_in, stem_of, strip_suffix
 
 #: Ending of a mask's stem.
 MASK = "_mask"
@@ -54,24 +54,20 @@ def find_pairs(folder: str | Path) -> Pairs:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"There is no folder '{folder}'; give one with images and masks.")
-    if (folder / "images").is_dir() or (folder / "masks").is_dir():
-        images = _list_images(folder / "images")
-        masks = _list_images(folder / "masks")
+    inner = find_subfolder(folder, "images"), find_subfolder(folder, "masks")
+    if any(inner):
+        images, masks = (images_in(place, made=True) if place else [] for place in inner)
     else:
         found = images_in(folder, made=True)
-        masks = [path for path in found if stem_of(path).endswith(MASK)]
+        masks = [path for path in found if strip_suffix(stem_of(path), MASK) is not None]
         images = [path for path in images_in(folder) if path not in masks]
     return _pair(folder, _index_by_stem(images), _index_by_stem(masks))
-
-
-def _list_images(folder: Path) -> list[Path]:
-    return images_in(folder, made=True) if folder.is_dir() else []
 
 
 def _index_by_stem(paths: Iterable[Path]) -> dict[str, Path]:
     stems: dict[str, Path] = {}
     for path in paths:
-        stem = stem_of(path).removesuffix(MASK)
+        stem = strip_suffix(stem_of(path), MASK) or stem_of(path)
         if stem in stems:
             raise InputError(f"'{stems[stem]}' and '{path.name}' share the stem '{stem}'; keep only one of them.")
         stems[stem] = path
@@ -79,6 +75,7 @@ def _index_by_stem(paths: Iterable[Path]) -> dict[str, Path]:
 
 
 def _pair(folder: Path, images: dict[str, Path], masks: dict[str, Path]) -> Pairs:
+    masks = _with_case_of(images, masks)
     pairs = tuple(Pair(path, masks[stem]) for stem, path in images.items() if stem in masks)
     if not pairs:
         raise InputError(_explain_no_pairs(folder, list(images), list(masks)))
@@ -87,6 +84,14 @@ def _pair(folder: Path, images: dict[str, Path], masks: dict[str, Path]) -> Pair
         tuple(path for stem, path in images.items() if stem not in masks),
         tuple(path for stem, path in masks.items() if stem not in images),
     )
+
+
+def _with_case_of(images: dict[str, Path], masks: dict[str, Path]) -> dict[str, Path]:
+    """Return masks by the stems of their images, where these differ in upper and lower case only."""
+    alone = {stem.casefold(): stem for stem in images if stem not in masks}
+    named = {stem: alone.get(stem.casefold(), stem) for stem in masks if stem not in images}
+    once = {stem: name for stem, name in named.items() if list(named.values()).count(name) == 1}
+    return {once.get(stem, stem): path for stem, path in masks.items()}
 
 
 def _explain_no_pairs(folder: Path, images: list[str], masks: list[str]) -> str:

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from blunet.images.tiff_reader import Layout
 
 PNG = b"\x89PNG\r\n\x1a\n"
 #: Types of the values in Pillow's modes; in all other modes a sample is a uint8.
 DTYPES = {"1": np.bool_, "I;16": np.uint16, "I;16B": np.uint16, "I": np.uint16, "F": np.float32}
+#: Pillow's limits are the process's, so that one thread at a time changes them.
+_LOCK = threading.Lock()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open an image without Pillow's limits of pixels and of text, which are for images from the web."""
+    with _LOCK:
+        before = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
+        Image.MAX_IMAGE_PIXELS = None
+        PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 2**30
+        try:
+            with Image.open(path) as image:
+                yield image
+        finally:
+            Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = before
 
 
 def read_bitmap_layout(path: Path) -> Layout:
     """Read the layout of a PNG or JPEG from its header."""
-    with Image.open(path) as image:
+    with _opened(path) as image:
         dtype = np.uint16 if _has_deep_samples(path) else DTYPES.get(image.mode, np.uint8)
         return Layout(frames=1, shape=(image.height, image.width), axis="", dtype=np.dtype(dtype))
 
@@ -30,7 +49,7 @@ def read_bitmap(path: Path) -> NDArray[Any]:
 
         deep: NDArray[np.uint16] = imagecodecs.png_decode(path.read_bytes())
         return deep
-    with Image.open(path) as image:
+    with _opened(path) as image:
         if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
             return np.asarray(image.convert("RGB"))
         return np.asarray(image).astype(DTYPES.get(image.mode, np.uint8), copy=False)
@@ -42,7 +61,7 @@ def read_palette(path: Path) -> NDArray[np.uint16] | None:
     Unlike in `read_bitmap`, two indices of the same colour stay different. The indices themselves are returned where
     the palette runs from white to black: it is ImageJ's inverted look-up table, which only changes what is shown.
     """
-    with Image.open(path) as image:
+    with _opened(path) as image:
         if image.mode != "P":
             return None
         colours = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)

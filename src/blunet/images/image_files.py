@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,20 @@ def stem_of(path: str | Path) -> str:
     """Return a file's name without its ending (`a.b.tif` -> `a.b`, `c.ome.tif` -> `c`)."""
     stem = Path(path).stem
     return stem[:-4] if stem.lower().endswith(".ome") and len(stem) > 4 else stem
+
+
+def strip_suffix(stem: str, suffix: str) -> str | None:
+    """Return a stem without an ending such as `_mask`, in upper or lower case; None if it has another one."""
+    return stem[: -len(suffix)] if stem.casefold().endswith(suffix) else None
+
+
+def find_subfolder(folder: Path, name: str) -> Path | None:
+    """Return the subfolder of a name, in upper or lower case; None if there is none."""
+    if (folder / name).is_dir():
+        return folder / name
+    if not folder.is_dir():
+        return None
+    return next((path for path in sorted(folder.iterdir()) if path.name.casefold() == name and path.is_dir()), None)
 
 
 def sort_naturally(paths: Iterable[PathOrName]) -> list[PathOrName]:
@@ -66,7 +81,8 @@ def images_of(source: str | Path) -> list[Path]:
     ----------
     source : str or Path
         A file of any name; a folder, which stands for its images in natural order, without those whose stem ends in
-        `_labels`, `_probability` or `_mask`; or a pattern such as `plate/*.tif`, with the same choice as in a folder.
+        `_labels`, `_probability` or `_mask`; or a pattern such as `plate/*.tif`, with the same choice as in a folder,
+        or `plate*`, if only folders match. Upper and lower case are equal where no name has the pattern's own.
 
     Raises
     ------
@@ -87,7 +103,8 @@ def _images_of(source: str | Path) -> list[Path]:
     if path.is_dir():
         images = images_in(path)
         if not images:
-            raise InputError(f"The folder '{source}' holds no images; give one with {', '.join(ENDINGS)} files.")
+            made = _name_made(images_in(path, made=True))
+            raise InputError(f"The folder '{source}' holds no images{made}; give one with {', '.join(ENDINGS)} files.")
         return images
     if path.is_file():
         return [path]
@@ -95,10 +112,51 @@ def _images_of(source: str | Path) -> list[Path]:
         raise InputError(f"'{source}' is not a regular file; give image files, folders or patterns.")
     if not glob.has_magic(str(source)):
         raise InputError(f"There is no file or folder '{source}'; check the name.")
-    images = _chosen(Path(found) for found in glob.glob(str(path), recursive=True))
+    matches = match_pattern(path)
+    images = _chosen(matches)
+    if not images and not _chosen(matches, made=True):
+        images = [image for folder in sort_naturally(matches) if folder.is_dir() for image in images_in(folder)]
     if not images:
-        raise InputError(f"No image matches '{source}'; check the pattern.")
+        raise InputError(f"No image matches '{source}'{_name_made(_chosen(matches, made=True))}; check the pattern.")
     return images
+
+
+def match_pattern(pattern: Path) -> list[Path]:
+    """Return the files and folders that match a pattern, as a desktop finds them: in upper and lower case.
+
+    Parameters
+    ----------
+    pattern : Path
+        With `*`, `?`, `[abc]` or `**`. Folders whose names hold these characters can be written as they are. The case
+        of an ending never counts, and that of other letters only if a name has it.
+    """
+    place, parts = Path(pattern.anchor), list(pattern.parts[bool(pattern.anchor) :])
+    while len(parts) > 1 and (not glob.has_magic(parts[0]) or (place / parts[0]).is_dir()):
+        place /= parts.pop(0)
+    *folders, last = parts
+    name, dot, ending = last.rpartition(".")
+    within = [*folders, name + dot + _ignore_case(ending) if dot else last]
+    for words in (within, [_ignore_case(word) for word in parts]):
+        found = glob.glob(str(Path(glob.escape(str(place)), *words)), recursive=True)
+        if found:
+            return [Path(each) for each in found]
+    return []
+
+
+def _ignore_case(pattern: str) -> str:
+    """Return a pattern for names in upper and lower case; what stands in brackets is unchanged."""
+    words = re.split(r"(\[[^]]*\])", pattern)
+    return "".join(
+        word if word.startswith("[") else "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in word)
+        for word in words
+    )
+
+
+def _name_made(files: Sequence[Path]) -> str:
+    """Return a clause about files that are found and not used."""
+    if not files:
+        return ""
+    return f" but '{files[0].name}' and the like, which are labels, probabilities or masks (name them to use them)"
 
 
 def find_images(sources: Sequence[str | Path]) -> tuple[list[Path], list[tuple[Path, str]]]:

@@ -162,4 +162,7 @@ def reading(path: Path) -> Iterator[None]:
     except MemoryError as e:
         raise InputError(f"'{path}' does not fit into memory; close other programs, or export a smaller image.") from e
     except Exception as e:  # on damaged files, decoders raise many kinds of errors
-        raise InputError(f"'{path}' is damaged or of an unknown kind: {describe_error(e)}.") from e
+        raise InputError(
+            f"'{path}' cannot be decoded ({describe_error(e)}): it is damaged, or of a kind that is not supported; "
+            "export it again, best as an uncompressed TIFF."
+        ) from e

@@ -13,6 +13,7 @@ from blunet.jobs.own_files import check_results
 from blunet.jobs.result_files import LABELS, OBJECTS, PROBABILITY, Results
 from blunet.jobs.segmentation_inputs import check_outputs, find_inputs
 from blunet.segmentation.frames import label_frames, predict_frames
+from blunet.segmentation.image_mismatch import describe_size_mismatch
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.provenance import describe_segmentation
 from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSettings
@@ -80,6 +81,8 @@ def segment_files(
                 with Results(each.open(), files, folder) as results:
                     yield from _segment_frames(each.path, results, model, settings, cancel)
                     objects, foreground = results.objects, results.foreground
+                    if mismatch := describe_size_mismatch(results.diameter, model.info, settings):
+                        remarks.append(f"'{each.path}': {mismatch}")
                     labels = results.write(each.stem, description, outdated)
         except InputError as e:
             yield Skipped(each.path, str(e))

@@ -11,7 +11,7 @@ from typing import Any
 from blunet.errors import InputError
 from blunet.files import replacing_together, sha256_of
 from blunet.images.frame_source import FrameSource
-from blunet.images.image_files import stem_of
+from blunet.images.image_files import stem_of, strip_suffix
 from blunet.images.image_writer import write_labels
 from blunet.images.pixel_size import pixel_size_of_layer, step_of_layer
 from blunet.jobs.own_files import is_own_table
@@ -71,7 +71,7 @@ def save_labels(
     placed = {name: attributes.get(name) for name in ("rotate", "shear", "affine")}
     size = pixel_size_of_layer(scale, units, **placed)
     axis, step = step_of_layer(scale, units, attributes.get("axis_labels"), size)
-    table = path.with_name(f"{stem_of(path).removesuffix('_labels')}_{OBJECTS}")
+    table = path.with_name(f"{strip_suffix(stem_of(path), '_labels') or stem_of(path)}_{OBJECTS}")
     features = choose_features(attributes.get("features"), source, image, size, remark)
     earlier = table.is_file()
     own = earlier and is_own_table(table, path)

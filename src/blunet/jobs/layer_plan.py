@@ -13,7 +13,7 @@ from blunet.dataset.masks_beside import find_masks
 from blunet.errors import InputError
 from blunet.files import expand_user
 from blunet.images.frame_source import FrameSource
-from blunet.images.image_files import find_images, images_in, stem_of
+from blunet.images.image_files import find_images, find_subfolder, images_in, stem_of
 from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import CancelToken, Skipped
 from blunet.jobs.saved_labels import find_saved_labels, is_labels_file
@@ -164,7 +164,8 @@ def images_folder(source: str | Path) -> str | Path:
     """Return the subfolder `images` of a folder of pairs, and any other source unchanged."""
     folder = expand_user(source)
     try:
-        return folder / "images" if (folder / "images").is_dir() and not images_in(folder) else source
+        inner = find_subfolder(folder, "images")
+        return source if inner is None or images_in(folder) else inner
     except OSError:  # which the reading of the source reports
         return source
 
@@ -224,7 +225,7 @@ def _planned(
     kind = "labels" if _holds_labels(frames) else "image"
     if len(group) > 1:
         folder = first.resolve().parent
-        name = (folder.parent if folder.name == "images" else folder).name or name
+        name = (folder.parent if folder.name.casefold() == "images" else folder).name or name
         frames = FrameSource.from_sources(group, str(only or folder))
     else:
         source = first

@@ -45,6 +45,7 @@ class Results:
         self.folder = folder
         self.objects = 0
         self._foreground: list[float] = []
+        self._diameters: list[float] = []
         self._hashes: list[bytes] = []
         self._tables: list[Mapping[str, NDArray[Any]]] = []
         self._labels = _Spool(np.dtype(np.int32), source.shape, folder)
@@ -64,6 +65,12 @@ class Results:
         """Fraction of the pixels that is foreground, averaged over the frames."""
         return float(np.mean(self._foreground))
 
+    @property
+    def diameter(self) -> float:
+        """Median diameter of the objects in pixels, of the frame in the middle; NaN without objects."""
+        found = sorted(diameter for diameter in self._diameters if np.isfinite(diameter))
+        return found[len(found) // 2] if found else float("nan")
+
     def add(self, found: FrameLabelled) -> None:
         """Keep what was found in the next frame.
 
@@ -74,6 +81,7 @@ class Results:
         """
         self.objects += found.objects
         self._hashes.append(hash_frame(found.labels))
+        self._diameters.append(found.diameter)
         self._foreground.append(float(found.foreground.mean()))
         with _writing(self.folder):
             self._labels.add(found.labels)

@@ -36,7 +36,7 @@ def import_weights(path: str | Path, network: Network, out: str | Path) -> Path:
         If the file is not such a checkpoint, or `out` has another ending or cannot be written.
     """
     out, ending = Path(out), ".blunet" if network == "blunet" else ".keras"
-    if out.suffix != ending:
+    if out.suffix.lower() != ending:
         raise InputError(f"A '{network}' network is written to a {ending} file, not to '{out}'; change its ending.")
     if out.exists() and Path(path).exists() and out.samefile(path):
         raise InputError(f"'{out}' is the checkpoint itself and would be overwritten; give another name.")

@@ -85,7 +85,7 @@ class KerasModel:
             If the name does not end in `.keras`.
         """
         path = Path(path)
-        if path.suffix != ".keras":
+        if path.suffix.lower() != ".keras":
             raise InputError(f"A Keras model is written to a .keras file, not to '{path.name}'.")
         described = {"network": self.settings.to_dict(), **self.info.to_dict()}
         with replacing(path) as temporary:

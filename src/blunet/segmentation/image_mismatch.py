@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from blunet.images.grey_image import GreyImage
 from blunet.images.normalisation import type_limits
 from blunet.packed.model_card import ModelInfo
+from blunet.segmentation.segmentation_settings import SegmentationSettings
 
 #: Warn about images with fewer pixels than this along a side: a cell hardly fits.
 SMALL = 32
 #: Warn about images with at most this many grey values: DIC images have more.
 FEW_VALUES = 4
+#: Warn if objects are larger or smaller than the cells of the model by more than this factor.
+SIZE_RATIO = 1.7
 #: Warn about images whose grey values span less than this fraction of the model's black to white.
 NARROW = 1 / 8
 
@@ -43,3 +48,25 @@ def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None
                 "adapts to them."
             )
     return ""
+
+
+def describe_size_mismatch(found: float, model: ModelInfo, settings: SegmentationSettings) -> str:
+    """Return a warning if the objects found are of another size than the cells of the model, else an empty string.
+
+    Parameters
+    ----------
+    found : float
+        Median diameter of the objects (pixels); NaN if there are none.
+    model : ModelInfo
+    settings : SegmentationSettings
+        Nothing is said if they have a diameter, or ask for a mask.
+    """
+    known = model.card.object_diameter
+    if settings.diameter is not None or settings.objects == "mask" or not known or not math.isfinite(found):
+        return ""
+    if 1 / SIZE_RATIO < found / known < SIZE_RATIO:
+        return ""
+    return (
+        f"The objects found are about {found:.0f} px wide, but the model was trained with cells of {known:.0f} px. If "
+        "your cells are of another size, set their diameter and segment again."
+    )

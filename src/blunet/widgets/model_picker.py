@@ -51,7 +51,7 @@ class ModelPicker(QWidget):
         """Choose a model file, None for the bundled one; return whether it could be used."""
         try:
             found = inspect_model(resolve_model_path(path))
-            if found.network.network != "blunet" or found.path.suffix == ".keras":
+            if found.network.network != "blunet" or found.path.suffix.lower() == ".keras":
                 raise InputError(
                     f"'{found.path.name}' is a network for Keras, which does not run inside napari; choose a .blunet "
                     "file, or use `blunet segment --model` in a terminal."

@@ -16,7 +16,7 @@ from typing import Any
 
 import platformdirs
 from numba import njit
-from numba.core import caching
+from numba.core import caching, config
 
 from blunet.packed.kernels.compile_notice import announce_compilation
 from blunet.packed.kernels.target import TARGET
@@ -28,13 +28,19 @@ VARIABLE = "BLUNET_KERNEL_CACHE"
 
 log = logging.getLogger(__name__)
 
-#: Compiles a function that kernels call.
-subroutine: Any = njit(**OPTIONS)
+
+def subroutine(function: Callable[..., Any]) -> Any:
+    """Compile a function that kernels call, whatever the variable NUMBA_DISABLE_JIT says: it has no Python form."""
+    before, config.DISABLE_JIT = config.DISABLE_JIT, 0
+    try:
+        return njit(**OPTIONS)(function)
+    finally:
+        config.DISABLE_JIT = before
 
 
 def kernel(function: Callable[..., None]) -> Any:
     """Make a function that is compiled when it is first called, or loaded if an earlier process has compiled it."""
-    dispatcher = njit(**OPTIONS)(function)
+    dispatcher = subroutine(function)
     try:
         dispatcher._cache = _KernelCache(function)
     except Exception as e:  # numba's cache is not a public interface; without it every process compiles

@@ -131,7 +131,7 @@ def match_pattern(pattern: Path) -> list[Path]:
         of an ending never counts, and that of other letters only if a name has it.
     """
     place, parts = Path(pattern.anchor), list(pattern.parts[bool(pattern.anchor) :])
-    while len(parts) > 1 and (not glob.has_magic(parts[0]) or (place / parts[0]).is_dir()):
+    while len(parts) > 1 and (place / parts[0]).is_dir():
         place /= parts.pop(0)
     *folders, last = parts
     name, dot, ending = last.rpartition(".")

@@ -31,11 +31,12 @@ log = logging.getLogger(__name__)
 
 def subroutine(function: Callable[..., Any]) -> Any:
     """Compile a function that kernels call, whatever the variable NUMBA_DISABLE_JIT says: it has no Python form."""
-    before, config.DISABLE_JIT = config.DISABLE_JIT, 0
+    variables: Any = config
+    before, variables.DISABLE_JIT = variables.DISABLE_JIT, 0
     try:
         return njit(**OPTIONS)(function)
     finally:
-        config.DISABLE_JIT = before
+        variables.DISABLE_JIT = before
 
 
 def kernel(function: Callable[..., None]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,8 +84,10 @@ def test_the_demo_needs_neither_and_shows_the_cells(folder):
     shown = folder / "shown"
     assert sorted(path.name for path in shown.iterdir()) == ["labels.tif", "overlay.png", "probability.tif"]
     last = process.stdout.splitlines()[-1]
-    assert last.startswith("IoU 0.")
-    assert float(last.removeprefix("IoU ")) >= 0.85
+    told = re.fullmatch(r"IoU (0\.\d+); (\d+) of 56 cells found singly.*", last)
+    assert told is not None, last
+    assert float(told[1]) >= 0.85
+    assert int(told[2]) >= 36
     labels, found = (tifffile.imread(shown / name) for name in ("labels.tif", "probability.tif"))
     assert labels.shape == found.shape
     assert labels.max() > 10

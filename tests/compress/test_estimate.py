@@ -47,9 +47,10 @@ def test_the_estimate_is_close_to_measured_times(monkeypatch):
     assert estimate.estimate_step_seconds(LARGER, "transfer", [field] * 7) == pytest.approx(26 * 50.5, rel=0.2)
     assert estimate.estimate_step_seconds(LARGER, "hint_encoder", [field] * 7) == pytest.approx(2 * 13.8, rel=0.3)
     assert estimate.estimate_step_seconds(LARGER, "retrain", [field] * 7) == pytest.approx(24 * 16.0, rel=0.2)
-    for step, seconds in (("transfer", 0.8), ("retrain", 0.5)):  # of a batch of 8
+    # A batch of 8, timed at 0.58, 0.49 and 0.57 s on cores of 0.76 times the reference's speed.
+    for step, seconds in (("transfer", 0.44), ("retrain", 0.37), ("binarise", 0.43)):
         normalised = QUICK.changed(**{step: QUICK.step(step).changed(epochs=1, batches=500, batch=8)})
-        assert estimate.estimate_step_seconds(normalised, step) == pytest.approx(500 * seconds, rel=0.2)
+        assert estimate.estimate_step_seconds(normalised, step) == pytest.approx(500 * seconds, rel=0.3)
 
 
 def test_the_estimate_follows_the_computer_and_the_work(monkeypatch):

@@ -29,4 +29,4 @@ def demo(
     say(f"  labels       {labels}")
     say(f"  probability  {probability}")
     say(f"  overlay      {overlay}")
-    say(f"IoU {shown.scores.iou:.3f}")
+    say(f"IoU {shown.scores.iou:.3f}; {shown.scores.cells.sentence}")

@@ -70,13 +70,17 @@ def _quick() -> CompressionSettings:
         gap=False,
         crop_foreground=0.05,
         normalisation=Normalisation(method="percentile", low=0.5, high=99.5, shading=50.0),
+        # Changes of grey values as strong as the default's take longer to learn than these presets train.
+        augmentation=AugmentationSettings(
+            histogram=0.2, illumination=0.1, contrast=0.2, brightness=0.06, elastic=4.0, rotation=10.0, noise=0.01
+        ),
         validation_order="auto",
         pretrain=learn.changed(epochs=2, monitor="val_loss"),
         transfer=learn.changed(epochs=4, learning_rate=1e-3),
         hint_encoder=hint,
         hint_decoder=hint.changed(epochs=2),
-        retrain=learn.changed(epochs=8, batches=100),
-        binarise=learn.changed(epochs=6, batches=100, learning_rate=1e-3, soft=0.5),
+        retrain=learn.changed(epochs=8, batches=100, batch=8),
+        binarise=learn.changed(epochs=6, batches=100, batch=6, learning_rate=1e-3, soft=0.5),
         pretraining_fields=60,
     )
 

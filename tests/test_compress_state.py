@@ -11,7 +11,7 @@ from blunet.compression.run_events import BatchDone, Note, RunDone, RunFailed, R
 from blunet.jobs.earlier_run import EarlierRun, RunFolder
 from blunet.jobs.run_cost import RunCost
 from blunet.jobs.training_data import Checked, Written
-from blunet.widgets.compress_state import NO_DATA, NO_FOLDER, CompressState, Phase
+from blunet.widgets.compress_state import NO_DATA, NO_FOLDER, STOPPING, CompressState, Phase
 
 STARTED = RunStarted("run", ["transfer", "binarise"], ["a"], ["b"], [], False)
 DATA = Checked(("12 images with masks.", "Warning: one is dark."), ((64, 64),)), RunCost(750.0, 12_000_000)
@@ -150,6 +150,16 @@ def test_cancelling_saves_and_a_second_time_stops_at_once(running):
     running.end()
     assert running.phase is Phase.STOPPED
     assert "Stopped at once" in running.status
+
+
+def test_one_cancel_says_that_the_state_is_saved_also_where_the_process_had_to_be_ended(running):
+    running.handle(BatchDone("transfer", 1, 4, 5, 10, 0.1, 125.0))
+    running.cancel()
+    running.handle(Written(1, 2, 3))
+    assert running.status == STOPPING
+    running.kill()
+    running.end()
+    assert running.status == "Stopped. The state that was saved last is kept; Resume continues from there."
 
 
 def test_a_run_that_stopped_in_time_was_not_killed(running):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blunet.widgets.segment_state import EDITED, FAILED, NO_IMAGE, SEGMENTING, Phase, SegmentState
+from blunet.widgets.segment_state import EDITED, FAILED, NO_IMAGE, OTHER_MODEL, SEGMENTING, Phase, SegmentState
 
 
 @pytest.fixture
@@ -45,8 +45,9 @@ def test_a_run(state):
     state.start(3)
     assert (state.phase, state.status, state.warning) == (Phase.RUNNING, SEGMENTING, "")
     assert (state.running, state.busy, state.can_start) == (True, True, False)
-    state.advance(2)
+    state.advance(2, 40)
     assert (state.done, state.count) == (2, 3)
+    assert state.status == f"{SEGMENTING} 2 of 3 frames are done, about 40 seconds left."
     state.find(12, 3)
     assert not state.end_run()
     assert (state.phase, state.status, state.can_start) == (Phase.IDLE, "Found 12 cells in 3 frames.", True)
@@ -97,7 +98,18 @@ def test_cancelling_a_run_forgets_the_change(state):
     state.change()
     state.stop()
     assert not state.end_run()
-    assert (state.phase, state.status) == (Phase.IDLE, "Stopped. What was found so far is kept.")
+    assert (state.phase, state.status) == (Phase.IDLE, "Stopped before any labels were made.")
+
+
+@pytest.mark.parametrize(
+    ("count", "labelled", "sentence"),
+    [(8, 3, "Stopped. The labels of 3 of 8 frames are kept."), (1, 1, "Stopped. The labels are kept.")],
+)
+def test_a_cancelled_run_says_what_is_kept(state, count, labelled, sentence):
+    state.start(count)
+    state.stop(labelled)
+    state.end_run()
+    assert state.status == sentence
 
 
 def test_a_new_run_begins_while_labels_are_updated(found):
@@ -122,7 +134,11 @@ def test_edited_labels_are_kept_and_the_user_is_informed(found):
     assert found.phase is Phase.IDLE  # the new labels are not edited
     found.update()
     found.find(8, 1)
-    assert found.status == "Found 8 cells."
+    assert found.status == f"Found 8 cells. {EDITED}"  # still true
+    found.note("Copied: blunet segment x.tif")
+    assert found.status == f"Found 8 cells. {EDITED} Copied: blunet segment x.tif"
+    found.start(1)
+    assert found.status == SEGMENTING
 
 
 def test_labels_held_back_from_edited_ones_are_made_once_more(state):
@@ -131,6 +147,37 @@ def test_labels_held_back_from_edited_ones_are_made_once_more(state):
     state.hold_back()
     assert state.phase is Phase.WAITING
     assert state.end_run()
+
+
+def test_warnings_about_different_subjects_are_all_shown(state):
+    state.warn("Hardly any grey values.", "image")
+    state.warn("The objects found are small.", "size")
+    state.warn("The objects found are large.", "size")
+    assert state.warning == "Hardly any grey values.\nThe objects found are large."
+    state.clear_warnings("size")
+    assert state.warning == "Hardly any grey values."
+    state.clear_warnings()
+    assert state.warning == ""
+
+
+def test_the_size_filter_is_named_where_it_leaves_nothing(state):
+    state.find(0, 1, dropped=7, min_size=200)
+    assert state.status == "No cells found: all 7 objects are smaller than the smallest area of 200 px."
+    state.find(0, 1, dropped=1, min_size=200)
+    assert state.status == "No cells found: the only object is smaller than the smallest area of 200 px."
+
+
+def test_labels_of_another_model_are_named_beside_what_was_found(found):
+    found.note_model(True)
+    found.note("Saved.")
+    assert found.status == f"Found 12 cells in 3 frames. {OTHER_MODEL} Saved."
+    found.note_model(False)
+    assert found.status == "Found 12 cells in 3 frames. Saved."
+
+
+def test_an_instruction_takes_the_place_of_the_status_while_it_lasts(found):
+    found.instruct("Draw a line.")
+    assert (found.instruction, found.status) == ("Draw a line.", "Found 12 cells in 3 frames.")
 
 
 @pytest.mark.parametrize("meanwhile", ["", "Preparing the network, once after installing…"])

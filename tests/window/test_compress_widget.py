@@ -171,6 +171,11 @@ def test_layers_with_too_few_labels_until_there_are_some(widget, qtbot, fields, 
     labels.paint((2, 30, 30), 1)
     qtbot.waitUntil(widget.view.start_button.isEnabled, timeout=10_000)
     assert "2 of 3 frames have labels" in said(widget)
+    labels.paint((1, 30, 30), 1)  # what is said follows also where a run could begin
+    qtbot.waitUntil(lambda: "3 of 3 frames have labels" in said(widget), timeout=10_000)
+    labels.data = np.zeros((3, 64, 64), np.uint8)
+    qtbot.waitUntil(lambda: "no frame has labels" in said(widget), timeout=10_000)
+    assert not widget.view.start_button.isEnabled()
 
 
 @pytest.mark.parametrize(

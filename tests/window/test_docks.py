@@ -79,3 +79,9 @@ def test_controls_of_forms_above_each_other_have_one_left_edge(make_napari_viewe
     }
     for controls in edges.values():
         qtbot.waitUntil(lambda c=controls: len({x.mapToGlobal(x.rect().topLeft()).x() for x in c}) == 1, timeout=5000)
+
+
+def test_controls_have_the_names_of_their_labels(make_napari_viewer):
+    segment = SegmentWidget(make_napari_viewer())
+    assert segment.form.images.accessibleName() == "Image"
+    assert segment.form.range.accessibleName() == "Frames"

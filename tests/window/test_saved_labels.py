@@ -41,7 +41,7 @@ def segmented(viewer, qtbot, field, tmp_path):
     with answer_dialog(tmp_path / "x_labels") as proposed:
         widget.form.save_button.click()
     assert proposed == [str(tmp_path / "x_labels.tif")]
-    assert widget.form.status.text() == "Saved x_labels.tif and x_objects.csv."
+    assert widget.form.status.text().endswith("Saved x_labels.tif and x_objects.csv.")
     labels = widget.result.labels
     viewer.layers.clear()
     assert not widget.form.save_button.isEnabled()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
@@ -96,6 +98,43 @@ def test_labels_of_another_model_are_kept(viewer, widget, qtbot, field, tmp_path
     enter(widget, "threshold", 0.9)
     wait(qtbot, widget)
     np.testing.assert_array_equal(widget.result.labels.data, blunet.segment(field, threshold=0.9))
+
+
+def test_another_model_during_a_run_changes_nothing_about_its_labels(viewer, widget, qtbot, field, tmp_path):
+    model = blunet.load_model()
+    known, smallest = model.info.card.object_diameter, entered(widget, "min_size")
+    large = tmp_path / "large.blunet"
+    card = model.info.card.changed(object_diameter=4 * known)
+    replace(model, info=model.info.changed(card=card)).save(large)
+    viewer.add_image(field, name="Field")
+    widget.start()
+    widget.use_model(large)
+    assert entered(widget, "min_size") == 16 * smallest  # in proportion to the cells
+    wait(qtbot, widget)
+    assert "the model was trained with cells of" not in widget.form.warning.text()
+    assert "those of another model" in widget.form.status.text()
+    np.testing.assert_array_equal(widget.result.labels.data, blunet.segment(field))
+    widget.use_model(None)
+    assert entered(widget, "min_size") == smallest
+    assert "another model" not in widget.form.status.text()
+
+
+def test_cells_keep_their_colours_when_their_numbers_change(viewer, widget, qtbot, field):
+    viewer.add_image(field, name="Field")
+    run(qtbot, widget)
+    labels = widget.result.labels
+    before = labels.data.copy()
+    colours = [tuple(labels.get_color(n)) for n in range(1, before.max() + 1)]
+    for name, value in (("min_size", int(np.bincount(before.ravel())[1]) + 1), ("threshold", 0.6)):
+        enter(widget, name, value)
+        wait(qtbot, widget)
+    after = labels.data
+    assert not (after == 1)[before == 1].all()  # the first cell is not the first any more
+    for number in range(1, after.max() + 1):
+        old = np.bincount(before[after == number], minlength=2)
+        if old[1:].max() > 0.5 * old.sum():
+            assert tuple(labels.get_color(number)) == colours[int(old[1:].argmax())]
+    assert tuple(labels.get_color(after.max() + 1)) not in (None, (0, 0, 0, 0))  # what is painted has a colour
 
 
 def test_the_metadata_have_the_diameter_that_the_network_ran_with(viewer, widget, qtbot, field):

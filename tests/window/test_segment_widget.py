@@ -16,6 +16,8 @@ from segmenting import enter, entered, run, wait
 
 import blunet
 from blunet.packed.packed_model import BUNDLED, load_model
+from blunet.segmentation.objects import typical_diameter
+from blunet.widgets.ruler import INSTRUCTION
 from blunet.widgets.segment_state import FAILED, NO_IMAGE
 from blunet.widgets.segment_widget import SegmentWidget
 
@@ -266,15 +268,18 @@ def test_the_diameter_is_measured_with_a_line(viewer, widget, qtbot, field):
     viewer.add_image(field, name="Field", scale=(0.5, 0.5))
     widget.form.diameter.ruler_button.click()
     ruler = viewer.layers[-1]
+    assert widget.form.status.text() == INSTRUCTION
     assert ruler.mode == "add_line"
     ruler.add([[10, 10], [10, 50]], shape_type="line")
     assert entered(widget, "diameter") == 40
     qtbot.waitUntil(lambda: ruler not in viewer.layers)
+    assert viewer.layers.selection.active.name == "Field"
+    assert widget.form.status.text() != INSTRUCTION
     assert not widget.form.diameter.estimate_button.isEnabled()
     run(qtbot, widget)
     widget.form.diameter.estimate_button.click()
     sizes = np.bincount(widget.result.labels.data.ravel())[1:]
-    assert entered(widget, "diameter") == round(float(np.median(np.sqrt(4 / np.pi * sizes))))
+    assert entered(widget, "diameter") == round(typical_diameter(sizes))
 
 
 def test_the_threshold_can_be_read(viewer, widget):

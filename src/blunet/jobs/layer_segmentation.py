@@ -18,7 +18,7 @@ from blunet.segmentation.segmentation_settings import SegmentationSettings
 
 @dataclass(frozen=True)
 class FirstLook:
-    """Labels of the frame that is shown, numbered from 1, before those of all frames follow."""
+    """Labels of the frame that is shown, numbered from 1, before those of the frames in the order of time."""
 
     found: FrameLabelled
 
@@ -55,8 +55,9 @@ def segment_frames(
 
     Yields
     ------
-    FramePredicted for each frame, with its maps, which may be kept; of several frames a FirstLook at the first;
-    then FrameLabelled for each frame in the order of time.
+    FramePredicted for each frame, with its maps, which may be kept, followed by its labels: of the first of several
+    frames as a FirstLook, of each other one as a FrameLabelled. The objects are numbered on in the order of the chosen
+    frames, the first one at its place in time, where its FrameLabelled comes too.
 
     Raises
     ------
@@ -68,20 +69,33 @@ def segment_frames(
     network = load_model(model, threads=threads)
     network = network if tile is None else replace(network, tile=tile)
     settings = settings.for_model(network.info)
-    found: dict[int, FramePredicted] = {}
     kept = allocate((len(chosen), *source.shape), np.float32)
     predicted = predict_frames(
         source, network, settings, chosen=chosen, keep_probability=True, keep_distance=True, check=token.check
     )
+    first: FrameLabelled | None = None
+    before = 0
     for probability, event in zip(kept, predicted, strict=True):
         probability[...] = event.probability
         event = replace(event, probability=probability)
         yield event
-        if not found and len(chosen) > 1:
-            yield from map(FirstLook, label_frames([event], source, settings, check=token.check))
-        found[event.t] = event if len(chosen) == 1 else replace(event, image=None)  # one frame in memory at a time
-    each = (found[t] for t in sorted(found))
-    yield from label_frames(each, source, settings, measured=measured, check=token.check)
+        (found,) = label_frames([event], source, settings, measured=measured, check=token.check)
+        if len(chosen) > 1 and event.t == chosen[0]:
+            first = found
+            yield FirstLook(found)
+            continue
+        if first is not None and first.t < found.t:
+            yield first.numbered_on(before)
+            before, first = before + _numbers(first), None
+        yield found.numbered_on(before)
+        before += _numbers(found)
+    if first is not None:
+        yield first.numbered_on(before)
+
+
+def _numbers(found: FrameLabelled) -> int:
+    """Return how many numbers the objects of a frame have; those of a mask have none."""
+    return 0 if found.labels.dtype.kind == "b" else found.objects
 
 
 def relabel_frames(

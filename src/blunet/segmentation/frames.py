@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from blunet.images.grey_image import GreyImage
 from blunet.images.normalisation import Limits, estimate_limits
 from blunet.segmentation.image_mismatch import describe_mismatch
 from blunet.segmentation.measurements import measure
-from blunet.segmentation.objects import label_foreground
+from blunet.segmentation.objects import label_and_count, typical_diameter
 from blunet.segmentation.prediction import (
     distance_of,
     has_distance,
@@ -83,13 +83,15 @@ class FrameLabelled:
     objects : int
         Number of objects; of a mask 1, or 0 if it is empty.
     diameter : float
-        Median diameter of the objects in pixels (of circles of equal area); NaN for a mask or without objects.
+        Typical diameter of the objects in pixels (see `typical_diameter`); NaN for a mask or without objects.
     table : mapping of str to ndarray
         Measurements, one row per object; empty if they were not asked for.
     probability : ndarray of shape (Y, X), float32, or None
         As predicted.
     warning : str
         As predicted.
+    dropped : int
+        Number of objects that were smaller than the smallest area; of a mask 0.
     """
 
     t: int
@@ -100,6 +102,15 @@ class FrameLabelled:
     table: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     probability: NDArray[np.float32] | None = None
     warning: str = ""
+    dropped: int = 0
+
+    def numbered_on(self, before: int) -> FrameLabelled:
+        """Return the same objects with numbers that continue those of `before` objects."""
+        if not before or self.labels.dtype.kind == "b":
+            return self
+        labels = np.where(self.labels > 0, self.labels + before, 0).astype(self.labels.dtype)
+        table = {**self.table, "label": self.table["label"] + before} if self.table else self.table
+        return replace(self, labels=labels, table=table)
 
 
 def predict_frames(
@@ -203,7 +214,7 @@ def label_frames(
     for prediction in predictions:
         check()
         foreground = _foreground_of(prediction, settings)
-        labels = _label(foreground, prediction, settings)
+        labels, dropped = _label(foreground, prediction, settings)
         check()
         sizes = np.zeros(0, np.int64)
         if settings.objects != "mask":
@@ -220,10 +231,11 @@ def label_frames(
             labels,
             foreground,
             sizes.size if settings.objects != "mask" else int(labels.any()),
-            float(np.median(np.sqrt(4 / np.pi * sizes))) if sizes.size else float("nan"),
+            typical_diameter(sizes),
             table,
             prediction.probability,
             prediction.warning,
+            dropped,
         )
         before += sizes.size
 
@@ -264,7 +276,9 @@ def _foreground_of(prediction: FramePredicted, settings: SegmentationSettings) -
     return prediction.probability > settings.threshold
 
 
-def _label(foreground: NDArray[np.bool_], prediction: FramePredicted, settings: SegmentationSettings) -> NDArray[Any]:
+def _label(
+    foreground: NDArray[np.bool_], prediction: FramePredicted, settings: SegmentationSettings
+) -> tuple[NDArray[Any], int]:
     if settings.splitting is None:
         raise TypeError("objects need a splitting: give settings with the model's")
-    return label_foreground(foreground, settings.objects, settings.min_size, settings.splitting, prediction.distance)
+    return label_and_count(foreground, settings.objects, settings.min_size, settings.splitting, prediction.distance)

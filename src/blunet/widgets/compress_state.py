@@ -32,6 +32,9 @@ CHECKING = "Checking the data…"
 NO_FOLDER = "Choose a folder for the run."
 STOPPING = "Stopping at the next batch and saving… Press Cancel again to stop at once."
 STOPPED = "Stopped and saved. Resume continues from there."
+STOPPED_LATE = "Stopped. The state that was saved last is kept; Resume continues from there."
+STOPPED_AT_ONCE = "Stopped at once. Resume continues from what was saved before."
+STOPPED_EARLY = "Stopped before anything was trained."
 
 
 class Phase(Enum):
@@ -124,6 +127,7 @@ class CompressState:
         self._run: Phase | None = None
         self._end: Phase | None = None
         self._steps: list[str] = []
+        self._at_once = False
 
     @property
     def phase(self) -> Phase:
@@ -229,7 +233,7 @@ class CompressState:
 
     def start(self) -> None:
         """A run begins or goes on."""
-        self._run, self._end = Phase.RUNNING, None
+        self._run, self._end, self._at_once = Phase.RUNNING, None, False
         self.progress = self.model = self.report = None
         self._steps = []
         self.status = "Starting a process of its own: this takes some seconds…"
@@ -239,9 +243,9 @@ class CompressState:
         """The run is to stop at its next batch; if this is called again, at once."""
         if not self.busy:
             return
-        again = self._run is Phase.STOPPING
+        self._at_once = self._run is Phase.STOPPING
         self._run = Phase.STOPPING
-        self.status = "Stopping at once…" if again else STOPPING
+        self.status = "Stopping at once…" if self._at_once else STOPPING
         self.changed.emit()
 
     def handle(self, event: Event | Written) -> None:
@@ -249,7 +253,8 @@ class CompressState:
         stopping = self._run is Phase.STOPPING
         match event:
             case Written():
-                self.status = f"Writing the training data: frame {event.done} of {event.frames}."
+                if not stopping:
+                    self.status = f"Writing the training data: frame {event.done} of {event.frames}."
             case RunStarted():
                 self._steps = event.steps
             case Note(text, warning):
@@ -276,7 +281,8 @@ class CompressState:
     def kill(self) -> None:
         """The run was ended before it could say that it has stopped."""
         if self._end is None:
-            self._end, self.status = Phase.STOPPED, "Stopped at once. Resume continues from what was saved before."
+            self._end = Phase.STOPPED
+            self.status = STOPPED_EARLY if self.progress is None else STOPPED_AT_ONCE if self._at_once else STOPPED_LATE
         self.changed.emit()
 
     def end(self) -> None:

@@ -43,14 +43,15 @@ class DataCheck(QObject):
         super().__init__(parent)
         self._state, self._form, self._pairs_written = state, form, pairs_written
         self._job: Job | None = None
-        self._labels: Layer | None = None
+        self._watched: list[Layer] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY)
         self._timer.timeout.connect(self._check)
         form.data_changed.connect(self.check_soon)
-        form.labels.changed.connect(self._watch_labels)
-        self._watch_labels()
+        for layers in (form.image, form.labels):
+            layers.changed.connect(self._watch_layers)
+        self._watch_layers()
 
     def check_soon(self) -> None:
         """Check the data after a moment without changes."""
@@ -102,17 +103,25 @@ class DataCheck(QObject):
         else:
             self._state.accept_data(*found)
 
-    def _watch_labels(self) -> None:
-        """Check again when the user paints: perhaps there were too few labels."""
-        if self._labels is not None:
-            self._labels.events.paint.disconnect(self._on_painted)
-        self._labels = self._form.labels.layer
-        if self._labels is not None:
-            self._labels.events.paint.connect(self._on_painted)
+    def _watch_layers(self) -> None:
+        """Check again when the chosen layers get other values, or the user paints."""
+        for layer in self._watched:
+            for emitter in _emitters(layer):
+                emitter.disconnect(self._on_values)
+        self._watched = [layer for layer in (self._form.image.layer, self._form.labels.layer) if layer is not None]
+        for layer in self._watched:
+            for emitter in _emitters(layer):
+                emitter.connect(self._on_values)
 
-    def _on_painted(self, _: object = None) -> None:
-        if not self._state.can_start and not self._state.busy:
+    def _on_values(self, _: object = None) -> None:
+        if self._form.from_layers and not self._state.busy:
             self.check_soon()
+
+
+def _emitters(layer: Layer) -> list[Any]:
+    """Return what a layer emits when its values have changed."""
+    names = ("data", "paint", "labels_update")
+    return [getattr(layer.events, name) for name in names if hasattr(layer.events, name)]
 
 
 def _with_cost(

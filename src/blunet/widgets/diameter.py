@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from blunet.segmentation.segmentation_settings import SegmentationSettings
-from blunet.widgets.layer_facts import plane_of
+from blunet.widgets.ruler import INSTRUCTION, Ruler
 from blunet.widgets.setting_control import SettingControl
 from blunet.widgets.settings_state import SettingsState
 from blunet.widgets.text import wrap_tooltip
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Shapes
+    from napari.layers import Image
     from napari.viewer import Viewer
 
-RULER = "Draw a line across one cell"
 DIAMETER = "diameter"
+#: Warn if the objects found are larger or smaller than the cells of the model by more than this factor.
+SIZE_RATIO = 1.7
 
 
 class DiameterBox(QWidget):
@@ -34,10 +33,13 @@ class DiameterBox(QWidget):
         Holds the diameter.
     """
 
+    instructed = Signal(str)
+    """Emitted with what the user is to do while a cell is measured, and with an empty sentence afterwards."""
+
     def __init__(self, viewer: Viewer, state: SettingsState[SegmentationSettings]) -> None:
         super().__init__()
         self._viewer, self._state = viewer, state
-        self._ruler: Shapes | None = None
+        self.ruler = Ruler(viewer, self)
         self.image: Image | None = None
         """The layer that is measured."""
         self.found = float("nan")
@@ -48,7 +50,10 @@ class DiameterBox(QWidget):
         state.changed.connect(self._show_value)
         self.ruler_button = QPushButton("Measure")
         self.ruler_button.setToolTip("Draw a line across a typical cell: its length becomes the diameter.")
+        self.ruler_button.setCheckable(True)
         self.ruler_button.clicked.connect(self.measure)
+        self.ruler.measured.connect(lambda length: state.change(DIAMETER, float(round(length))))
+        self.ruler.ended.connect(self._on_ruler_ended)
         self.estimate_button = QPushButton("Estimate")
         self.estimate_button.setToolTip("Take the median diameter of the cells found last. Press Segment first.")
         self.estimate_button.setEnabled(False)
@@ -69,47 +74,20 @@ class DiameterBox(QWidget):
         if image is not self.image:
             self.image = image
             self.set_found(float("nan"))
-            self.remove_ruler()
+            self.ruler.stop()
 
     def measure(self) -> None:
-        """Add a layer on top in which the user draws a line."""
-        self.remove_ruler()
-        if self.image is None:
-            return
-        ruler = self._viewer.add_shapes(
-            None, ndim=2, name=RULER, edge_color="yellow",
-            edge_width=max(1.0, float(np.ptp(self.image.extent.data[:, -1])) / 400), **plane_of(self.image),
-        )  # fmt: skip
-        ruler.mode = "add_line"
-        ruler.events.data.connect(self._on_drawn)
-        self._ruler = ruler
+        """Let the user draw a line across a cell; if that goes on already, stop it."""
+        if self.ruler.active or self.image is None:
+            self.ruler.stop()
+        else:
+            self.ruler.start(self.image)
+            self.instructed.emit(INSTRUCTION)
+        self.ruler_button.setChecked(self.ruler.active)
 
-    def remove_ruler(self) -> None:
-        """Remove the layer, if it is there."""
-        ruler, self._ruler = self._ruler, None
-        if ruler is not None:
-            ruler.events.data.disconnect(self._on_drawn)
-            with contextlib.suppress(ValueError):
-                self._viewer.layers.remove(ruler)
-
-    def _on_drawn(self, event: Any) -> None:
-        if self._ruler is None or not len(self._ruler.data) or str(getattr(event, "action", "added")) not in (
-            "added", "ActionType.ADDED",
-        ):  # fmt: skip
-            return
-        first, *_, last = (self._pixel(point) for point in np.asarray(self._ruler.data[0]))
-        length = float(np.linalg.norm(last - first))
-        if length >= 1:
-            self._state.change(DIAMETER, float(round(length)))
-            QTimer.singleShot(0, self.remove_ruler)  # not while the layer emits the event
-
-    def _pixel(self, point: NDArray[Any]) -> NDArray[Any]:
-        """Return where a point (Y, X) of the ruler lies in the image, however that is turned and stretched."""
-        assert self._ruler is not None
-        assert self.image is not None
-        world = np.zeros(self.image.ndim)
-        world[-2:] = self._ruler.data_to_world(point)
-        return np.asarray(self.image.world_to_data(world))[-2:]
+    def _on_ruler_ended(self) -> None:
+        self.ruler_button.setChecked(False)
+        self.instructed.emit("")
 
     def _estimate(self) -> None:
         if np.isfinite(self.found):
@@ -117,3 +95,13 @@ class DiameterBox(QWidget):
 
     def _show_value(self) -> None:
         self.control.show(self._state.value(DIAMETER))
+
+
+def describe_other_size(found: float, trained: float | None) -> str:
+    """Return a warning if objects have another size than a model's cells (diameters in pixels); empty if not."""
+    if not trained or not np.isfinite(found) or 1 / SIZE_RATIO < found / trained < SIZE_RATIO:
+        return ""
+    return (
+        f"The objects found are about {found:.0f} px wide, but the model was trained with cells of {trained:.0f} px. "
+        "If your cells are of another size, set their diameter and segment again."
+    )

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.images.pixel_size import PixelSize, pixel_size_of_layer
@@ -50,6 +52,14 @@ def frames_of(layer: Image) -> FrameSource:
             "right-click the layer and split it."
         )
     return FrameSource.from_array(data, name=layer.name, pixel_size=pixel_size(layer))
+
+
+def shown_frame(viewer: Viewer, image: Image, frames: FrameSource) -> int:
+    """Return the index of the frame of an image layer that the viewer shows; 0 for a single image."""
+    if not frames.stack:
+        return 0
+    point = image.world_to_data(viewer.dims.point[-image.ndim :])
+    return int(np.clip(round(float(point[0])), 0, frames.count - 1))
 
 
 def pixel_size(layer: Layer) -> PixelSize | None:

@@ -16,7 +16,7 @@ from blunet.images.frame_source import FrameSource
 from blunet.images.normalisation_settings import Normalisation
 from blunet.jobs.events import CancelToken
 from blunet.jobs.shading import AllFlattened, ContrastFound, FrameFlattened, find_contrast, flatten_all, flatten_frame
-from blunet.widgets.layer_facts import frames_of, placement_of
+from blunet.widgets.layer_facts import frames_of, placement_of, shown_frame
 from blunet.widgets.layer_list import LayerList
 from blunet.widgets.preferences import recall, remember
 from blunet.widgets.settings_form import SettingsForm
@@ -103,7 +103,7 @@ class PrepareBox(QWidget):
         layer, frames = self._chosen()
         if layer is None or frames is None:
             return
-        t, low, high = self._shown_frame(layer, frames), self.state.settings.low, self.state.settings.high
+        t, low, high = shown_frame(self.viewer, layer, frames), self.state.settings.low, self.state.settings.high
 
         def show(event: ContrastFound) -> None:
             if event.limits.low < event.limits.high:
@@ -115,7 +115,7 @@ class PrepareBox(QWidget):
         layer, frames = self._chosen()
         if layer is None or frames is None or not self.shading.isChecked():
             return
-        t, settings = self._shown_frame(layer, frames), self.state.settings
+        t, settings = shown_frame(self.viewer, layer, frames), self.state.settings
 
         def show(event: FrameFlattened) -> None:
             if self.shading.isChecked() and layer is self.images.layer:
@@ -184,12 +184,6 @@ class PrepareBox(QWidget):
             return layer, frames_of(layer)
         except InputError:
             return None, None
-
-    def _shown_frame(self, layer: Image, frames: FrameSource) -> int:
-        if not frames.stack:
-            return 0
-        point = layer.world_to_data(self.viewer.dims.point[-layer.ndim :])
-        return int(np.clip(round(float(point[-3])), 0, frames.count - 1))
 
     def _on_settings(self) -> None:
         if self.state.problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QFormLayout, QLabel, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
 MINIMUM_HEIGHT = 200
 
@@ -86,9 +86,20 @@ def _find_parent(widget: QWidget, kind: type[Found]) -> Found | None:
 
 def fill(dock: QWidget, inner: QWidget) -> None:
     """Put `inner` into a dock, with a scroll bar."""
+    for rows in inner.findChildren(QFormLayout):
+        _name_controls(rows)
     outer = QVBoxLayout(dock)
     outer.setContentsMargins(0, 0, 0, 0)
     outer.addWidget(UprightScroll(inner))
+
+
+def _name_controls(rows: QFormLayout) -> None:
+    """Give controls the text of their labels as the name that a screen reader says."""
+    for row in range(rows.rowCount()):
+        items = (rows.itemAt(row, role) for role in (QFormLayout.ItemRole.LabelRole, QFormLayout.ItemRole.FieldRole))
+        label, control = (None if item is None else item.widget() for item in items)
+        if isinstance(label, QLabel) and control is not None and label.text() and not control.accessibleName():
+            control.setAccessibleName(label.text())
 
 
 class WheelGuard(QObject):

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Settings after whose change the labels are updated without another run of the network.
 LIVE = ("threshold", "min_size", "objects", "splitting")
+#: Warn where the image is enlarged to more than this many times its pixels.
+COSTLY = 4.0
 CHOICES = {
     "objects": {
         "watershed": "Cells, split where they touch",
@@ -74,6 +76,8 @@ class SegmentForm(QWidget):
         self.range.addItems(["This frame", "All frames"])
         self.range.setToolTip("Segment the frame of the time-lapse that is shown, or all frames.")
         self.labels_form = SettingsForm(self.settings_state, LIVE, choices=CHOICES)
+        self.reset_button = QPushButton("Use the model's threshold and splitting")
+        self.reset_button.setToolTip("Go back to the values that were chosen for this model.")
         self.measure_box = QCheckBox("Measure the cells")
         self.measure_box.setToolTip("Area, position, shape and brightness, in the layer's features table.")
         self.probability_box = QCheckBox("Show the probability as a layer")
@@ -96,6 +100,8 @@ class SegmentForm(QWidget):
         self._lay_out()
         self.images.changed.connect(self.image_changed)
         self.picker.changed.connect(self._show_state)
+        self.diameter.instructed.connect(state.instruct)
+        self.reset_button.clicked.connect(self.use_model_values)
         self.settings_state.changed.connect(self._on_settings_changed)
         self.measure_box.toggled.connect(self.live_changed)
         state.changed.connect(self._show_state)
@@ -145,6 +151,12 @@ class SegmentForm(QWidget):
             raise InputError(self.problem)
         return self.settings_state.settings
 
+    def use_model_values(self) -> None:
+        """Set threshold and splitting to those of the chosen model."""
+        info = self.picker.model.info
+        self.settings_state.change("threshold", info.threshold)
+        self.settings_state.change("splitting", info.splitting)
+
     def values(self) -> dict[str, Any]:
         """Return what is remembered for the next session."""
         return {
@@ -168,20 +180,40 @@ class SegmentForm(QWidget):
 
     def _show_state(self) -> None:
         state, problem = self.state, self.problem
-        for label, text in ((self.status, state.status), (self.warning, problem or state.warning)):
+        warnings = [problem or self._cost_warning(), state.warning]
+        for label, text in (
+            (self.status, state.instruction or state.status), (self.warning, "\n".join(filter(None, warnings))),
+        ):  # fmt: skip
             label.setText(text)
             label.setVisible(bool(text))
         self.bar.setVisible(state.running)
         self.bar.setRange(0, state.count if state.count > 1 else 0)  # one frame has no steps
         self.bar.setValue(state.done)
+        for control in (self.picker, self.diameter, self.range):  # read at the beginning of a run alone
+            control.setEnabled(not state.running)
+        self.images.setEnabled(not state.running and self.images.count() > 0)
         self.start_button.setEnabled(state.can_start and not problem)
         self.cancel_button.setEnabled(state.running)
         self.copy_button.setEnabled(state.frames > 0 and not problem)
         self.save_button.setEnabled(state.can_save)
+        info = self.picker.model.info
+        own = {"threshold": info.threshold, "splitting": info.splitting}
+        self.reset_button.setEnabled(any(self.settings_state.value(name) != value for name, value in own.items()))
         self.diameter.ruler_button.setEnabled(state.frames > 0)
         self._rows.setRowVisible(self.range, state.frames > 1)
         self.labels_form.set_row_visible("splitting", self.settings_state.value("objects") == "watershed")
         self.range.setItemText(1, f"All {state.frames} frames")
+
+    def _cost_warning(self) -> str:
+        """Warn of a diameter with which the image is enlarged so much that a run takes many times longer."""
+        diameter = self.settings_state.settings.diameter
+        times = scale_factor(self.picker.model.info, diameter) ** 2
+        if times < COSTLY:
+            return ""
+        return (
+            f"With cells of {diameter:g} px the image is enlarged to the model's scale, and a run takes about "
+            f"{times:.0f} times as long. Check that this is the size of the cells."
+        )
 
     def _on_settings_changed(self) -> None:
         self._show_state()
@@ -201,6 +233,7 @@ class SegmentForm(QWidget):
         self._rows.addRow("Model", self.picker)
         self._rows.addRow(self.diameter.control.label, self.diameter)
         self._rows.addRow("Frames", self.range)
+        self.labels_form.rows.addRow("", self.reset_button)
         self.labels_form.rows.addRow("", self.measure_box)
         self.labels_form.rows.addRow("", self.probability_box)
         LabelAlignment(self, self._rows, self.labels_form.rows)

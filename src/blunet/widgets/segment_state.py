@@ -6,6 +6,8 @@ from enum import Enum, auto
 
 from psygnal import Signal
 
+from blunet.quantities import describe_duration
+
 NO_IMAGE = "Open an image first: with File > Open, the Load widget, or File > Open Sample > BLU-Net."
 SEGMENTING = "Segmenting…"
 FAILED = "Segmenting has failed."
@@ -34,10 +36,8 @@ class SegmentState:
     """Emitted after every change."""
 
     def __init__(self) -> None:
-        self.status = NO_IMAGE
-        """What goes on, or what was found, in one sentence; empty: nothing."""
-        self.warning = ""
-        """What the user should know; empty: nothing."""
+        self.instruction = ""
+        """What the user is to do now, in place of the status; empty: nothing."""
         self.frames = 0
         """Number of frames of the chosen image; 0 if no image can be segmented."""
         self.done, self.count = 0, 0
@@ -46,10 +46,24 @@ class SegmentState:
         """Whether the user has painted on the latest labels."""
         self.labelled = False
         """Whether the latest labels are in the viewer."""
+        self._news = NO_IMAGE
+        self._kept_edited = self._other_model = False
+        self._note = ""
+        self._warnings: dict[str, str] = {}
         self._refusal = NO_IMAGE
         self._concluded = False
         self._running = self._updating = self._waiting = False
-        self._kept_edited = False
+
+    @property
+    def status(self) -> str:
+        """What goes on, or what was found; what still holds about the labels; and the latest remark."""
+        lasting = [EDITED] * self._kept_edited + [OTHER_MODEL] * self._other_model
+        return " ".join(filter(None, [self._news, *lasting, self._note]))
+
+    @property
+    def warning(self) -> str:
+        """What the user should know, a line for each subject; empty: nothing."""
+        return "\n".join(filter(None, self._warnings.values()))
 
     @property
     def phase(self) -> Phase:
@@ -94,15 +108,20 @@ class SegmentState:
 
     def start(self, count: int) -> None:
         """The network begins to run on `count` frames."""
-        self._running, self._waiting, self.edited, self._kept_edited = True, False, False, False
+        self._running, self._waiting, self.edited = True, False, False
         self._concluded = False
         self.done, self.count = 0, count
-        self.status, self.warning = SEGMENTING, ""
+        self._kept_edited = self._other_model = False
+        self._news, self._note = SEGMENTING, ""
+        self._warnings.clear()
         self.changed.emit()
 
-    def advance(self, done: int) -> None:
-        """`done` frames of the run are done."""
+    def advance(self, done: int, seconds_left: float | None = None) -> None:
+        """`done` frames of the run are done; the others take so long, if this is known."""
         self.done = done
+        if self.count > 1 and done < self.count:
+            left = "" if seconds_left is None else f", about {describe_duration(seconds_left)} left"
+            self._news = f"{SEGMENTING} {done} of {self.count} frames are done{left}."
         self.changed.emit()
 
     def show_labels(self, shown: bool) -> None:
@@ -129,31 +148,55 @@ class SegmentState:
 
     def update(self) -> None:
         """Labels begin to be made again. Edited ones are kept: the new ones get a layer of their own."""
-        self._kept_edited = self.edited
+        self._kept_edited = self._kept_edited or self.edited
         self._updating, self._waiting, self.edited = True, False, False
         self.changed.emit()
 
-    def find(self, objects: int, frames: int, *, mask: bool = False) -> None:
-        """All labels were made; show the number of objects."""
+    def find(self, objects: int, frames: int, *, mask: bool = False, dropped: int = 0, min_size: int = 0) -> None:
+        """All labels were made; show the number of objects.
+
+        Parameters
+        ----------
+        objects, frames : int
+        mask : bool
+            Whether all objects are one area.
+        dropped : int
+            Number of objects that are smaller than `min_size`.
+        min_size : int
+            In pixels.
+        """
+        self._note = ""
         cells = "area of cells" if mask else f"{objects} cell{'s' * (objects != 1)}"
         where = f" in {frames} frames" if frames > 1 else ""
-        self.status = f"Found {cells}{where}." if objects else "No cells found: try a lower threshold."
-        if self._kept_edited:
-            self.status += f" {EDITED}"
+        if objects:
+            self._news = f"Found {cells}{where}."
+        elif dropped:
+            self._news = (
+                f"No cells found: all {dropped} objects are smaller than the smallest area of {min_size} px."
+                if dropped > 1
+                else f"No cells found: the only object is smaller than the smallest area of {min_size} px."
+            )
+        else:
+            self._news = "No cells found: try a lower threshold."
         self._concluded = True
         self.changed.emit()
 
-    def stop(self) -> None:
-        """The run was cancelled."""
-        self._waiting, self._concluded = False, True
-        self.status = "Stopped. What was found so far is kept."
+    def stop(self, labelled: int = 0) -> None:
+        """The run was cancelled after `labelled` of its frames had got labels."""
+        self._waiting, self._concluded, self._note = False, True, ""
+        if not labelled:
+            self._news = "Stopped before any labels were made."
+        elif self.count > 1:
+            self._news = f"Stopped. The labels of {labelled} of {self.count} frames are kept."
+        else:
+            self._news = "Stopped. The labels are kept."
         self.changed.emit()
 
     def end_run(self) -> bool:
         """The run has ended, whichever way; return whether the labels are to be made again."""
         self._running = False
         if not self._concluded:  # whatever was shown while it went on
-            self.status = FAILED
+            self._news, self._note = FAILED, ""
         return self._end()
 
     def end_update(self) -> bool:
@@ -164,13 +207,29 @@ class SegmentState:
     # Sentences -------------------------------------------------------------------------------------------------------
 
     def note(self, sentence: str) -> None:
-        """Show a sentence in place of the latest one."""
-        self.status = sentence
+        """Show a remark behind the status, in place of the latest one."""
+        self._note = sentence
         self.changed.emit()
 
-    def warn(self, sentence: str) -> None:
-        """Show a warning in place of the latest one; an empty one removes it."""
-        self.warning = sentence
+    def note_model(self, other: bool) -> None:
+        """The labels are, or are not, those of another model than the chosen one."""
+        self._other_model = other
+        self.changed.emit()
+
+    def instruct(self, sentence: str) -> None:
+        """Show what the user is to do now; an empty sentence: nothing any more."""
+        self.instruction = sentence
+        self.changed.emit()
+
+    def warn(self, sentence: str, subject: str = "") -> None:
+        """Show a warning in place of the one about the same subject, beside those about others."""
+        self._warnings[subject] = sentence
+        self.changed.emit()
+
+    def clear_warnings(self, *subjects: str) -> None:
+        """Remove the warnings about some subjects; without any, all of them."""
+        for subject in subjects or tuple(self._warnings):
+            self._warnings.pop(subject, None)
         self.changed.emit()
 
     def _end(self) -> bool:
@@ -181,7 +240,7 @@ class SegmentState:
 
     def _replace_refusal(self, refusal: str) -> None:
         """Show why an image is refused; otherwise remove the refusal, and leave any other sentence."""
-        if refusal or self.status == self._refusal:
-            self.status = refusal
+        if refusal or self._news == self._refusal:
+            self._news = refusal
         self._refusal = refusal
         self.changed.emit()

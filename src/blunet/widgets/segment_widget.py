@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication
@@ -19,13 +20,14 @@ from blunet.segmentation.frames import FrameLabelled, FramePredicted
 from blunet.segmentation.provenance import describe_segmentation
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.widgets.compile_notice import CompileNotice
+from blunet.widgets.diameter import describe_other_size
 from blunet.widgets.label_files import save_labels_as
-from blunet.widgets.layer_facts import frames_of, unwrap_viewer, write_command_line
+from blunet.widgets.layer_facts import frames_of, shown_frame, unwrap_viewer, write_command_line
 from blunet.widgets.preferences import read_preference, recall, remember
 from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.segment_form import SegmentForm
-from blunet.widgets.segment_result import Result
-from blunet.widgets.segment_state import OTHER_MODEL, SegmentState
+from blunet.widgets.segment_result import Result, earlier_result, keep_result
+from blunet.widgets.segment_state import SegmentState
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
 
 #: A change waits for the next one before the labels follow, in milliseconds.
 DELAY = 10
-#: Warn if the objects found are larger or smaller than the cells of the model by more than this factor.
-SIZE_RATIO = 1.7
 
 
 class SegmentWidget(DockContent):
@@ -57,6 +57,9 @@ class SegmentWidget(DockContent):
         """What the latest run has made."""
         self.job: Job | None = None
         self._update: Job | None = None
+        self._before: Result | None = None
+        """The result of the run before, whose layers are hidden when the first new labels are shown."""
+        self._began = 0.0
         self.state = SegmentState()
         self.form = SegmentForm(viewer, self.state)
         fill(self, self.form)
@@ -72,13 +75,15 @@ class SegmentWidget(DockContent):
         self.form.live_changed.connect(self._timer.start)
         self.form.probability_box.toggled.connect(self._show_probability)
         self.form.picker.changed.connect(self._on_model)
-        self.form.picker.refused.connect(self.state.warn)
+        self.form.picker.refused.connect(lambda sentence: self.state.warn(sentence, "model"))
         self.form.image_changed.connect(self._on_image)
         viewer.layers.events.removed.connect(self._on_removed)
         CompileNotice(self).announced.connect(self.state.note)
+        self._cells = self.form.picker.model.info.card.object_diameter
         self.form.picker.restore()
         self.form.set_values(recall("segment", {}))
         self._check_image()
+        self._go_on_with_earlier()
 
     def use_model(self, path: str | Path | None) -> bool:
         """Choose a model file, None for the bundled one; return whether it could be used."""
@@ -107,15 +112,13 @@ class SegmentWidget(DockContent):
         try:
             frames, settings = frames_of(image), self.settings()
         except InputError as e:
-            self.state.warn(str(e))
+            self.state.warn(str(e), "run")
             return
-        shown = self._shown_frame(image, frames)
+        shown = shown_frame(self.viewer, image, frames)
         chosen = [shown] if not (frames.stack and self.form.all_frames) else _first(shown, frames.count)
         model, measured = self.form.picker.path, self.form.measured
         remember("segment", self.form.values())
-        result = self.result = Result(
-            self.viewer, image, frames, model, settings.diameter, self._provenance(settings), self._on_edited
-        )
+        result = self._result_for(image, frames, settings, chosen)
         threads, tile = read_preference("threads", 0) or None, read_preference("tile", 0) or None
 
         def run(token: CancelToken) -> Iterable[Any]:
@@ -126,11 +129,28 @@ class SegmentWidget(DockContent):
         job = self.job = Job(run, self, f"Segmenting {image.name}")
         job.event.connect(lambda event: self._on_event(event, result, job))
         job.done.connect(lambda: self._on_done(result, settings))
-        job.stopped.connect(self.state.stop)
-        job.failed.connect(self.state.warn)
+        job.stopped.connect(lambda: self._on_stopped(result, settings))
+        job.failed.connect(lambda sentence: self.state.warn(sentence, "run"))
         job.ended.connect(self._on_run_ended)
+        self.form.diameter.ruler.stop()
         self.state.start(len(chosen))
+        self._began = time.monotonic()
         job.start()
+
+    def _result_for(
+        self, image: Image, frames: FrameSource, settings: SegmentationSettings, chosen: Sequence[int]
+    ) -> Result:
+        """Return the result that a run writes to: the one before, if this is another frame of it, or else a new one."""
+        picker, before = self.form.picker, self.result
+        single = len(chosen) == 1
+        if single and before is not None and before.goes_on_with(image, picker.path, settings.diameter, chosen[0]):
+            return before
+        result = self.result = Result(
+            self.viewer, image, frames, picker.path, settings.diameter, picker.model.info.card.object_diameter,
+            self._provenance(settings), self._on_edited,
+        )  # fmt: skip
+        self._before = before if before is not None and before.image is image else None
+        return result
 
     def cancel(self) -> None:
         """Stop the run."""
@@ -146,21 +166,33 @@ class SegmentWidget(DockContent):
             return
         if isinstance(event, FramePredicted):
             result.keep(event)
-            self.state.advance(len(result.predictions))
-            done, count = self.state.done, self.state.count
-            job.show_progress(done, count, f"frame {done} of {count}" if count > 1 else "")
+            self._show_progress(job)
             if event.warning:
-                self.state.warn(event.warning)
-        elif isinstance(event, FirstLook | FrameLabelled):
-            found = event.found if isinstance(event, FirstLook) else event
-            if result.edited:  # the labels that are still to come get a layer of their own
-                if result is self.result:
-                    self.state.hold_back()
-                return
-            result.show(found)
+                self.state.warn(event.warning, "image")
+        elif isinstance(event, FirstLook):
+            self._show(event.found, result, provisional=job is self.job)
+        elif isinstance(event, FrameLabelled):
+            self._show(event, result)
+
+    def _show_progress(self, job: Job) -> None:
+        done, count = self.state.done + 1, self.state.count
+        left = (time.monotonic() - self._began) / done * (count - done)
+        self.state.advance(done, left)
+        job.show_progress(done, count, f"frame {done} of {count}" if count > 1 else "")
+
+    def _show(self, found: FrameLabelled, result: Result, *, provisional: bool = False) -> None:
+        if not result.takes(found.t):  # the labels that are still to come get a layer of their own
+            if result is self.result:
+                self.state.hold_back()
+            return
+        result.show(found, provisional=provisional)
+        if result is self.result:
             self.state.show_labels(True)
-            if result.image is self.form.image:
-                self.form.diameter.set_found(found.diameter)
+            if self._before is not None:
+                self._before.hide()
+                self._before = None
+        if result.image is self.form.image:
+            self.form.diameter.set_found(found.diameter)
 
     def _on_done(self, result: Result, settings: SegmentationSettings) -> None:
         if not result.alive or result.labels is None:
@@ -169,23 +201,22 @@ class SegmentWidget(DockContent):
         self._finish(result, settings)
         self._show_probability()
         self.viewer.layers.selection.active = result.labels
-        self._compare_size(settings)
+        if settings.diameter is None and settings.objects != "mask":
+            self.state.warn(describe_other_size(self.form.diameter.found, result.cells), "size")
+
+    def _on_stopped(self, result: Result, settings: SegmentationSettings) -> None:
+        """Keep the labels of the frames that are done, as the sentence says."""
+        if result.alive:
+            result.settle()
+            result.finish(settings.to_dict())
+        self.state.stop(result.labelled if result.alive else 0)
 
     def _finish(self, result: Result, settings: SegmentationSettings) -> None:
         result.finish(settings.to_dict())
-        assert result.labels is not None
-        mask = settings.objects == "mask"
-        self.state.find(int(result.labels.data.max()), len(result.predictions), mask=mask)
-
-    def _compare_size(self, settings: SegmentationSettings) -> None:
-        known, found = self.form.picker.model.info.card.object_diameter, self.form.diameter.found
-        if settings.diameter is not None or settings.objects == "mask" or not known or not np.isfinite(found):
-            return
-        if not 1 / SIZE_RATIO < found / known < SIZE_RATIO:
-            self.state.warn(
-                f"The objects found are about {found:.0f} px wide, but the model was trained with cells of {known:.0f} "
-                "px. If your cells are of another size, set their diameter and segment again."
-            )
+        keep_result(self.viewer, result)
+        self._note_model()
+        mask, dropped = settings.objects == "mask", sum(result.dropped.values())
+        self.state.find(result.objects, result.labelled, mask=mask, dropped=dropped, min_size=settings.min_size)
 
     def _on_run_ended(self) -> None:
         self._go_on(self.state.end_run())
@@ -216,7 +247,7 @@ class SegmentWidget(DockContent):
         if result.edited:
             result = self.result = result.renewed()
         frames, found = result.frames, dict(result.predictions)
-        shown, measured = self._shown_frame(result.image, frames), self.form.measured
+        shown, measured = shown_frame(self.viewer, result.image, frames), self.form.measured
 
         def run(token: CancelToken) -> Iterable[Any]:
             return relabel_frames(frames, found, settings, token, shown=shown, measured=measured)
@@ -224,10 +255,30 @@ class SegmentWidget(DockContent):
         update = self._update = Job(run, self)
         update.event.connect(lambda event: self._on_event(event, result, update))
         update.done.connect(lambda: self._finish(result, settings) if result.alive else None)
-        update.failed.connect(self.state.warn)
+        update.failed.connect(lambda sentence: self.state.warn(sentence, "run"))
         update.ended.connect(lambda: self._go_on(self.state.end_update()))
         self.state.update()
         update.start()
+
+    def _go_on_with_earlier(self) -> None:
+        """Follow the labels that a dock before this one has made in this viewer."""
+        result = earlier_result(self.viewer)
+        if result is None or not result.alive or result.labels is None:
+            return
+        self.use_model(result.model)
+        if result.model != self.form.picker.path:  # its file is gone
+            return
+        made = result.labels.metadata.get("blunet", {}).get("settings", {})
+        with contextlib.suppress(InputError):
+            settings = SegmentationSettings.from_dict(made)
+            self.form.settings_state.replace(settings.for_model(self.form.picker.model.info))
+        self._timer.stop()  # the labels have these settings already
+        result.tell_edited_to(self._on_edited)
+        self.result = result
+        self.form.images.choose(result.image)
+        self.state.show_labels(True)
+        if result.edited:
+            self.state.edit()
 
     # What the user changes -------------------------------------------------------------------------------------------
 
@@ -241,15 +292,24 @@ class SegmentWidget(DockContent):
             self.state.edit()
 
     def _on_model(self) -> None:
-        info = self.form.picker.model.info
-        self.form.settings_state.change("threshold", info.threshold)
-        self.form.settings_state.change("splitting", info.splitting)
-        self.state.warn("")
-        if self.result is not None and self.result.alive and self.result.model != self.form.picker.path:
-            self.state.note(OTHER_MODEL)
+        self.form.use_model_values()
+        self._scale_smallest_area()
+        self.state.clear_warnings("model", "size")
+        self._note_model()
+
+    def _note_model(self) -> None:
+        result = self.result
+        self.state.note_model(result is not None and result.alive and result.model != self.form.picker.path)
+
+    def _scale_smallest_area(self) -> None:
+        """Keep the smallest area in proportion to the cells of the model."""
+        before, self._cells = self._cells, self.form.picker.model.info.card.object_diameter or self._cells
+        if before and self._cells and before != self._cells:
+            area = self.form.settings_state.settings.min_size * (self._cells / before) ** 2
+            self.form.settings_state.change("min_size", max(1, round(area)))
 
     def _on_image(self) -> None:
-        self.state.warn("")
+        self.state.clear_warnings()
         self._check_image()
 
     def _check_image(self) -> None:
@@ -267,12 +327,6 @@ class SegmentWidget(DockContent):
         if self.result is not None and event.value is self.result.labels:
             self.state.show_labels(False)
             self.cancel()
-
-    def _shown_frame(self, image: Image, frames: FrameSource) -> int:
-        if not frames.stack:
-            return 0
-        point = image.world_to_data(self.viewer.dims.point[-image.ndim :])
-        return int(np.clip(round(float(point[0])), 0, frames.count - 1))
 
     def _provenance(self, settings: SegmentationSettings) -> dict[str, Any]:
         model = self.form.picker.model
@@ -294,8 +348,9 @@ class SegmentWidget(DockContent):
                 image, self.form.picker.path, self.settings(), self.form.measured, self.form.wants_probability
             )
         except InputError as e:
-            self.state.warn(str(e))
+            self.state.warn(str(e), "copy")
             return
+        self.state.clear_warnings("copy")
         clipboard = QGuiApplication.clipboard()
         assert clipboard is not None
         clipboard.setText(line)

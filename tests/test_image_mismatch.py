@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bright_model import bright_model, squares
 
 from blunet.images.frame_source import FrameSource
 from blunet.images.grey_image import check_image
@@ -13,6 +14,7 @@ from blunet.packed.packed_model import load_model
 from blunet.segmentation.frames import predict_frames
 from blunet.segmentation.image_mismatch import describe_mismatch
 from blunet.segmentation.segmentation_settings import DEFAULTS
+from blunet.simulation.dic_fields import simulate_dic
 
 RANDOM = np.random.default_rng(0)
 RANGE, ADAPTING = (
@@ -55,3 +57,45 @@ def test_only_the_first_predicted_frame_is_compared_with_the_model() -> None:
     ]
     assert "hardly any grey values" in warnings[0]
     assert warnings[1:] == ["", ""]
+
+
+def with_single_pixels(image: np.ndarray, share: float, value: float) -> np.ndarray:
+    image = image.copy()
+    image[np.random.default_rng(1).random(image.shape) < share] = value
+    return image
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32, np.int32, np.dtype(">f8")])
+@pytest.mark.parametrize("share", [0.002, 0.006, 0.02])
+@pytest.mark.parametrize("value", [65_535, 0])
+def test_hot_and_dead_pixels_are_named(kind: type, share: float, value: float) -> None:
+    image = (simulate_dic(seed=2).image.astype(float) / 65_535 * 2000 + 30_000).astype(kind)
+    assert describe_mismatch(check_image(image), ADAPTING) == ""
+    image = with_single_pixels(image, share, value)
+    assert "hot pixels" in describe_mismatch(check_image(image), ADAPTING)
+    assert "hot pixels" not in describe_mismatch(check_image(image), RANGE)
+
+
+def test_a_few_hot_pixels_that_change_nothing_are_not_named() -> None:
+    image = with_single_pixels(simulate_dic(seed=2).image // 64 + 5000, 0.0003, 65_535)
+    assert describe_mismatch(check_image(image), ADAPTING) == ""
+
+
+def warnings_of(stack: np.ndarray, chosen: list[int] | None = None) -> dict[int, str]:
+    source = FrameSource.from_array(stack, name="lapse")
+    return {found.t: found.warning for found in predict_frames(source, bright_model(), DEFAULTS, chosen=chosen)}
+
+
+def test_a_time_lapse_of_one_repeated_frame_is_named_once() -> None:
+    warnings = warnings_of(np.stack([squares()] * 4))
+    assert warnings[0] == warnings[2] == warnings[3] == ""
+    assert warnings[1].startswith("'lapse': frame 2 of 4: This frame and frame 1 are equal in every pixel")
+
+
+def test_two_equal_neighbours_are_named_in_any_order_and_others_are_not() -> None:
+    frames = np.stack([squares()] * 5)
+    frames[:, 0, 0] = [1, 2, 3, 3, 1]
+    assert [t for t, warning in warnings_of(frames).items() if warning] == [3]
+    assert [t for t, warning in warnings_of(frames, chosen=[3, 0, 1, 2, 4]).items() if warning] == [2]
+    frames[3, 0, 0] = 4
+    assert not any(warnings_of(frames).values())

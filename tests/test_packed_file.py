@@ -407,3 +407,26 @@ def test_information_survives_json():
 def test_a_threshold_outside_the_unit_interval(threshold):
     with pytest.raises(InputError, match="threshold"):
         ModelInfo(threshold=threshold)
+
+
+def test_bytes_that_were_changed_are_noticed_anywhere(tmp_path):
+    content = BUNDLED.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    text = content.index(b"format_version")
+    checksum = content.index(b"blunet_sha256")
+    rng = np.random.default_rng(0)
+    weights = rng.integers(8 + length, len(content), 40).tolist()
+    for place in [*weights, text + 60, checksum + 2, checksum + 20, len(content) - 1]:
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(rng.integers(0, 7))
+        (tmp_path / "m.blunet").write_bytes(changed)
+        with pytest.raises(InputError, match=r"m\.blunet' is (damaged|not a)"):
+            read_file(tmp_path / "m.blunet")
+
+
+def test_a_file_without_a_checksum_is_read(tmp_path):
+    path = tmp_path / "m.blunet"
+    content = BUNDLED.read_bytes()
+    path.write_bytes(save(load(content), metadata={"blunet": json.dumps(header_of(content))}))
+    weights, info = read_file(path)
+    assert to_bytes(weights, info) == content

@@ -15,8 +15,9 @@ that version 1 can hold is written as such, so that older programs can read it.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from blunet.packed.model_card import ModelInfo
 #: The newest version that is read and written.
 FORMAT_VERSION = 2
 METADATA_KEY = "blunet"
+#: SHA-256 of the JSON text and of all weights in the order of their names. Files of earlier versions lack it.
+CHECKSUM_KEY = "blunet_sha256"
 #: Entries of a ModelInfo that version 1 does not have.
 NEW_ENTRIES = ("splitting",)
 #: Largest file that is read, far above that of any network that fits a laptop.
@@ -63,7 +66,8 @@ def to_bytes(weights: BinaryWeights, info: ModelInfo) -> bytes:
         raise InputError(f"The model's card takes {len(text):,} bytes, more than {MAX_METADATA_BYTES:,}; shorten it.")
     arrays = {**weights.planes, **weights.floats}
     tensors = {"/".join(key): np.ascontiguousarray(arrays[key]) for key in sorted(arrays)}
-    content = save(tensors, metadata={METADATA_KEY: text})
+    checksum = _compute_checksum(text, (tensors[name].tobytes() for name in sorted(tensors)))
+    content = _add_metadata(save(tensors, metadata={METADATA_KEY: text}), CHECKSUM_KEY, checksum)
     if len(content) > MAX_FILE_BYTES:
         raise InputError(f"The model takes {len(content):,} bytes, more than {MAX_FILE_BYTES:,}; use fewer filters.")
     return content
@@ -99,6 +103,7 @@ def read_file(path: str | Path) -> tuple[BinaryWeights, ModelInfo]:
     except SafetensorError as e:
         raise InputError(f"'{path}' is not a BLU-Net model, or is damaged ({e}); give a whole .blunet file.") from e
     settings, description = _read_header(content, path)
+    _check_checksum(content, tensors, path)
     try:
         _check_tensors(tensors, settings)
         info = ModelInfo.from_dict(description)
@@ -136,10 +141,43 @@ def _read_content(path: Path) -> bytes:
         raise InputError(f"The model file '{path}' cannot be read: {e.strerror}.") from e
 
 
+def _compute_checksum(text: str, weights: Iterable[bytes]) -> str:
+    """Return the SHA-256 of a model in hexadecimal digits."""
+    digest = hashlib.sha256(text.encode())
+    for data in weights:
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _add_metadata(content: bytes, key: str, value: str) -> bytes:
+    """Put an entry before the others in the metadata of a file, as safetensors writes several in any order."""
+    begin = b'{"__metadata__":{'
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].rstrip(b" ").replace(begin, begin + f'"{key}":"{value}",'.encode(), 1)
+    header += b" " * (-len(header) % 8)  # the weights begin at a multiple of 8 bytes
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
+
+
+def _check_checksum(content: bytes, tensors: Mapping[str, Mapping[str, Any]], path: str | Path) -> None:
+    """Raise InputError if the file states another checksum than that of what it holds."""
+    metadata = _read_metadata(content)
+    found = _compute_checksum(metadata[METADATA_KEY], (bytes(tensors[name]["data"]) for name in sorted(tensors)))
+    # A file without a checksum is an older one; an entry of another name is one whose name was changed.
+    if metadata.get(CHECKSUM_KEY, found) != found or metadata.keys() - {METADATA_KEY, CHECKSUM_KEY}:
+        raise InputError(
+            f"'{path}' is damaged: bytes in it were changed (its checksum differs); make or fetch it again."
+        )
+
+
+def _read_metadata(content: bytes) -> dict[str, str]:
+    """Return the metadata of a file that safetensors has accepted."""
+    length = int.from_bytes(content[:8], "little")
+    return dict(json.loads(content[8 : 8 + length]).get("__metadata__") or {})
+
+
 def _read_header(content: bytes, path: str | Path) -> tuple[NetworkSettings, dict[str, Any]]:
     """Return the network's settings and the entries of its ModelInfo from what safetensors has accepted."""
-    length = int.from_bytes(content[:8], "little")
-    text = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get(METADATA_KEY)
+    text = _read_metadata(content).get(METADATA_KEY)
     if text is None:
         raise InputError(
             f"'{path}' is a safetensors file without the entry '{METADATA_KEY}', not a BLU-Net model; "

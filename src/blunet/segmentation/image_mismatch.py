@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 import numpy as np
 
 from blunet.images.grey_image import GreyImage
 from blunet.images.normalisation import type_limits
+from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.model_card import ModelInfo
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
@@ -19,6 +21,11 @@ FEW_VALUES = 4
 SIZE_RATIO = 1.7
 #: Warn about images whose grey values span less than this fraction of the model's black to white.
 NARROW = 1 / 8
+#: Warn if the span from black to white shrinks to less than this fraction when every pixel is replaced by the median of
+#: those around it.
+SINGLE = 1 / 4
+#: Side of the region in the middle of the image in which such pixels are looked for, in pixels.
+REGION = 512
 
 
 def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None = None) -> str:
@@ -47,6 +54,12 @@ def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None
                 f"and {high:g} for white, so that it may find little. Stretch the grey values, or use a model that "
                 "adapts to them."
             )
+    elif _has_hot_pixels(image, model.normalisation):
+        return (
+            "Single pixels that are far brighter or darker than those around them (hot pixels) set what is black and "
+            "white for the model, so that it may take too much or too little for cells. Remove them first, for "
+            "instance with a median filter."
+        )
     return ""
 
 
@@ -70,3 +83,35 @@ def describe_size_mismatch(found: float, model: ModelInfo, settings: Segmentatio
         f"The objects found are about {found:.0f} px wide, but the model was trained with cells of {known:.0f} px. If "
         "your cells are of another size, set their diameter and segment again."
     )
+
+
+def _has_hot_pixels(image: GreyImage, settings: Normalisation) -> bool:
+    """Return whether single pixels set the percentiles of an image."""
+    from scipy.ndimage import median_filter
+
+    top, left = (max(0, (length - REGION) // 2) for length in image.shape)
+    region = image.values[top : top + REGION, left : left + REGION].astype(np.float64)
+    (low, high), (low_without, high_without) = (
+        np.percentile(values, [settings.low, settings.high]) for values in (region, median_filter(region, 3))
+    )
+    return bool(high_without - low_without < SINGLE * (high - low))
+
+
+class RepeatedFrames:
+    """Recognises the first frame of a stack that equals a neighbour in every pixel."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[int, bytes] = {}
+        self._said = False
+
+    def add(self, t: int, image: GreyImage) -> str:
+        """Return a warning if frame `t` is the first that equals the one before or after, else an empty string."""
+        found = hashlib.blake2b(image.values.tobytes(), digest_size=16).digest()
+        self._hashes[t] = found
+        equal = next((other for other in (t - 1, t + 1) if self._hashes.get(other) == found), None)
+        if equal is None or self._said:
+            return ""
+        self._said = True
+        return (
+            f"This frame and frame {equal + 1} are equal in every pixel, perhaps others too: was a frame saved twice?"
+        )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
-from segmenting import run
+from segmenting import enter, run, wait
 from typer.testing import CliRunner
 
 from blunet._npe2 import write_labels
@@ -65,3 +65,16 @@ def test_measuring_uses_the_image_that_the_labels_were_made_from_and_says_so(vie
     mean, message = measured(labels, gfp)
     assert "with the grey values of 'GFP'" in message
     assert mean <= (field // 100).max()
+
+
+def test_labels_that_follow_without_being_measured_lose_the_table_of_those_before(viewer, qtbot, field):
+    viewer.add_image(field, name="DIC")
+    widget = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Segment")
+    widget.form.measure_box.setChecked(True)
+    run(qtbot, widget)
+    assert "area_px2" in widget.result.labels.features
+    widget.form.measure_box.setChecked(False)
+    enter(widget, "min_size", 200)
+    wait(qtbot, widget)
+    assert "area_px2" not in widget.result.labels.features

@@ -182,6 +182,8 @@ class Result:
         if tables:
             table = {name: np.concatenate([part[name] for part in tables]) for name in tables[0]}
             self.labels.features = {"index": table["label"], **table}
+        else:
+            self.labels.features = {}  # those of the labels before
 
     def renewed(self) -> Result:
         """Return a result with the same maps and new layers, so that the edited ones are kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -133,18 +134,28 @@ def test_labels_are_written_with_pixel_size_model_and_table(
     values = np.zeros(shape, np.int32)
     values[..., 2:9, 3:8] = 1
     values[..., 12:15, 3:8] = 2
-    made = {"model": "m", "settings": {"threshold": 0.5}}
-    table = {"index": [1, 2], "label": [1, 2], "area_um2": [4.375, 1.875]}
+    from blunet.segmentation.provenance import LABELS_HASH, TABLE_HASH, hash_labels
+
+    frames = values if len(shape) == 3 else values[None]
+    made = {"model": "m", "settings": {"threshold": 0.5}, LABELS_HASH: hash_labels(frames)}
+    count = len(frames)
+    table = {"index": [1, 2] * count, "label": [1, 2] * count, "area_um2": [4.375, 1.875] * count}
+    rows = [["label", "area_um2"], ["1", "4.375"], ["2", "1.875"]]
+    if len(shape) == 3:
+        table["frame"] = [1, 1, 2, 2, 3, 3]
+        rows = [["label", "area_um2", "frame"], *([*row, str(t)] for t in (1, 2, 3) for row in rows[1:])]
     scale, units = (60, 0.5, 0.25)[-len(shape) :], ("s", "um", "um")[-len(shape) :]
     layer = Labels(values, name="Cells", scale=scale, units=units, features=table, metadata={"blunet": made})
     labels, objects = (Path(name) for name in write(plugin, tmp_path / "cells_labels.tif", layer))
     np.testing.assert_array_equal(tifffile.imread(labels), values)
     file = FrameSource.from_file(labels)
     assert (file.axes, file.pixel_size) == ("TYX"[-len(shape) :], PixelSize(0.5, 0.25, "µm"))
-    assert read_description(labels) == made
+    described = read_description(labels)
+    assert {key: value for key, value in described.items() if key != TABLE_HASH} == made
+    assert described[TABLE_HASH] == hashlib.sha256(objects.read_bytes()).hexdigest()
     assert objects.name == "cells_objects.csv"
     with objects.open(newline="") as lines:
-        assert list(csv.reader(lines)) == [["label", "area_um2"], ["1", "4.375"], ["2", "1.875"]]
+        assert list(csv.reader(lines)) == rows
 
 
 def test_labels_of_a_mirrored_moved_and_multiscale_layer_are_written_whole(

@@ -11,7 +11,6 @@ from blunet.images.grey_image import GreyImage
 from blunet.images.normalisation import type_limits
 from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.model_card import ModelInfo
-from blunet.segmentation.segmentation_settings import SegmentationSettings
 
 #: Warn about images with fewer pixels than this along a side: a cell hardly fits.
 SMALL = 32
@@ -63,25 +62,21 @@ def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None
     return ""
 
 
-def describe_size_mismatch(found: float, model: ModelInfo, settings: SegmentationSettings) -> str:
+def describe_size_mismatch(found: float, trained: float | None) -> str:
     """Return a warning if the objects found are of another size than the cells of the model, else an empty string.
 
     Parameters
     ----------
     found : float
-        Median diameter of the objects (pixels); NaN if there are none.
-    model : ModelInfo
-    settings : SegmentationSettings
-        Nothing is said if they have a diameter, or ask for a mask.
+        Typical diameter of the objects (pixels); NaN if there are none.
+    trained : float or None
+        Diameter of the cells that the model was trained with, in pixels of the same image; None if it is not known.
     """
-    known = model.card.object_diameter
-    if settings.diameter is not None or settings.objects == "mask" or not known or not math.isfinite(found):
-        return ""
-    if 1 / SIZE_RATIO < found / known < SIZE_RATIO:
+    if not trained or not math.isfinite(found) or 1 / SIZE_RATIO < found / trained < SIZE_RATIO:
         return ""
     return (
-        f"The objects found are about {found:.0f} px wide, but the model was trained with cells of {known:.0f} px. If "
-        "your cells are of another size, set their diameter and segment again."
+        f"The objects found are about {found:.0f} px wide, but the model was trained with cells of {trained:.0f} px. "
+        "If your cells are of another size, set their diameter and segment again."
     )
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 DIAMETER = "diameter"
-#: Warn if the objects found are larger or smaller than the cells of the model by more than this factor.
-SIZE_RATIO = 1.7
 
 
 class DiameterBox(QWidget):
@@ -95,13 +93,3 @@ class DiameterBox(QWidget):
 
     def _show_value(self) -> None:
         self.control.show(self._state.value(DIAMETER))
-
-
-def describe_other_size(found: float, trained: float | None) -> str:
-    """Return a warning if objects have another size than a model's cells (diameters in pixels); empty if not."""
-    if not trained or not np.isfinite(found) or 1 / SIZE_RATIO < found / trained < SIZE_RATIO:
-        return ""
-    return (
-        f"The objects found are about {found:.0f} px wide, but the model was trained with cells of {trained:.0f} px. "
-        "If your cells are of another size, set their diameter and segment again."
-    )

@@ -17,10 +17,10 @@ from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import CancelToken
 from blunet.jobs.layer_segmentation import FirstLook, relabel_frames, segment_frames
 from blunet.segmentation.frames import FrameLabelled, FramePredicted
+from blunet.segmentation.image_mismatch import describe_size_mismatch
 from blunet.segmentation.provenance import describe_segmentation
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.widgets.compile_notice import CompileNotice
-from blunet.widgets.diameter import describe_other_size
 from blunet.widgets.label_files import save_labels_as
 from blunet.widgets.layer_facts import frames_of, shown_frame, unwrap_viewer, write_command_line
 from blunet.widgets.preferences import read_preference, recall, remember
@@ -202,7 +202,7 @@ class SegmentWidget(DockContent):
         self._show_probability()
         self.viewer.layers.selection.active = result.labels
         if settings.diameter is None and settings.objects != "mask":
-            self.state.warn(describe_other_size(self.form.diameter.found, result.cells), "size")
+            self.state.warn(describe_size_mismatch(self.form.diameter.found, result.cells), "size")
 
     def _on_stopped(self, result: Result, settings: SegmentationSettings) -> None:
         """Keep the labels of the frames that are done, as the sentence says."""

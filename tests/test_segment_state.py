@@ -212,3 +212,15 @@ def test_it_needs_no_qt():
     heavy = "any(m.split('.')[0] in ('qtpy', 'PySide6', 'PyQt6', 'napari', 'magicgui') for m in sys.modules)"
     code = f"import sys, blunet.widgets.segment_state; sys.exit({heavy})"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_slices_are_called_slices():
+    state = SegmentState()
+    state.accept_image(5, slices=True)
+    state.start(5)
+    state.advance(2)
+    assert "2 of 5 slices are done" in state.status
+    state.find(7, 5)
+    assert state.status.startswith("Found 7 cells in 5 slices.")
+    state.accept_image(5)
+    assert state.plural == "frames"

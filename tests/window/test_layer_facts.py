@@ -8,6 +8,7 @@ from napari.layers import Image
 
 from blunet.images.pixel_size import PixelSize
 from blunet.widgets.layer_facts import frames_of, pixel_size
+from blunet.widgets.segment_widget import SegmentWidget
 
 UM = ("um", "um")
 
@@ -35,3 +36,21 @@ def test_a_layer_that_was_moved_with_the_mouse(viewer):
     layer.mode = "transform"
     layer.affine = layer.affine.affine_matrix @ np.diag([3.0, 3.0, 1.0])
     assert pixel_size(layer) == PixelSize(1.5, 1.5, "µm")
+
+
+def test_a_z_stack_is_called_one(make_napari_viewer):
+    viewer = make_napari_viewer()
+    widget = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    data = np.random.default_rng(0).random((4, 64, 64))
+    names = {"axis_labels": ("z", "y", "x")}, {"units": ("um", "um", "um"), "scale": (2, 0.5, 0.5)}
+    for how in names:
+        viewer.add_image(data, name="Stack", **how)
+        assert widget.form.range.itemText(1) == "All 4 slices"
+        assert not widget.form.slices_remark.isHidden()
+        viewer.layers.clear()
+    for how in ({}, {"axis_labels": ("t", "y", "x")}, {"units": ("s", "um", "um")}):
+        viewer.add_image(data, name="Lapse", **how)
+        assert (widget.form.range.itemText(0), widget.form.range.itemText(1)) == ("This frame", "All 4 frames")
+        assert widget.form.slices_remark.isHidden()
+        viewer.layers.clear()

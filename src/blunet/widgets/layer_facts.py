@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FILE = "file"
 #: Key of the metadata of labels for the name of the image layer that they were made from.
 IMAGE = "image"
+#: What an axis through slices is called.
+Z_NAMES = ("z", "slice", "slices", "depth")
 
 
 def unwrap_viewer(viewer: Viewer) -> Viewer:
@@ -52,6 +54,14 @@ def frames_of(layer: Image) -> FrameSource:
             "right-click the layer and split it."
         )
     return FrameSource.from_array(data, name=layer.name, pixel_size=pixel_size(layer))
+
+
+def is_z_stack(layer: Layer) -> bool:
+    """Return whether the first of a layer's three axes is called Z, or is measured as a length like the second."""
+    if layer.ndim != 3:
+        return False
+    first, second = (str(unit) for unit in layer.units[:2])
+    return str(layer.axis_labels[0]).strip().casefold() in Z_NAMES or "pixel" != first == second
 
 
 def shown_frame(viewer: Viewer, image: Image, frames: FrameSource) -> int:

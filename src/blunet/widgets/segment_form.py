@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QHBoxLayout,
+    QLabel,
     QProgressBar,
     QPushButton,
     QToolButton,
@@ -28,7 +29,7 @@ from blunet.widgets.model_picker import ModelPicker
 from blunet.widgets.segment_state import SegmentState
 from blunet.widgets.settings_form import SettingsForm
 from blunet.widgets.settings_state import SettingsState
-from blunet.widgets.text import WarningLabel, make_sentence_label
+from blunet.widgets.text import WarningLabel, make_remark_label, make_sentence_label
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -74,7 +75,12 @@ class SegmentForm(QWidget):
         self.diameter = DiameterBox(viewer, self.settings_state)
         self.range = QComboBox()
         self.range.addItems(["This frame", "All frames"])
-        self.range.setToolTip("Segment the frame of the time-lapse that is shown, or all frames.")
+        self.range.setToolTip("Segment the frame that is shown, or all frames.")
+        self.range_title = QLabel("Frames")
+        self.range_title.setBuddy(self.range)
+        self.slices_remark = make_remark_label(
+            "A Z stack: its slices are segmented one by one, and a cell is not joined from slice to slice."
+        )
         self.labels_form = SettingsForm(self.settings_state, LIVE, choices=CHOICES)
         self.reset_button = QPushButton("Use the model's threshold and splitting")
         self.reset_button.setToolTip("Go back to the values that were chosen for this model.")
@@ -202,7 +208,10 @@ class SegmentForm(QWidget):
         self.diameter.ruler_button.setEnabled(state.frames > 0)
         self._rows.setRowVisible(self.range, state.frames > 1)
         self.labels_form.set_row_visible("splitting", self.settings_state.value("objects") == "watershed")
-        self.range.setItemText(1, f"All {state.frames} frames")
+        self._rows.setRowVisible(self.slices_remark, state.slices and state.frames > 1)
+        self.range_title.setText(state.plural.capitalize())
+        self.range.setItemText(0, f"This {state.plural.removesuffix('s')}")
+        self.range.setItemText(1, f"All {state.frames} {state.plural}")
 
     def _cost_warning(self) -> str:
         """Warn of a diameter with which the image is enlarged so much that a run takes many times longer."""
@@ -232,7 +241,8 @@ class SegmentForm(QWidget):
         self._rows.addRow("Image", self.images)
         self._rows.addRow("Model", self.picker)
         self._rows.addRow(self.diameter.control.label, self.diameter)
-        self._rows.addRow("Frames", self.range)
+        self._rows.addRow(self.range_title, self.range)
+        self._rows.addRow(self.slices_remark)
         self.labels_form.rows.addRow("", self.reset_button)
         self.labels_form.rows.addRow("", self.measure_box)
         self.labels_form.rows.addRow("", self.probability_box)

@@ -40,6 +40,8 @@ class SegmentState:
         """What the user is to do now, in place of the status; empty: nothing."""
         self.frames = 0
         """Number of frames of the chosen image; 0 if no image can be segmented."""
+        self.slices = False
+        """Whether the frames are slices of a Z stack."""
         self.done, self.count = 0, 0
         """How many frames of the run are done, of how many."""
         self.edited = False
@@ -94,9 +96,14 @@ class SegmentState:
 
     # The image -------------------------------------------------------------------------------------------------------
 
-    def accept_image(self, frames: int) -> None:
-        """An image with this number of frames is chosen, and can be segmented."""
-        self.frames = frames
+    @property
+    def plural(self) -> str:
+        """What several frames are called."""
+        return "slices" if self.slices else "frames"
+
+    def accept_image(self, frames: int, *, slices: bool = False) -> None:
+        """An image with this number of frames, or of slices, is chosen, and can be segmented."""
+        self.frames, self.slices = frames, slices
         self._replace_refusal("")
 
     def refuse_image(self, reason: str = NO_IMAGE) -> None:
@@ -121,7 +128,7 @@ class SegmentState:
         self.done = done
         if self.count > 1 and done < self.count:
             left = "" if seconds_left is None else f", about {describe_duration(seconds_left)} left"
-            self._news = f"{SEGMENTING} {done} of {self.count} frames are done{left}."
+            self._news = f"{SEGMENTING} {done} of {self.count} {self.plural} are done{left}."
         self.changed.emit()
 
     def show_labels(self, shown: bool) -> None:
@@ -167,7 +174,7 @@ class SegmentState:
         """
         self._note = ""
         cells = "area of cells" if mask else f"{objects} cell{'s' * (objects != 1)}"
-        where = f" in {frames} frames" if frames > 1 else ""
+        where = f" in {frames} {self.plural}" if frames > 1 else ""
         if objects:
             self._news = f"Found {cells}{where}."
         elif dropped:
@@ -187,7 +194,7 @@ class SegmentState:
         if not labelled:
             self._news = "Stopped before any labels were made."
         elif self.count > 1:
-            self._news = f"Stopped. The labels of {labelled} of {self.count} frames are kept."
+            self._news = f"Stopped. The labels of {labelled} of {self.count} {self.plural} are kept."
         else:
             self._news = "Stopped. The labels are kept."
         self.changed.emit()

@@ -22,7 +22,7 @@ from blunet.segmentation.provenance import describe_segmentation
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.widgets.compile_notice import CompileNotice
 from blunet.widgets.label_files import save_labels_as
-from blunet.widgets.layer_facts import frames_of, shown_frame, unwrap_viewer, write_command_line
+from blunet.widgets.layer_facts import frames_of, is_z_stack, shown_frame, unwrap_viewer, write_command_line
 from blunet.widgets.preferences import read_preference, recall, remember
 from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.segment_form import SegmentForm
@@ -319,7 +319,7 @@ class SegmentWidget(DockContent):
             self.state.refuse_image()
             return
         try:
-            self.state.accept_image(frames_of(image).count)
+            self.state.accept_image(frames_of(image).count, slices=is_z_stack(image))
         except InputError as e:
             self.state.refuse_image(str(e))
 

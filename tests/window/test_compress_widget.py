@@ -93,7 +93,10 @@ def test_a_run_from_start_to_use(widget, qtbot, data, tmp_path):
     assert widget.view.table.rowCount() == len(report["models"])
     last = widget.view.table.rowCount() - 1
     assert widget.view.table.item(last, 0).text() == "BLU-Net"
-    assert widget.view.table.item(last, 1).text() == f"{report['models'][-1]['validation']['iou']:.3f}"
+    reached = report["models"][-1]["validation"]
+    assert widget.view.table.item(last, 1).text() == f"{reached['cells']['found']}/{reached['cells']['cells']}"
+    assert widget.view.table.item(last, 2).text() == f"{reached['iou']:.3f}"
+    assert f"{reached['cells']['found']} of {reached['cells']['cells']} cells found" in widget.view.scored.text()
     qtbot.waitUntil(lambda: len(widget.viewer.layers) == 2, timeout=10_000)
     image, mask = widget.viewer.layers
     assert (image.name, mask.name) == ("Validation image", "Validation mask")
@@ -212,7 +215,9 @@ def test_layers_that_do_not_fit(widget, qtbot):
     widget.viewer.layers.clear()
     widget.viewer.add_image(np.zeros((32, 32), np.uint8), name="One", contrast_limits=(0, 1))
     widget.viewer.add_labels(np.zeros((32, 32), np.uint8), name="Its labels")
-    qtbot.waitUntil(lambda: "too few" in said(widget), timeout=5000)
+    qtbot.waitUntil(lambda: "no frame has labels" in said(widget), timeout=5000)
+    widget.viewer.layers["Its labels"].data = np.ones((32, 32), np.uint8)
+    qtbot.waitUntil(lambda: "too small" in said(widget), timeout=5000)
     assert not widget.view.start_button.isEnabled()
 
 

@@ -151,9 +151,13 @@ def test_evaluate_gives_every_image_and_the_averages(data):
     result = run("evaluate", "model.blunet", "--data", "data", "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     content = json.loads(result.stdout)
-    assert list(content) == ["iou", "f1", "ap50", "map", "images", "model", "threshold", "splitting"]
+    assert list(content) == ["iou", "f1", "ap50", "map", "images", "model", "threshold", "splitting", "cells"]
     assert (content["model"], content["threshold"]) == ("model.blunet", 0.5)
     first, second = content["images"]
+    both = {"merged": 0, "split": 0, "extra": 0}
+    assert first.pop("cells") == {"cells": 2, "found": 2, **both}
+    assert second.pop("cells") == {"cells": 3, "found": 2, **both}
+    assert content["cells"] == {"cells": 5, "found": 4, **both}
     assert first == {"image": str(Path("data/a2.tif")), "iou": 1, "f1": 1, "ap50": 1, "map": 1}
     assert second["image"] == str(Path("data/a10.tif"))
     assert (second["iou"], second["f1"]) == pytest.approx((800 / 1200, 2 * 800 / 2000))
@@ -163,7 +167,8 @@ def test_evaluate_gives_every_image_and_the_averages(data):
 
 
 def test_evaluate_prints_a_table(data):
-    lines = run("evaluate", "model.blunet", "--data", "data").stdout.splitlines()
+    *lines, last = run("evaluate", "model.blunet", "--data", "data").stdout.splitlines()
+    assert last == "4 of 5 cells found singly, 1 missed."
     assert [line.split() for line in lines] == [
         ["image", "IoU", "F1", "AP50", "mAP"],
         ["a2.tif", "1.0000", "1.0000", "1.0000", "1.0000"],

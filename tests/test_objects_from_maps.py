@@ -231,7 +231,7 @@ def test_scores_are_of_objects_from_maps(tmp_path, monkeypatch):
 
     own = evaluate()
     assert (own["iou"], own["ap50"], own["map"], own["splitting"]) == (1, 1, 1, 0.4)
-    assert set(own["images"][0]) == {"image", "iou", "f1", "ap50", "map"}
+    assert set(own["images"][0]) == {"image", "iou", "f1", "ap50", "map", "cells"}
     whole = evaluate("--splitting", "0")
     assert (whole["iou"], whole["splitting"]) == (1, 0)
     assert whole["ap50"] == 2 / 3  # at an IoU of exactly 0.5, the pair matches one of its cells

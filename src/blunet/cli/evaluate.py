@@ -59,8 +59,9 @@ def evaluate(
                         with bar.paused():
                             say(f"{image.name:<{wide}}{_columns(scores)}")
                 case Evaluated(scores, used_threshold, used_splitting):
-                    content = {**_plain(scores), "cells": asdict(scores.cells), "images": images, "model": str(model)}
+                    content = {**_plain(scores), "images": images, "model": str(model)}
                     content |= {"threshold": used_threshold, "splitting": used_splitting}
+                    content["cells"] = asdict(scores.cells)
                     if not as_json:
                         with bar.paused():
                             say(f"{'mean':<{wide}}{_columns(scores)}")

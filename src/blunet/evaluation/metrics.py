@@ -118,16 +118,7 @@ def average_precisions(
     InputError
         If the shapes differ.
     """
-    _check_shapes(truth, predicted)
-    overlap, true_sizes, predicted_sizes = _overlaps(truth, predicted)
-    either = true_sizes[overlap.row] + predicted_sizes[overlap.col] - overlap.data
-    objects = true_sizes.size + predicted_sizes.size
-    found = []
-    for iou in ious:
-        alike = overlap.data >= iou * either - ROUNDING
-        matches = len(_match(overlap.row[alike], overlap.col[alike], overlap.shape))
-        found.append(matches / (objects - matches) if objects else 1.0)
-    return found
+    return ObjectOverlaps(truth, predicted).average_precisions(ious)
 
 
 @dataclass(frozen=True)
@@ -193,21 +184,54 @@ def count_cells(truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[A
     >>> count_cells(truth, np.array([[4, 4, 0, 5, 5, 5, 5, 5]])).sentence
     '1 of 3 cells found singly, 2 merged'
     """
-    _check_shapes(truth, predicted)
-    overlap, true_sizes, predicted_sizes = _overlaps(truth, predicted)
-    either = true_sizes[overlap.row] + predicted_sizes[overlap.col] - overlap.data
-    alike = overlap.data >= IOUS[0] * either - ROUNDING
-    left = np.ones(true_sizes.size, bool)
-    found = _match(overlap.row[alike], overlap.col[alike], overlap.shape)
-    left[found] = False
-    covering = 2 * overlap.data >= true_sizes[overlap.row]
-    shared = np.bincount(overlap.col[covering], minlength=predicted_sizes.size) > 1
-    merged = left & np.isin(np.arange(left.size), overlap.row[covering & shared[overlap.col]])
-    inside = 2 * overlap.data > predicted_sizes[overlap.col]
-    split = left & ~merged & (np.bincount(overlap.row[inside], minlength=left.size) > 1)
-    on_cells = np.bincount(overlap.col, overlap.data, minlength=predicted_sizes.size)
-    extra = 2 * on_cells < predicted_sizes
-    return CellCounts(left.size, len(found), *(int(np.count_nonzero(mask)) for mask in (merged, split, extra)))
+    return ObjectOverlaps(truth, predicted).count_cells()
+
+
+class ObjectOverlaps:
+    """The overlaps of the true and the predicted objects of an image, counted once for several measures.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of shape (Y, X), int
+        Labels; 0 is background.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+
+    def __init__(self, truth: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]]) -> None:
+        _check_shapes(truth, predicted)
+        self._shared, self._true_sizes, self._predicted_sizes = _overlaps(truth, predicted)
+        sizes = self._true_sizes[self._shared.row] + self._predicted_sizes[self._shared.col]
+        self._either = sizes - self._shared.data
+
+    def average_precisions(self, ious: Sequence[float] = IOUS) -> list[float]:
+        """Return what the function of this name returns."""
+        objects = self._true_sizes.size + self._predicted_sizes.size
+        matches = [len(self._match(iou)) for iou in ious]
+        return [count / (objects - count) if objects else 1.0 for count in matches]
+
+    def count_cells(self) -> CellCounts:
+        """Return what the function of this name returns."""
+        shared = self._shared
+        found = self._match(IOUS[0])
+        left = np.ones(self._true_sizes.size, bool)
+        left[found] = False
+        covering = 2 * shared.data >= self._true_sizes[shared.row]
+        several = np.bincount(shared.col[covering], minlength=self._predicted_sizes.size) > 1
+        merged = left & np.isin(np.arange(left.size), shared.row[covering & several[shared.col]])
+        inside = 2 * shared.data > self._predicted_sizes[shared.col]
+        split = left & ~merged & (np.bincount(shared.row[inside], minlength=left.size) > 1)
+        on_cells = np.bincount(shared.col, shared.data, minlength=self._predicted_sizes.size)
+        extra = 2 * on_cells < self._predicted_sizes
+        return CellCounts(left.size, len(found), *(int(np.count_nonzero(mask)) for mask in (merged, split, extra)))
+
+    def _match(self, iou: float) -> NDArray[np.intp]:
+        """Return the true objects, by their place, that match a predicted one with at least this IoU."""
+        alike = self._shared.data >= iou * self._either - ROUNDING
+        return _match(self._shared.row[alike], self._shared.col[alike], self._shared.shape)
 
 
 def _counts(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@ from blunet.dataset.mask_doubts import Doubt
 from blunet.dataset.pairs import Pair
 from blunet.dataset.truth_masks import read_mask, read_truth
 from blunet.errors import InputError, naming_errors
-from blunet.evaluation.metrics import CellCounts, average_precisions, count_cells, f1, iou
+from blunet.evaluation.metrics import CellCounts, ObjectOverlaps, f1, iou
 from blunet.images.frame_source import FrameSource
 from blunet.segmentation.frames import label_frames, predict_frames
 from blunet.segmentation.objects import label_objects
@@ -60,13 +60,14 @@ def score_labels(
     foreground: NDArray[np.bool_], labels: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]]
 ) -> Scores:
     """Compare the foreground and the objects of one image, all (Y, X), with its truth labels."""
-    precisions = average_precisions(truth, labels)
+    overlaps = ObjectOverlaps(truth, labels)
+    precisions = overlaps.average_precisions()
     return Scores(
         iou=iou(truth > 0, foreground),
         f1=f1(truth > 0, foreground),
         ap50=precisions[0],
         map=float(np.mean(precisions)),
-        cells=count_cells(truth, labels),
+        cells=overlaps.count_cells(),
     )
 
 

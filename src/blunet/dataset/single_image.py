@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
+from blunet.dataset.pair_writer import reporting, write_pair
 from blunet.dataset.pairs import find_pairs
 from blunet.dataset.splits import VALIDATION_LIST
 from blunet.dataset.truth_masks import measure_diameter, read_mask
 from blunet.errors import InputError
-from blunet.files import output_folder, replacing
+from blunet.files import replacing
 from blunet.images.frame_source import read_image
 
 #: Share of the longer side that validates, and the smallest side of a part in pixels.
@@ -91,18 +91,10 @@ def write_parts(image: NDArray[Any], labels: NDArray[np.integer[Any]], name: str
     parts = divide(labels)
     if parts is None:
         return False
-    folder = Path(folder)
-    images, masks = output_folder(folder / "images"), output_folder(folder / "masks")
-    kind = np.uint16 if labels.max() <= np.iinfo(np.uint16).max else np.uint32
-    try:
-        for use, region in parts._asdict().items():
-            for target, values in ((images, image[region]), (masks, labels[region].astype(kind))):
-                with replacing(target / f"{name}_{use}.tif") as temporary:
-                    tifffile.imwrite(temporary, np.ascontiguousarray(values), compression="zlib")
-        with replacing(folder / VALIDATION_LIST) as temporary:
-            temporary.write_text(f"{name}_validation\n", encoding="utf-8")
-    except OSError as e:
-        raise InputError(f"The training data cannot be written to '{folder}': {e.strerror or e}.") from e
+    for use, region in parts._asdict().items():
+        write_pair(image[region], labels[region], f"{name}_{use}", folder)
+    with reporting(folder), replacing(Path(folder) / VALIDATION_LIST) as temporary:
+        temporary.write_text(f"{name}_validation\n", encoding="utf-8")
     return True
 
 

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 
 from blunet.dataset.dataset_check import check_dataset
 from blunet.dataset.dataset_report import DatasetReport
+from blunet.dataset.pair_writer import reporting, write_pair
 from blunet.dataset.single_image import cut_if_single, write_parts
 from blunet.dataset.split_settings import SplitSettings
 from blunet.dataset.splits import VALIDATION_LIST
 from blunet.errors import InputError
-from blunet.files import output_folder, replacing
 from blunet.jobs.events import CancelToken
 
 #: Pairs that are written from layers lie in a folder beside the run's, with its name and this ending.
@@ -145,13 +144,15 @@ def write_pairs(image: Any, labels: Any, folder: str | Path, token: CancelToken 
     if not labelled:
         raise InputError("Of the layers no frame has labels; label at least one large image, or two.")
     folder = Path(folder)
-    images, masks = output_folder(folder / "images"), output_folder(folder / "masks")
-    for old in (*images.glob("frame_*.tif"), *masks.glob("frame_*.tif")):
-        old.unlink()
-    (folder / VALIDATION_LIST).unlink(missing_ok=True)
+    with reporting(folder):
+        for kind in ("images", "masks"):
+            for old in (folder / kind).glob("frame_*.tif"):
+                old.unlink()
+        (folder / VALIDATION_LIST).unlink(missing_ok=True)
+    names = {t: f"frame_{t + 1:04d}" for t in labelled}
     if len(labelled) == 1:
-        t = labelled[0]
-        if not write_parts(np.asarray(image[t]), np.asarray(labels[t]), f"frame_{t + 1:04d}", folder):
+        (t,) = labelled
+        if not write_parts(np.asarray(image[t]), np.asarray(labels[t]), names[t], folder):
             raise InputError(
                 "Of the layers only one frame has labels, and it is too small, or has too few cells, to be cut into a "
                 "part to train on and a part to choose the best weights by; label a second one."
@@ -160,14 +161,5 @@ def write_pairs(image: Any, labels: Any, folder: str | Path, token: CancelToken 
         return
     for done, t in enumerate(labelled, start=1):
         token.check()
-        name = f"frame_{t + 1:04d}.tif"
-        values = np.asarray(labels[t])
-        kind = np.uint16 if values.max() <= np.iinfo(np.uint16).max else np.uint32
-        try:
-            with replacing(masks / name) as temporary:
-                tifffile.imwrite(temporary, values.astype(kind), compression="zlib")
-            with replacing(images / name) as temporary:
-                tifffile.imwrite(temporary, np.asarray(image[t]), compression="zlib")
-        except OSError as e:
-            raise InputError(f"The training data cannot be written to '{folder}': {e.strerror or e}.") from e
+        write_pair(np.asarray(image[t]), np.asarray(labels[t]), names[t], folder)
         yield Written(t, done, len(labelled))

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from blunet.dataset.pairs import MASK
-from blunet.images.image_files import find_subfolder, images_in, stem_of, strip_suffix
+from blunet.images.image_files import find_subfolder, images_in, stem_of, stem_without, strip_suffix
 
 
 def find_masks(images: Iterable[Path]) -> dict[Path, Path]:
@@ -33,7 +33,7 @@ def find_masks(images: Iterable[Path]) -> dict[Path, Path]:
             beside = [*images_in(apart, made=True), *beside]
         masks: dict[str, Path] = {}
         for path in beside:
-            stem = strip_suffix(stem_of(path), MASK) or stem_of(path)
+            stem = stem_without(path, MASK)
             masks.setdefault(stem, path)
             masks.setdefault(stem.casefold(), path)
         return masks

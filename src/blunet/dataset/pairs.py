@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blunet.errors import InputError
-from blunet.images.image_files import find_subfolder, images_in, stem_of, strip_suffix
+from blunet.images.image_files import find_subfolder, images_in, stem_of, stem_without, strip_suffix
 
 #: Ending of a mask's stem.
 MASK = "_mask"
@@ -67,7 +67,7 @@ def find_pairs(folder: str | Path) -> Pairs:
 def _index_by_stem(paths: Iterable[Path]) -> dict[str, Path]:
     stems: dict[str, Path] = {}
     for path in paths:
-        stem = strip_suffix(stem_of(path), MASK) or stem_of(path)
+        stem = stem_without(path, MASK)
         if stem in stems:
             raise InputError(f"'{stems[stem]}' and '{path.name}' share the stem '{stem}'; keep only one of them.")
         stems[stem] = path

@@ -30,6 +30,11 @@ def strip_suffix(stem: str, suffix: str) -> str | None:
     return stem[: -len(suffix)] if stem.casefold().endswith(suffix) else None
 
 
+def stem_without(path: Path, suffix: str) -> str:
+    """Return the stem of a file's name without an ending such as `_mask`; whole if it has another one, or no more."""
+    return strip_suffix(stem_of(path), suffix) or stem_of(path)
+
+
 def find_subfolder(folder: Path, name: str) -> Path | None:
     """Return the subfolder of a name, in upper or lower case; None if there is none."""
     if (folder / name).is_dir():

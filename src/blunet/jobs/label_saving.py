@@ -11,11 +11,10 @@ from typing import Any
 from blunet.errors import InputError
 from blunet.files import replacing_together, sha256_of
 from blunet.images.frame_source import FrameSource
-from blunet.images.image_files import stem_of, strip_suffix
 from blunet.images.image_writer import write_labels
 from blunet.images.pixel_size import pixel_size_of_layer, step_of_layer
 from blunet.jobs.own_files import is_own_table
-from blunet.jobs.result_files import OBJECTS
+from blunet.jobs.result_files import table_beside
 from blunet.jobs.table_choice import choose_features
 from blunet.segmentation.measurements import write_measurements
 from blunet.segmentation.provenance import LABELS_HASH, TABLE_HASH, describe_software, hash_labels
@@ -71,7 +70,7 @@ def save_labels(
     placed = {name: attributes.get(name) for name in ("rotate", "shear", "affine")}
     size = pixel_size_of_layer(scale, units, **placed)
     axis, step = step_of_layer(scale, units, attributes.get("axis_labels"), size)
-    table = path.with_name(f"{strip_suffix(stem_of(path), '_labels') or stem_of(path)}_{OBJECTS}")
+    table = table_beside(path)
     features = choose_features(attributes.get("features"), source, image, size, remark)
     earlier = table.is_file()
     own = earlier and is_own_table(table, path)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.files import replacing_together, sha256_of
 from blunet.images.frame_source import FrameSource
+from blunet.images.image_files import stem_without
 from blunet.images.image_writer import write_labels, write_probability
 from blunet.segmentation.frames import FrameLabelled
 from blunet.segmentation.measurements import write_measurements
@@ -24,6 +25,8 @@ from blunet.segmentation.provenance import LABELS_HASH, TABLE_HASH, hash_frame, 
 SPOOL_BYTES = 2**28
 
 LABELS, PROBABILITY, OBJECTS = "labels.tif", "probability.tif", "objects.csv"
+#: Ending of the stem of a file of labels.
+LABELS_SUFFIX = "_labels"
 
 
 class Results:
@@ -133,6 +136,11 @@ class Results:
             write_probability(paths[PROBABILITY], maps, frames=frames, **place, description=description)
         found = self._labels.single() if single else iter(self._labels)
         write_labels(paths[LABELS], found, **place, description=description)
+
+
+def table_beside(labels: Path) -> Path:
+    """Return the path of the table that belongs to a file of labels: `x_objects.csv` for `x_labels.tif` and `x.tif`."""
+    return labels.with_name(f"{stem_without(labels, LABELS_SUFFIX)}_{OBJECTS}")
 
 
 @contextlib.contextmanager

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
-from blunet.images.image_files import images_in, stem_of
+from blunet.images.image_files import images_in, stem_of, stem_without, strip_suffix
 from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import CancelToken
 from blunet.jobs.layer_measurement import measure_frames
-from blunet.jobs.result_files import OBJECTS
+from blunet.jobs.result_files import LABELS_SUFFIX, table_beside
 from blunet.jobs.table_choice import is_table_of
 
-#: Ends of the stem of a file of labels, and of its name.
-SUFFIX, ENDINGS = "_labels", (".tif", ".tiff")
+#: Endings of a file of labels.
+ENDINGS = (".tif", ".tiff")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class SavedLabels:
 
 def is_labels_file(path: Path) -> bool:
     """Return whether a file is one of labels, by its name: `x_labels.tif`."""
-    return path.suffix.lower() in ENDINGS and stem_of(path).casefold().endswith(SUFFIX)
+    return path.suffix.lower() in ENDINGS and strip_suffix(stem_of(path), LABELS_SUFFIX) is not None
 
 
 def find_saved_labels(images: Iterable[Path]) -> dict[Path, Path]:
@@ -59,7 +59,7 @@ def find_saved_labels(images: Iterable[Path]) -> dict[Path, Path]:
     @cache
     def labels_in(folder: Path) -> dict[str, Path]:
         files = [path for path in images_in(folder, made=True) if is_labels_file(path)]
-        return {stem_of(path)[: -len(SUFFIX)]: path for path in files}
+        return {stem_without(path, LABELS_SUFFIX): path for path in files}
 
     found = {image: labels_in(image.parent).get(stem_of(image)) for image in images if not is_labels_file(image)}
     return {image: labels for image, labels in found.items() if labels is not None}
@@ -123,7 +123,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.int32], PixelS
 
 def _read_table(path: Path, values: NDArray[np.int32], size: PixelSize | None) -> dict[str, NDArray[Any]] | None:
     """Return the table beside a file of labels, empty if there is none; None if it is one of other labels."""
-    table = path.with_name(f"{stem_of(path)[: -len(SUFFIX)] if is_labels_file(path) else stem_of(path)}_{OBJECTS}")
+    table = table_beside(path)
     if not table.is_file():
         return {}
     try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import tifffile
 
 from blunet.architecture import NetworkSettings, ResidualLevels, list_layers
 from blunet.packed.binary_weights import binarise_weights
@@ -31,6 +34,13 @@ def bright_model(info: ModelInfo | None = None) -> PackedModel:
     weights["level0_contracting_1", "bias"][:] = -1
     info = info or ModelInfo(card=ModelCard(name="bright", object_diameter=20.0))
     return PackedModel(binarise_weights(settings, weights), info)
+
+
+def put_model_and_image(folder: Path, image: str = "a.tif") -> Path:
+    """Write `model.blunet` and an image of `squares` into a folder, and return it."""
+    bright_model().save(folder / "model.blunet")
+    tifffile.imwrite(folder / image, squares())
+    return folder
 
 
 def squares(shape: tuple[int, int] = (60, 90)) -> np.ndarray:

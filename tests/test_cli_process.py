@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from bright_model import bright_model, squares
+from bright_model import put_model_and_image, squares
 from PIL import Image
 
 #: Runs the command with its arguments where what trains cannot be imported.
@@ -43,9 +43,7 @@ def python(code: str, *arguments: object, cwd: Path) -> subprocess.CompletedProc
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    bright_model().save(tmp_path / "model.blunet")
-    tifffile.imwrite(tmp_path / "a.tif", squares())
-    return tmp_path
+    return put_model_and_image(tmp_path)
 
 
 def test_segmenting_needs_neither_keras_nor_napari(folder):

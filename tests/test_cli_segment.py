@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from bright_model import BRIGHT, DARK, bright_model, squares
+from bright_model import BRIGHT, DARK, bright_model, put_model_and_image, squares
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -30,9 +30,7 @@ from blunet.settings_model import facts_of
 def folder(tmp_path, monkeypatch) -> Path:
     """The current folder, with a model and an image."""
     monkeypatch.chdir(tmp_path)
-    bright_model().save("model.blunet")
-    tifffile.imwrite("a.tif", squares())
-    return tmp_path
+    return put_model_and_image(tmp_path)
 
 
 def run(*arguments: str):

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import tifffile
-from bright_model import bright_model, squares
+from bright_model import put_model_and_image
 
 from blunet.environment import ignore_debugging
 
@@ -23,9 +22,7 @@ def python(code: str, *arguments: str, cwd: Path, **variables: str) -> subproces
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    bright_model().save(tmp_path / "model.blunet")
-    tifffile.imwrite(tmp_path / "a.tif", squares())
-    return tmp_path
+    return put_model_and_image(tmp_path)
 
 
 def test_variables_for_debugging_numba_do_not_stop_the_command(folder):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from bright_model import bright_model, squares
+from bright_model import put_model_and_image, squares
 from typer.testing import CliRunner
 
 from blunet.cli import app
@@ -25,9 +25,7 @@ from blunet.segmentation.measurements import measure
 def folder(tmp_path, monkeypatch) -> Path:
     """The current folder, with a model and an image."""
     monkeypatch.chdir(tmp_path)
-    bright_model().save("model.blunet")
-    tifffile.imwrite("x.tif", squares())
-    return tmp_path
+    return put_model_and_image(tmp_path, "x.tif")
 
 
 def run(*options: str):

@@ -8,7 +8,6 @@ import tifffile
 from dialogs import answer_dialog
 from napari._app_model import get_app_model
 from napari.utils.notifications import notification_manager
-from npe2 import PluginManager, PluginManifest
 
 from blunet.packed.packed_model import BUNDLED
 from blunet.widgets.docks import show_segment_dock
@@ -17,12 +16,8 @@ PLUGIN = "napari-blunet"
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    manager = PluginManager.instance()
-    if PLUGIN not in manager:
-        manager.register(PluginManifest.from_distribution(PLUGIN))
-    notification_manager.records.clear()
-    return make_napari_viewer()
+def viewer(viewer_with_plugin):
+    return viewer_with_plugin
 
 
 def call(name):

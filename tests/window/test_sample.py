@@ -19,14 +19,6 @@ PLUGIN = "napari-blunet"
 
 
 @pytest.fixture
-def plugin() -> PluginManager:
-    manager = PluginManager.instance()
-    if PLUGIN not in manager:
-        manager.register(PluginManifest.from_distribution(PLUGIN))
-    return manager
-
-
-@pytest.fixture
 def viewer(make_napari_viewer: Callable[[], Viewer], plugin: PluginManager) -> Viewer:
     return make_napari_viewer()
 

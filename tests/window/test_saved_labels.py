@@ -7,8 +7,7 @@ import pytest
 import tifffile
 from dialogs import answer_dialog
 from napari.layers import Image, Labels
-from napari.utils.notifications import notification_manager
-from npe2 import PluginManager, PluginManifest
+from npe2 import PluginManager
 from segmenting import run
 
 from blunet.errors import InputError
@@ -19,12 +18,8 @@ PLUGIN = "napari-blunet"
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    manager = PluginManager.instance()
-    if PLUGIN not in manager:
-        manager.register(PluginManifest.from_distribution(PLUGIN))
-    notification_manager.records.clear()
-    return make_napari_viewer()
+def viewer(viewer_with_plugin):
+    return viewer_with_plugin
 
 
 @pytest.fixture

@@ -17,22 +17,45 @@ from blunet.images.tiff_reader import Layout
 PNG = b"\x89PNG\r\n\x1a\n"
 #: Types of the values in Pillow's modes; in all other modes a sample is a uint8.
 DTYPES = {"1": np.bool_, "I;16": np.uint16, "I;16B": np.uint16, "I": np.uint16, "F": np.float32}
-#: Pillow's limits are the process's, so that one thread at a time changes them.
-_LOCK = threading.Lock()
+
+
+class _WithoutLimits:
+    """Lifts Pillow's limits of pixels and of text, which are for images from the web, while any image is open.
+
+    The limits are the process's: the first of several threads lifts them, the last one restores them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = 0
+        self._before: tuple[int | None, int, int] = (None, 0, 0)
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._open:
+                self._before = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
+                self._set(None, 2**30, 2**30)
+            self._open += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._open -= 1
+            if not self._open:
+                self._set(*self._before)
+
+    def _set(self, pixels: int | None, chunk: int, memory: int) -> None:
+        Image.MAX_IMAGE_PIXELS = pixels
+        PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = chunk, memory
+
+
+_WITHOUT_LIMITS = _WithoutLimits()
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image without Pillow's limits of pixels and of text, which are for images from the web."""
-    with _LOCK:
-        before = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
-        Image.MAX_IMAGE_PIXELS = None
-        PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 2**30
-        try:
-            with Image.open(path) as image:
-                yield image
-        finally:
-            Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = before
+    """Open an image of any size."""
+    with _WITHOUT_LIMITS, Image.open(path) as image:
+        yield image
 
 
 def read_bitmap_layout(path: Path) -> Layout:

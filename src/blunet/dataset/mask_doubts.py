@@ -56,13 +56,15 @@ def has_smooth_outlines(mask: NDArray[Any]) -> bool:
     from scipy.ndimage import maximum_filter, minimum_filter
 
     low, high = minimum_filter(mask, 3), maximum_filter(mask, 3)
+    rows, columns = np.nonzero(low != high)
+    lowest, highest = low[rows, columns], high[rows, columns]
     padded = np.pad(mask, 1, mode="edge")
-    mixed = np.zeros(mask.shape, bool)
+    mixed = np.zeros(rows.size, bool)
     for y in range(3):
         for x in range(3):
-            neighbour = padded[y : y + mask.shape[0], x : x + mask.shape[1]]
-            mixed |= (low < neighbour) & (neighbour < high)
-    return bool(np.count_nonzero(mixed) >= max(FEWEST_MIXED, MIN_MIXED * np.count_nonzero(low != high)))
+            neighbour = padded[rows + y, columns + x]
+            mixed |= (lowest < neighbour) & (neighbour < highest)
+    return bool(np.count_nonzero(mixed) >= max(FEWEST_MIXED, MIN_MIXED * rows.size))
 
 
 def has_two_levels(mask: NDArray[Any]) -> bool:

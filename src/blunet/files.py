@@ -52,14 +52,20 @@ def replacing_together(folder: Path, last: str) -> Iterator[Path]:
     InputError
         If a file cannot be written, with the system's reason.
     """
+    with reporting(folder), tempfile.TemporaryDirectory(prefix=".blunet-", dir=folder) as temporary:
+        try:
+            yield Path(temporary)
+        except InputError as e:  # which names a file in the temporary folder
+            raise InputError(str(e).replace(temporary, str(folder))) from e
+        for path in sorted(Path(temporary).iterdir(), key=lambda path: path.name == last):
+            os.replace(path, folder / path.name)
+
+
+@contextlib.contextmanager
+def reporting(folder: Path) -> Iterator[None]:
+    """Turn an error of the system while results are kept or written into an InputError that names their folder."""
     try:
-        with tempfile.TemporaryDirectory(prefix=".blunet-", dir=folder) as temporary:
-            try:
-                yield Path(temporary)
-            except InputError as e:  # which names a file in the temporary folder
-                raise InputError(str(e).replace(temporary, str(folder))) from e
-            for path in sorted(Path(temporary).iterdir(), key=lambda path: path.name == last):
-                os.replace(path, folder / path.name)
+        yield
     except OSError as e:
         raise InputError(
             f"The results cannot be written to '{folder}': {e.strerror or e}; choose another output folder."

@@ -86,11 +86,14 @@ _TIME_LAPSE_WARNING = (
 
 
 def _remark_on(validation: list[str]) -> str:
-    shown = ", ".join(validation[:3]) + (" ..." if len(validation) > 3 else "")
     return (
-        f"The images look like frames of a time-lapse: {len(validation)} in a row ({shown}) are kept to choose the "
-        "best weights by, because frames from between those trained on would score too well."
+        f"The images look like frames of a time-lapse: {len(validation)} in a row ({_name_first(validation)}) are kept "
+        "to choose the best weights by, because frames from between those trained on would score too well."
     )
+
+
+def _name_first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def read_validation_list(folder: Path, objects: Mapping[str, int]) -> FileSplit | None:
@@ -123,8 +126,12 @@ def read_validation_list(folder: Path, objects: Mapping[str, int]) -> FileSplit 
         raise InputError(f"'{path}' names {what}; name some, and leave others to train on.")
     split = _separate(list(objects), sorted(chosen))
     _refuse_empty(split, objects, "consecutive")
-    shown = ", ".join(split.validation[:3]) + (" ..." if len(split.validation) > 3 else "")
-    return FileSplit(split, remarks=[f"'{VALIDATION_LIST}' names the images to choose the best weights by: {shown}."])
+    return FileSplit(
+        split,
+        remarks=[
+            f"'{VALIDATION_LIST}' names the images to choose the best weights by: {_name_first(split.validation)}."
+        ],
+    )
 
 
 def _refuse_empty(split: Split, objects: Mapping[str, int], order: Order) -> None:

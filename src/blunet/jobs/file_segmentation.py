@@ -81,9 +81,8 @@ def segment_files(
                 with Results(each.open(), files, folder) as results:
                     yield from _segment_frames(each.path, results, model, settings, cancel)
                     objects, foreground = results.objects, results.foreground
-                    asked = settings.diameter is not None or settings.objects == "mask"
-                    trained = None if asked else model.info.card.object_diameter
-                    if mismatch := describe_size_mismatch(results.diameter, trained):
+                    trained = model.info.card.object_diameter
+                    if mismatch := describe_size_mismatch(results.diameter, trained, settings):
                         remarks.append(f"'{each.path}': {mismatch}")
                     labels = results.write(each.stem, description, outdated)
         except InputError as e:

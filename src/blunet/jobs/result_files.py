@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.errors import InputError
-from blunet.files import replacing_together, sha256_of
+from blunet.files import replacing_together, reporting, sha256_of
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import stem_without
 from blunet.images.image_writer import write_labels, write_probability
@@ -86,7 +85,7 @@ class Results:
         self._hashes.append(hash_frame(found.labels))
         self._diameters.append(found.diameter)
         self._foreground.append(float(found.foreground.mean()))
-        with _writing(self.folder):
+        with reporting(self.folder):
             self._labels.add(found.labels)
             if PROBABILITY in self.files:
                 assert found.probability is not None
@@ -141,17 +140,6 @@ class Results:
 def table_beside(labels: Path) -> Path:
     """Return the path of the table that belongs to a file of labels: `x_objects.csv` for `x_labels.tif` and `x.tif`."""
     return labels.with_name(f"{stem_without(labels, LABELS_SUFFIX)}_{OBJECTS}")
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Turn an error of the system while results are kept or written into an InputError."""
-    try:
-        yield
-    except OSError as e:
-        raise InputError(
-            f"The results cannot be written to '{folder}': {e.strerror or e}; choose another output folder."
-        ) from e
 
 
 class _Spool:

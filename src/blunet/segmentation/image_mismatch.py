@@ -11,6 +11,7 @@ from blunet.images.grey_image import GreyImage
 from blunet.images.normalisation import type_limits
 from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.model_card import ModelInfo
+from blunet.segmentation.segmentation_settings import SegmentationSettings
 
 #: Warn about images with fewer pixels than this along a side: a cell hardly fits.
 SMALL = 32
@@ -62,7 +63,7 @@ def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None
     return ""
 
 
-def describe_size_mismatch(found: float, trained: float | None) -> str:
+def describe_size_mismatch(found: float, trained: float | None, settings: SegmentationSettings) -> str:
     """Return a warning if the objects found are of another size than the cells of the model, else an empty string.
 
     Parameters
@@ -71,7 +72,11 @@ def describe_size_mismatch(found: float, trained: float | None) -> str:
         Typical diameter of the objects (pixels); NaN if there are none.
     trained : float or None
         Diameter of the cells that the model was trained with, in pixels of the same image; None if it is not known.
+    settings : SegmentationSettings
+        Nothing is said if they have a diameter, or ask for a mask.
     """
+    if settings.diameter is not None or settings.objects == "mask":
+        return ""
     if not trained or not math.isfinite(found) or 1 / SIZE_RATIO < found / trained < SIZE_RATIO:
         return ""
     return (

@@ -207,7 +207,6 @@ class CompressWidget(DockContent):
     def _show_earlier(self, folder: RunFolder) -> None:
         if folder.earlier is not None:
             self.form.show_run(folder.earlier)
-            self._compare_with_earlier()
             self.view.curves.clear()
             self.view.curves.add(*folder.earlier.events)
 

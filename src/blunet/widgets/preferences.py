@@ -33,24 +33,22 @@ def recall(key: str, default: Any = None) -> Any:
 
 def read_recent_models() -> list[Path]:
     """Return the model files that were used last and still exist, the latest first."""
-    return [path for name in recall("models", []) if (path := Path(name)).is_file()]
+    return [path for path in _recent("models") if path.is_file()]
 
 
 def add_recent_model(path: Path) -> None:
     """Add a model file to the recent ones, as the first."""
-    names = [str(path), *(str(p) for p in read_recent_models() if p != path)]
-    remember("models", names[:RECENT])
+    _add(path, "models", read_recent_models(), RECENT)
 
 
 def read_recent_runs() -> list[Path]:
     """Return the run folders that were used last and still exist, the latest first."""
-    return [path for name in recall("runs", []) if (path := Path(name)).is_dir()]
+    return [path for path in _recent("runs") if path.is_dir()]
 
 
 def add_recent_run(path: Path) -> None:
     """Add a run folder to the recent ones, as the first."""
-    names = [str(path), *(str(p) for p in read_recent_runs() if p != path)]
-    remember("runs", names[:RECENT_RUNS])
+    _add(path, "runs", read_recent_runs(), RECENT_RUNS)
 
 
 def read_preference(name: str, default: Any) -> Any:
@@ -70,6 +68,15 @@ def name_run_folder() -> str:
     name = f"run {datetime.now():%Y-%m-%d %H%M}"
     names = (name if n == 1 else f"{name} ({n})" for n in count(1))
     return str(next(path for name in names if not (path := Path(parent) / name).exists()))
+
+
+def _recent(key: str) -> list[Path]:
+    return [Path(name) for name in recall(key, [])]
+
+
+def _add(path: Path, key: str, others: list[Path], most: int) -> None:
+    names = [str(path), *(str(other) for other in others if other != path)]
+    remember(key, names[:most])
 
 
 def _store() -> QSettings:

@@ -201,8 +201,7 @@ class SegmentWidget(DockContent):
         self._finish(result, settings)
         self._show_probability()
         self.viewer.layers.selection.active = result.labels
-        if settings.diameter is None and settings.objects != "mask":
-            self.state.warn(describe_size_mismatch(self.form.diameter.found, result.cells), "size")
+        self.state.warn(describe_size_mismatch(self.form.diameter.found, result.cells, settings), "size")
 
     def _on_stopped(self, result: Result, settings: SegmentationSettings) -> None:
         """Keep the labels of the frames that are done, as the sentence says."""

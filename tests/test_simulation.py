@@ -103,6 +103,29 @@ def test_flat_phase_gives_the_exposed_background():
     assert image.std() / image.mean() == pytest.approx(10000**-0.5, rel=0.1)
 
 
+@pytest.mark.parametrize("kind", ["dust", "remnants", "floating"])
+def test_what_is_no_cell_is_seen_and_has_no_label(kind):
+    """Each kind changes the image beyond the noise, and no label of it appears."""
+    settings = DicSettings(shape=(400, 400), shading=0.0, photons=1e6, read_noise=0.0, **BARE)
+    clean, field = simulate_dic(settings, 0), simulate_dic(settings.changed(**{kind: 8.0}), 0)
+    assert not field.labels.any()
+    assert field.image.astype(float).std() > 2 * clean.image.astype(float).std()
+
+
+@pytest.mark.parametrize("kind", ["remnants", "floating"])
+def test_remnants_and_floating_cells_start_beside_cells(kind):
+    settings = DicSettings(shape=(400, 400), coverage=0.4)
+    clean, field = simulate_dic(settings, 0), simulate_dic(settings.changed(**{kind: 8.0}), 0)
+    assert np.array_equal(field.labels, clean.labels)
+
+
+def test_dust_stays_in_its_place_in_a_time_lapse():
+    settings = DicSettings(shape=(200, 200), shading=0.0, photons=1e6, read_noise=0.0, dust=200.0, **BARE)
+    image, _ = simulate_time_lapse(settings, 2, seed=1)
+    first, second = image.astype(float)
+    assert np.abs(first - second).std() < 0.1 * first.std()
+
+
 def test_shading_runs_along_its_angle():
     settings = DicSettings(shape=(80, 80), shading=0.6, shading_angle=90.0, photons=1e7, **BARE)
     image = simulate_dic(settings, 0).image.astype(float)

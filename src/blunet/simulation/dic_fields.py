@@ -190,6 +190,8 @@ def _record(phantom: Phantom, settings: DicSettings, rng: np.random.Generator) -
     amplitude = np.exp(-0.5 * np.clip(brightening, -_MAX_BRIGHTENING, _MAX_BRIGHTENING))
     light = compute_dic_intensity(phantom.phase, settings.shear, settings.shear_angle, settings.bias, amplitude)
     light = ndimage.gaussian_filter(light, settings.blur, mode="nearest")
+    if phantom.transmission is not None:
+        light *= phantom.transmission
     background = (1 - np.cos(settings.bias)) / 2
     electrons = light * (_compute_illumination(settings) * (settings.photons / max(background, 1e-3)))
     electrons = rng.poisson(electrons) + settings.read_noise * rng.standard_normal(settings.shape, np.float32)

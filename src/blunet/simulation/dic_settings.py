@@ -136,6 +136,27 @@ class DicSettings(SettingsModel):
         description="Mean number of scratches and dust rings in a field.",
         ge=0,
     )
+    dust: float = setting(
+        0.0,
+        title="Dust",
+        description="Mean number of dark or bright spots in (10 object diameters)²: dust on the optics, far out of "
+        "focus.",
+        ge=0,
+    )
+    remnants: float = setting(
+        0.0,
+        title="Remnants",
+        description="Mean number of patches of grain in (10 object diameters)² that cells left behind on the "
+        "substrate; they have no label.",
+        ge=0,
+    )
+    floating: float = setting(
+        0.0,
+        title="Floating cells",
+        description="Mean number of floating cells in (10 object diameters)², so far out of focus that only a smooth "
+        "relief is seen; they have no label.",
+        ge=0,
+    )
     roughness: float = setting(
         0.004,
         title="Roughness",
@@ -263,6 +284,9 @@ def draw_settings(
         texture=log_between(0.025, 0.12),
         debris=log_between(0.5, 20.0),
         scratches=between(0.0, 2.0),
+        dust=between(0.0, 6.0),
+        remnants=between(0.0, 6.0),
+        floating=between(0.0, 1.0),
         roughness=log_between(0.001, 0.01),
         shear_angle=between(0.0, 360.0),
         shear=scale * log_between(0.5, 1.7),
@@ -291,4 +315,5 @@ def draw_settings(
         seam_depth=float(rng.normal(0, 2.0)),
         shear=scale * log_between(0.25, 1.7),
         debris=log_between(0.5, 5.0),
+        floating=0.0,
     )

@@ -1,4 +1,4 @@
-"""Small things in a simulated field: vesicles inside cells; debris, scratches and dust around them."""
+"""What is no cell in a simulated field: vesicles inside cells; debris, remnants, scratches and dust around them."""
 
 from __future__ import annotations
 
@@ -105,3 +105,65 @@ def add_scratches(phase: Floats, settings: DicSettings, rng: np.random.Generator
             across = np.cos(direction) * (y - cy) - np.sin(direction) * (x - cx) + along**2 / (40 * size)
             line = np.exp(-(across**2) / 1.5 - (along / (3 * size)) ** 4)
             phase += (strength * line).astype(np.float32)
+
+
+def add_remnants(
+    phase: Floats, labels: Labels, settings: DicSettings, texture: Floats, rng: np.random.Generator
+) -> None:
+    """Add patches of grain that moving or dead cells left on the background; `texture` is periodic."""
+    from scipy import ndimage
+
+    for y, x in _draw_places(settings.remnants, labels.shape, settings, rng):
+        size = settings.object_diameter * rng.uniform(0.1, 0.45)
+        reach = int(2 * size) + 1
+        box = (slice(max(0, y - reach), y + reach + 1), slice(max(0, x - reach), x + reach + 1))
+        rows, columns = np.ogrid[box[0].start : min(y + reach + 1, labels.shape[0]),
+                                 box[1].start : min(x + reach + 1, labels.shape[1])]  # fmt: skip
+        direction, ratio = rng.uniform(0, np.pi), rng.uniform(0.35, 1)
+        along = np.cos(direction) * (columns - x) + np.sin(direction) * (rows - y)
+        across = (np.cos(direction) * (rows - y) - np.sin(direction) * (columns - x)) / ratio
+        ragged = ndimage.gaussian_filter(rng.standard_normal(along.shape, np.float32), 0.2 * size)
+        ragged /= max(float(ragged.std()), 1e-6)
+        patch = ((along**2 + across**2) / size**2 + 0.5 * ragged < 1) & (labels[box] == 0)
+        start = rng.integers(len(texture), size=2)
+        grain = texture[(rows + start[0]) % len(texture), (columns + start[1]) % len(texture)]
+        strength = settings.texture * rng.uniform(0.5, 2)
+        veil = ndimage.gaussian_filter(patch.astype(np.float32), 1.0)
+        phase[box] += veil * (strength * np.clip(grain, -0.5, None)).astype(np.float32)
+
+
+def add_floating_cells(phase: Floats, labels: Labels, settings: DicSettings, rng: np.random.Generator) -> None:
+    """Add the smooth relief of cells that float far above the focus; none lies over a cell."""
+    height, width = labels.shape
+    for y, x in _draw_places(settings.floating, labels.shape, settings, rng):
+        size = settings.object_diameter * rng.uniform(0.15, 0.45)
+        strength = settings.thickness * rng.uniform(0.3, 2) * (1 if rng.random() < 0.7 else -1)
+        if labels[y, x]:
+            continue
+        rows, columns = np.arange(height, dtype=np.float32) - y, np.arange(width, dtype=np.float32) - x
+        bell = np.exp(-((rows / size) ** 2))[:, None] * np.exp(-((columns / size) ** 2))[None, :]
+        phase += np.float32(strength) * bell
+
+
+def draw_transmission(settings: DicSettings, rng: np.random.Generator) -> Floats:
+    """Draw the share of light that passes the dust on the optics: smooth spots and rings."""
+    light = np.ones(settings.shape, np.float32)
+    height, width = settings.shape
+    for y, x in _draw_places(settings.dust, settings.shape, settings, rng):
+        size = settings.object_diameter * float(np.exp(rng.uniform(np.log(0.06), np.log(0.5))))
+        loss = rng.uniform(0.02, 0.3) * (1 if rng.random() < 0.75 else -0.7)
+        rows, columns = np.arange(height, dtype=np.float32) - y, np.arange(width, dtype=np.float32) - x
+        squared = (rows[:, None] ** 2 + columns[None, :] ** 2) / np.float32(size**2)
+        spot = np.exp(-squared)
+        if rng.random() < 0.25:
+            spot = spot - np.exp(-2 * squared)
+        light *= 1 - np.float32(loss) * spot
+    return light
+
+
+def _draw_places(
+    density: float, shape: tuple[int, ...], settings: DicSettings, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Draw pixels, `density` of them in (10 object diameters)² on average."""
+    count = int(rng.poisson(density * shape[0] * shape[1] / (10 * settings.object_diameter) ** 2))
+    return [(int(rng.integers(shape[0])), int(rng.integers(shape[1]))) for _ in range(count)]

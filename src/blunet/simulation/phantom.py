@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from blunet.simulation.cells import Cell, measure_relative_distance
 from blunet.simulation.dic_settings import DicSettings
-from blunet.simulation.particles import add_debris, add_scratches, add_vesicles
+from blunet.simulation.particles import (
+    add_debris,
+    add_floating_cells,
+    add_remnants,
+    add_scratches,
+    add_vesicles,
+    draw_transmission,
+)
 
 #: Period of the texture inside cells in px.
 _PERIOD = 256
@@ -42,11 +49,14 @@ class Phantom:
         Phase in radians times its signed distance from the focus, in units in which vesicles lie at -1 to 1.
     labels : (Y, X) int32 array
         0 is background, else 1 + index of the cell; each cell is 4-connected.
+    transmission : (Y, X) float32 array or None
+        The share of light that passes the dust on the optics; None without dust.
     """
 
     phase: Floats
     depth: Floats
     labels: Labels
+    transmission: Floats | None = None
 
 
 def label_cells(cells: Sequence[Cell], shape: tuple[int, int]) -> tuple[Labels, Floats]:
@@ -121,10 +131,14 @@ def draw_phantom(cells: Sequence[Cell], settings: DicSettings, rng: np.random.Ge
         add_vesicles(phase, depth, cells, labels, settings)
     add_debris(phase, depth, labels, settings, rng)
     add_scratches(phase, settings, rng)
+    if settings.remnants > 0:
+        add_remnants(phase, labels, settings, textures[0], rng)
+    if settings.floating > 0:
+        add_floating_cells(phase, labels, settings, rng)
     if settings.roughness > 0:
         slow = ndimage.gaussian_filter(rng.standard_normal(settings.shape, np.float32), 2.0)
         phase += slow * np.float32(settings.roughness * 2 * np.pi**0.5 * 2.0)
-    return Phantom(phase, depth, labels)
+    return Phantom(phase, depth, labels, draw_transmission(settings, rng) if settings.dust > 0 else None)
 
 
 def _draw_textures(settings: DicSettings, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -69,9 +69,12 @@ def test_files_that_match_and_are_not_used_are_named():
         ("X1.tif", "x1_mask.tif"),
         ("Images/x.tif", "MASKS/x.tif"),
         ("images/X.tif", "masks/x_Mask.tif"),
+        ("x.tif", "x_masks.tif"),
+        ("x.tif", "x_cp_masks.png"),
+        ("images/x.tif", "masks/x_cp_masks.tif"),
     ],
 )
-def test_pairs_in_upper_and_lower_case(names):
+def test_masks_are_found_by_their_names(names):
     write(*names)
     (pair,) = find_pairs(".").pairs
     assert (pair.image, pair.mask) == tuple(map(Path, names))

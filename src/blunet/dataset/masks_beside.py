@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from blunet.dataset.pairs import MASK
+from blunet.dataset.pairs import MASK_SUFFIXES
 from blunet.images.image_files import find_subfolder, images_in, stem_of, stem_without, strip_suffix
 
 
@@ -17,7 +17,8 @@ def find_masks(images: Iterable[Path]) -> dict[Path, Path]:
     ----------
     images : iterable of Path
         The mask of `x.tif` is `x_mask.tif` in the same folder; that of `images/x.tif` can also be `masks/x.tif` or
-        `masks/x_mask.tif`. Image and mask may have different extensions.
+        `masks/x_mask.tif`. It may also end in `_masks` or, as Cellpose writes it, `_cp_masks`. Image and mask may have
+        different extensions.
 
     Returns
     -------
@@ -27,13 +28,15 @@ def find_masks(images: Iterable[Path]) -> dict[Path, Path]:
 
     @cache
     def masks_for(folder: Path) -> dict[str, Path]:
-        beside = [path for path in images_in(folder, made=True) if strip_suffix(stem_of(path), MASK) is not None]
+        beside = [
+            path for path in images_in(folder, made=True) if strip_suffix(stem_of(path), *MASK_SUFFIXES) is not None
+        ]
         apart = find_subfolder(folder.parent, "masks") if folder.name.casefold() == "images" else None
         if apart is not None:
             beside = [*images_in(apart, made=True), *beside]
         masks: dict[str, Path] = {}
         for path in beside:
-            stem = stem_without(path, MASK)
+            stem = stem_without(path, *MASK_SUFFIXES)
             masks.setdefault(stem, path)
             masks.setdefault(stem.casefold(), path)
         return masks

@@ -9,8 +9,8 @@ from pathlib import Path
 from blunet.errors import InputError
 from blunet.images.image_files import find_subfolder, images_in, stem_of, stem_without, strip_suffix
 
-#: Ending of a mask's stem.
-MASK = "_mask"
+#: What a mask's stem may end in, longest first; Cellpose writes `_cp_masks`.
+MASK_SUFFIXES = ("_cp_masks", "_masks", "_mask")
 #: Advice that ends an error about the layout of a folder.
 LAYOUT = "put pairs of one stem into 'images' and 'masks', or 'x.tif' beside 'x_mask.tif'"
 
@@ -44,7 +44,8 @@ def find_pairs(folder: str | Path) -> Pairs:
     ----------
     folder : str or Path
         Contains the folders `images` and `masks`, whose files are paired by their stems (that of a mask may end in
-        `_mask`), or files such as `x.tif` and `x_mask.tif`. Image and mask may have different extensions.
+        `_mask`, `_masks` or `_cp_masks`), or files such as `x.tif` and `x_mask.tif`. Image and mask may have
+        different extensions.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def find_pairs(folder: str | Path) -> Pairs:
         images, masks = (images_in(place, made=True) if place else [] for place in inner)
     else:
         found = images_in(folder, made=True)
-        masks = [path for path in found if strip_suffix(stem_of(path), MASK) is not None]
+        masks = [path for path in found if strip_suffix(stem_of(path), *MASK_SUFFIXES) is not None]
         images = [path for path in images_in(folder) if path not in masks]
     return _pair(folder, _index_by_stem(images), _index_by_stem(masks))
 
@@ -67,7 +68,7 @@ def find_pairs(folder: str | Path) -> Pairs:
 def _index_by_stem(paths: Iterable[Path]) -> dict[str, Path]:
     stems: dict[str, Path] = {}
     for path in paths:
-        stem = stem_without(path, MASK)
+        stem = stem_without(path, *MASK_SUFFIXES)
         if stem in stems:
             raise InputError(f"'{stems[stem]}' and '{path.name}' share the stem '{stem}'; keep only one of them.")
         stems[stem] = path

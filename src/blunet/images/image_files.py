@@ -16,7 +16,7 @@ PathOrName = TypeVar("PathOrName", str, Path)
 #: Endings of image files, in lower case. In a folder, other files are ignored.
 ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 #: Ends of the stems of result files and masks, which are no images to segment.
-MADE = ("_labels", "_probability", "_mask")
+MADE = ("_labels", "_probability", "_mask", "_masks")
 
 
 def stem_of(path: str | Path) -> str:
@@ -25,14 +25,14 @@ def stem_of(path: str | Path) -> str:
     return stem[:-4] if stem.lower().endswith(".ome") and len(stem) > 4 else stem
 
 
-def strip_suffix(stem: str, suffix: str) -> str | None:
-    """Return a stem without an ending such as `_mask`, in upper or lower case; None if it has another one."""
-    return stem[: -len(suffix)] if stem.casefold().endswith(suffix) else None
+def strip_suffix(stem: str, *suffixes: str) -> str | None:
+    """Return a stem without the first of `suffixes` that it ends in, in any case; None if it ends in none of them."""
+    return next((stem[: -len(end)] for end in suffixes if stem.casefold().endswith(end)), None)
 
 
-def stem_without(path: Path, suffix: str) -> str:
-    """Return the stem of a file's name without an ending such as `_mask`; whole if it has another one, or no more."""
-    return strip_suffix(stem_of(path), suffix) or stem_of(path)
+def stem_without(path: Path, *suffixes: str) -> str:
+    """Return the stem of a file's name without the first of `suffixes` that it ends in; whole if no more were left."""
+    return strip_suffix(stem_of(path), *suffixes) or stem_of(path)
 
 
 def find_subfolder(folder: Path, name: str) -> Path | None:
@@ -62,7 +62,7 @@ def images_in(folder: Path, *, made: bool = False) -> list[Path]:
     folder : Path
         It must exist.
     made : bool
-        Whether to include files whose stem ends in `_labels`, `_probability` or `_mask`.
+        Whether to include files whose stem ends in `_labels`, `_probability`, `_mask` or `_masks`.
     """
     return _chosen(folder.iterdir(), made=made)
 
@@ -86,8 +86,9 @@ def images_of(source: str | Path) -> list[Path]:
     ----------
     source : str or Path
         A file of any name; a folder, which stands for its images in natural order, without those whose stem ends in
-        `_labels`, `_probability` or `_mask`; or a pattern such as `plate/*.tif`, with the same choice as in a folder,
-        or `plate*`, if only folders match. Upper and lower case are equal where no name has the pattern's own.
+        `_labels`, `_probability`, `_mask` or `_masks`; or a pattern such as `plate/*.tif`, with the same choice as
+        in a folder, or `plate*`, if only folders match. Upper and lower case are equal where no name has the
+        pattern's own.
 
     Raises
     ------

@@ -6,6 +6,8 @@ import gc
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel
 
 from blunet.widgets.compress_widget import CompressWidget
 from blunet.widgets.layer_list import LayerList
@@ -85,3 +87,31 @@ def test_controls_have_the_names_of_their_labels(make_napari_viewer):
     segment = SegmentWidget(make_napari_viewer())
     assert segment.form.images.accessibleName() == "Image"
     assert segment.form.range.accessibleName() == "Frames"
+
+
+@pytest.mark.parametrize("kind", [LoadWidget, SegmentWidget, CompressWidget])
+def test_letters_are_used_once_and_never_those_of_the_menus(make_napari_viewer, kind):
+    widget = kind(make_napari_viewer())
+    keys = [each.shortcut().toString() for each in widget.findChildren(QAbstractButton)]
+    letters = [key[-1] for key in keys if key.startswith("Alt+")]
+    for label in widget.findChildren(QLabel):
+        if label.buddy() is not None and "&" in label.text():
+            letters.append(label.text().split("&")[1][0].upper())
+    assert len(letters) > 4
+    assert len(set(letters)) == len(letters)
+    assert not set(letters) & set("FVLPWHD")
+
+
+def test_alt_and_a_letter_reach_a_control(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    widget = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    viewer.add_image(np.random.default_rng(0).random((64, 64)), name="Image")
+    viewer.window._qt_window.activateWindow()
+    qtbot.waitUntil(widget.isVisible)
+    (title,) = (label for label in widget.findChildren(QLabel) if label.text().replace("&", "") == "Image")
+    letter = title.text().split("&")[1][0]
+    qtbot.keyClick(viewer.window._qt_window, letter.lower(), Qt.KeyboardModifier.AltModifier)
+    qtbot.waitUntil(
+        lambda: widget.form.images.hasFocus() or widget.form.images.isAncestorOf(QApplication.focusWidget())
+    )

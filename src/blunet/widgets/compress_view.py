@@ -17,6 +17,9 @@ from blunet.widgets.text import WarningLabel, make_sentence_label
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+#: What presses the start button, whatever its title is.
+START_KEYS = "Alt+C"
+
 
 class CompressView(QWidget):
     """The controls of *Compress* in a column.
@@ -59,7 +62,9 @@ class CompressView(QWidget):
         ):
             label.setText(text)
             label.setVisible(bool(text) and (label is self.status or not state.busy))
-        self.start_button.setText(state.start_title)
+        if self.start_button.text() != state.start_title:
+            self.start_button.setText(state.start_title)
+            self.start_button.setShortcut(START_KEYS)  # a new title takes the keys away
         self.start_button.setToolTip(state.start_hint)
         self.start_button.setEnabled(state.can_start)
         self.cancel_button.setEnabled(state.busy)

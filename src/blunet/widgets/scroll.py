@@ -7,6 +7,8 @@ from typing import TypeVar
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QDockWidget, QFormLayout, QLabel, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
+from blunet.widgets.mnemonics import add_mnemonics
+
 MINIMUM_HEIGHT = 200
 
 Found = TypeVar("Found", bound=QWidget)
@@ -88,6 +90,7 @@ def fill(dock: QWidget, inner: QWidget) -> None:
     """Put `inner` into a dock, with a scroll bar."""
     for rows in inner.findChildren(QFormLayout):
         _name_controls(rows)
+    add_mnemonics(inner)
     outer = QVBoxLayout(dock)
     outer.setContentsMargins(0, 0, 0, 0)
     outer.addWidget(UprightScroll(inner))

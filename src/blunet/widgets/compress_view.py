@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 #: What presses the start button, whatever its title is.
-START_KEYS = "Alt+C"
+START_KEYS = "Alt+S"
 
 
 class CompressView(QWidget):

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 DIAMETER = "diameter"
 
+#: What the line says while no diameter is given.
+AS_IN_THE_MODEL = "as in the model"
+
 
 class DiameterBox(QWidget):
     """A line for the diameter in pixels, and two buttons that fill it in.
@@ -42,8 +45,10 @@ class DiameterBox(QWidget):
         """The layer that is measured."""
         self.found = float("nan")
         """Median diameter of the objects that were found last in this layer, in pixels."""
-        self.control = SettingControl(state.facts(DIAMETER), {}, "as in the model", at_every_key=True)
+        self.control = SettingControl(state.facts(DIAMETER), {}, AS_IN_THE_MODEL, at_every_key=True)
         self.control.native.setToolTip(wrap_tooltip(self.control.facts.help))
+        letters = self.control.native.fontMetrics().horizontalAdvance(AS_IN_THE_MODEL)
+        self.control.native.setMinimumWidth(letters + 16)
         self.control.edited.connect(lambda value: state.change(DIAMETER, value))
         state.changed.connect(self._show_value)
         self.ruler_button = QPushButton("Measure")

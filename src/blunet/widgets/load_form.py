@@ -51,7 +51,7 @@ class LoadForm(QWidget):
         self.together.addItem("One time-lapse", True)
         self.together.addItem("Separate layers", False)
         self.together.setToolTip("What several images become. A file with several pages is always a time-lapse.")
-        self.masks = QCheckBox("Open masks and saved labels beside them")
+        self.masks = QCheckBox("Open masks and saved labels")
         self.masks.setChecked(True)
         self.masks.setToolTip(
             wrap_tooltip(

@@ -63,10 +63,10 @@ class UprightScroll(QScrollArea):
         return QSize(self._beside_bar(0 if inner is None else inner.minimumSizeHint().width()), MINIMUM_HEIGHT)
 
     def sizeHint(self) -> QSize:
-        """Return the size at which everything is visible."""
+        """Return the size at which everything is visible, as narrow as it can be: the image needs the room."""
         inner = self.widget()
-        wanted = QSize(0, MINIMUM_HEIGHT) if inner is None else inner.sizeHint()
-        return QSize(self._beside_bar(wanted.width()), wanted.height())
+        height = MINIMUM_HEIGHT if inner is None else inner.sizeHint().height()
+        return QSize(self.minimumSizeHint().width(), height)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Follow a new smallest width of the content."""

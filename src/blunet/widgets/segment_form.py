@@ -82,11 +82,11 @@ class SegmentForm(QWidget):
             "A Z stack: its slices are segmented one by one, and a cell is not joined from slice to slice."
         )
         self.labels_form = SettingsForm(self.settings_state, LIVE, choices=CHOICES)
-        self.reset_button = QPushButton("Use the model's threshold and splitting")
+        self.reset_button = QPushButton("Use the model's values")
         self.reset_button.setToolTip("Go back to the values that were chosen for this model.")
         self.measure_box = QCheckBox("Measure the cells")
         self.measure_box.setToolTip("Area, position, shape and brightness, in the layer's features table.")
-        self.probability_box = QCheckBox("Show the probability as a layer")
+        self.probability_box = QCheckBox("Show the probability")
         self.probability_box.setToolTip("How sure the network is at each pixel, from 0 to 1.")
         self.start_button, self.cancel_button = QPushButton("Segment"), QPushButton("Cancel")
         self.start_button.setToolTip("Find the cells. The first time after installing takes some seconds longer.")

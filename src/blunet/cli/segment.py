@@ -59,6 +59,29 @@ def segment(
     ] = False,
     probability: Annotated[bool, typer.Option("--probability", help="Also write x_probability.tif.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="Also write x_objects.csv.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an interrupted batch: leave out images whose results were made from the same file by the "
+            "same model, settings and version.",
+        ),
+    ] = False,
+    summary: Annotated[
+        Path | None,
+        typer.Option(
+            parser=given_path, metavar="FILE", help="Also write a table with one row an image: a .csv or .parquet file."
+        ),
+    ] = None,
+    objects_table: Annotated[
+        Path | None,
+        typer.Option(
+            "--objects-table",
+            parser=given_path,
+            metavar="FILE",
+            help="Also write one table of the objects of all images: a .csv or .parquet file. Measures the objects.",
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(metavar="N", help="Number of threads. Not given: all processors.")
     ] = None,
@@ -66,10 +89,14 @@ def segment(
 ) -> None:
     """Find the cells in images and write them as label images."""
     use_threads(threads)
+    from blunet.jobs.batch_tables import check_table
     from blunet.jobs.file_segmentation import segment_files
     from blunet.jobs.model_files import open_model, resolve_model_path
     from blunet.segmentation.segmentation_settings import SegmentationSettings
 
+    for table in (summary, objects_table):
+        if table is not None:
+            check_table(table)
     settings = SegmentationSettings(
         **select_given(threshold=threshold, splitting=splitting, min_size=min_size, objects=objects, diameter=diameter)
     )
@@ -83,12 +110,14 @@ def segment(
                 settings,
                 time_lapse=time_lapse,
                 save_probability=probability,
-                save_measurements=measure,
+                save_measurements=measure or objects_table is not None,
+                resume=resume,
             )
         )
     except KeyboardInterrupt as e:
-        note(f"Stopped: {report.written} of {_count(report.total, 'input')} done.")
+        note(f"Stopped: {report.written} of {_count(report.total, 'input')} done. Repeat it with --resume to go on.")
         raise typer.Exit(INTERRUPTED) from e
+    report.write_tables(summary, objects_table)
     report.finish()
 
 
@@ -110,7 +139,9 @@ class _Report:
         self.quiet = quiet
         self.total = 0
         self.wide = 0
+        self.earlier = 0
         self.content: dict[str, Any] = {"images": [], "model": model, "skipped": []}
+        self._rows: dict[str, dict[str, Any]] = {}
 
     @property
     def seen(self) -> int:
@@ -135,18 +166,40 @@ class _Report:
                     case FrameDone(frame=frame, frames=frames):
                         bar.update(self.seen + frame / frames)
                         continue
-                    case Warned(message=message):
+                    case Warned(image, message):
+                        self._row(image).setdefault("warnings", []).append(message)
                         with bar.paused():
                             warn(message)
                     case Skipped(image, reason):
                         self.content["skipped"].append({"image": str(image), "reason": reason})
+                        self._row(image).update(status="skipped", reason=reason)
                         with bar.paused():
                             fail(reason)
                     case Segmented():
                         self.content["images"].append(_plain(event))
+                        self._row(event.image).update(
+                            _plain(event), status="finished" if event.earlier else "segmented"
+                        )
+                        self.earlier += event.earlier
                         with bar.paused():
                             self._line(event)
                 bar.update(self.seen, self.total)
+
+    def _row(self, image: Path) -> dict[str, Any]:
+        """Return the row of an image in the summary."""
+        return self._rows.setdefault(str(image), {"image": str(image)})
+
+    def write_tables(self, summary: Path | None, objects: Path | None) -> None:
+        """Write the tables of the whole batch that were asked for."""
+        from blunet.jobs.batch_tables import join_tables, write_summary
+        from blunet.jobs.result_files import table_beside
+
+        if objects is not None:
+            each = self.content["images"]
+            join_tables(objects, [(Path(row["image"]), table_beside(Path(row["labels"]))) for row in each])
+        if summary is not None:
+            rows = [{**row, "warnings": " ".join(row.get("warnings", []))} for row in self._rows.values()]
+            write_summary(summary, rows)
 
     def finish(self) -> None:
         """Print the summary, and exit with the code that says how it went."""
@@ -155,7 +208,8 @@ class _Report:
             print_json(self.content)
         elif self.written:
             objects = sum(image["objects"] for image in self.content["images"])
-            say(f"{_count(self.written, 'image')} with {_count(objects, 'object')} -> {self.out}")
+            before = f" ({self.earlier:,} finished before)" if self.earlier else ""
+            say(f"{_count(self.written, 'image')} with {_count(objects, 'object')} -> {self.out}{before}")
         if not self.written:
             raise typer.Exit(BAD_INPUT)
         if skipped:
@@ -163,7 +217,7 @@ class _Report:
             raise typer.Exit(SOME_SKIPPED)
 
     def _line(self, event: Segmented) -> None:
-        if not self.quiet:
+        if not self.quiet and not event.earlier:
             say(
                 f"{event.image!s:<{self.wide}}  {_count(event.objects, 'object'):<14}"
                 f"  {event.foreground:>6.1%} foreground  {event.seconds:>6.1f} s"

@@ -77,7 +77,9 @@ class Segmented:
     foreground : float
         Fraction of the pixels whose probability is above the threshold.
     seconds : float
-        Duration from reading to the last file written.
+        Duration from reading to the last file written; 0 if an earlier run did it.
+    earlier : bool
+        Whether an earlier run of the batch had finished the image.
     """
 
     image: Path
@@ -85,3 +87,4 @@ class Segmented:
     objects: int
     foreground: float
     seconds: float
+    earlier: bool = False

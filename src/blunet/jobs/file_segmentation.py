@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from blunet.errors import InputError, naming_errors
-from blunet.files import output_folder
+from blunet.files import output_folder, sha256_of_all
 from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented, Skipped, Started, Warned
+from blunet.jobs.finished_images import find_finished
 from blunet.jobs.own_files import check_results
 from blunet.jobs.result_files import LABELS, OBJECTS, PROBABILITY, Results
 from blunet.jobs.segmentation_inputs import check_outputs, find_inputs
@@ -30,6 +31,7 @@ def segment_files(
     time_lapse: bool = False,
     save_probability: bool = False,
     save_measurements: bool = False,
+    resume: bool = False,
     cancel: CancelToken | None = None,
 ) -> Iterator[Event]:
     """Segment images into a folder, one event after the other.
@@ -48,6 +50,9 @@ def segment_files(
         on from frame to frame, and the results are stacks.
     save_probability, save_measurements : bool
         Whether to write these files too.
+    resume : bool
+        Whether to leave out what an earlier run finished: images whose results were made from the same file, by the
+        same model file, settings and version of this program, and are all there. They are Segmented at once.
     cancel : CancelToken, optional
         Checked many times within a frame.
 
@@ -77,14 +82,21 @@ def segment_files(
         begin = time.perf_counter()
         try:
             with naming_errors(each.path, passing=(Cancelled,)):
+                cancel.check()
+                source = each.open()
+                about = {**description, "image": {"file": each.path.name, "sha256": sha256_of_all(each.files)}}
+                if resume and (events := find_finished(each.path, folder, each.stem, files, about)):
+                    yield from events
+                    continue
                 outdated, remarks = check_results(folder, each.stem, files)
-                with Results(each.open(), files, folder) as results:
+                with Results(source, files, folder) as results:
                     yield from _segment_frames(each.path, results, model, settings, cancel)
                     objects, foreground = results.objects, results.foreground
                     trained = model.info.card.object_diameter
                     if mismatch := describe_size_mismatch(results.diameter, trained, settings):
-                        remarks.append(f"'{each.path}': {mismatch}")
-                    labels = results.write(each.stem, description, outdated)
+                        results.warnings.append(f"'{each.path}': {mismatch}")
+                        remarks.append(results.warnings[-1])
+                    labels = results.write(each.stem, about, outdated)
         except InputError as e:
             yield Skipped(each.path, str(e))
         else:
@@ -101,6 +113,7 @@ def _segment_frames(
     predicted = predict_frames(source, model, settings, keep_probability=PROBABILITY in results.files, check=check)
     for found in label_frames(predicted, source, settings, measured=OBJECTS in results.files, check=check):
         if found.warning:
+            results.warnings.append(found.warning)
             yield Warned(path, found.warning)
         results.add(found)
         if source.stack:

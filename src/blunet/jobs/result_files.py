@@ -24,6 +24,8 @@ from blunet.segmentation.provenance import LABELS_HASH, TABLE_HASH, hash_frame, 
 SPOOL_BYTES = 2**28
 
 LABELS, PROBABILITY, OBJECTS = "labels.tif", "probability.tif", "objects.csv"
+#: Key of a description: what was found in the image.
+FOUND = "found"
 #: Ending of the stem of a file of labels.
 LABELS_SUFFIX = "_labels"
 
@@ -46,6 +48,7 @@ class Results:
         self.files = files
         self.folder = folder
         self.objects = 0
+        self.warnings: list[str] = []
         self._foreground: list[float] = []
         self._diameters: list[float] = []
         self._hashes: list[bytes] = []
@@ -125,7 +128,11 @@ class Results:
             "step": self.source.step,
         }
         single = not self.source.stack
-        description = {**description, LABELS_HASH: join_hashes(self._hashes)}
+        description = {
+            **description,
+            FOUND: {"objects": self.objects, "foreground": self.foreground, "warnings": self.warnings},
+            LABELS_HASH: join_hashes(self._hashes),
+        }
         if OBJECTS in paths:
             write_measurements(paths[OBJECTS], self._tables)
             description[TABLE_HASH] = sha256_of(paths[OBJECTS])

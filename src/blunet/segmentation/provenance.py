@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from blunet import __version__
 from blunet.architecture import NetworkSettings
+from blunet.files import sha256_of
 from blunet.packed.model_card import ModelInfo
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
@@ -34,12 +35,12 @@ def describe_segmentation(
     network : NetworkSettings
     info : ModelInfo
     file : Path, optional
-        The model's file, of which the name is kept.
+        The model's file, of which the name and the hash are kept.
     settings : SegmentationSettings
     """
     model: dict[str, Any] = {"name": info.card.name, "date": info.card.date}
     if file is not None:
-        model["file"] = file.name
+        model |= {"file": file.name, "sha256": sha256_of(file)}
     return {
         **describe_software(),
         "model": {**model, "network": network.to_dict()},

@@ -92,10 +92,24 @@ def sha256_of(path: Path) -> str:
 
 
 def sha256_of_all(paths: Sequence[Path]) -> str:
-    """Return one SHA-256 of files in their order; that of the file if there is only one."""
-    if len(paths) == 1:
-        return sha256_of(paths[0])
-    return hashlib.sha256(b"".join(bytes.fromhex(sha256_of(path)) for path in paths)).hexdigest()
+    """Return one SHA-256 of files in their order; that of the file if there is only one.
+
+    Of a folder, as a Zarr is, it is that of the names, sizes and times of its files, without those in `labels`: reading
+    its content would take as long as working on it.
+    """
+    hashes = [_sha256_of_folder(path) if path.is_dir() else sha256_of(path) for path in paths]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256(bytes.fromhex("".join(hashes))).hexdigest()
+
+
+def _sha256_of_folder(folder: Path) -> str:
+    found = hashlib.sha256()
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not (name == "labels" and Path(place) == folder))
+        for name in sorted(files):
+            path = Path(place, name)
+            about = path.stat()
+            found.update(f"{path.relative_to(folder).as_posix()}\0{about.st_size}\0{about.st_mtime_ns}\n".encode())
+    return found.hexdigest()
 
 
 def expand_user(path: str | Path) -> Path:

@@ -59,6 +59,27 @@ def segment(
     ] = False,
     probability: Annotated[bool, typer.Option("--probability", help="Also write x_probability.tif.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="Also write x_objects.csv.")] = False,
+    channel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="C",
+            help="Channel of an OME-Zarr: its name, or its number counted from 0. Not given: the one named DIC, or "
+            "else another one of transmitted light.",
+        ),
+    ] = None,
+    z: Annotated[
+        str | None,
+        typer.Option(
+            "--z",
+            metavar="Z",
+            help="Slice of a Z stack: its number counted from 0, or best-focus for the sharpest of each frame. Not "
+            "given: the slices are segmented one by one.",
+        ),
+    ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Also write the labels into each OME-Zarr, as labels/NAME beside the image."),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -89,6 +110,7 @@ def segment(
 ) -> None:
     """Find the cells in images and write them as label images."""
     use_threads(threads)
+    from blunet.images.plane_choice import PlaneChoice, read_slice
     from blunet.jobs.batch_tables import check_table
     from blunet.jobs.file_segmentation import segment_files
     from blunet.jobs.model_files import open_model, resolve_model_path
@@ -111,6 +133,8 @@ def segment(
                 time_lapse=time_lapse,
                 save_probability=probability,
                 save_measurements=measure or objects_table is not None,
+                planes=PlaneChoice(channel, read_slice(z)),
+                into=into,
                 resume=resume,
             )
         )

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError
 from blunet.images.image_reader import read_frames
+from blunet.images.plane_choice import choose_sharpest
 
 if TYPE_CHECKING:
     from dask.array import Array
+
+    from blunet.images.ome_zarr import ZarrImage
 
 Reader = Callable[[Sequence[int]], Iterator[NDArray[Any]]]
 """Given indices of frames, yields the frames (Y, X), one in memory at a time."""
@@ -33,6 +36,34 @@ class FileReader:
             if frame.shape != self.shape or frame.dtype != self.dtype:
                 raise InputError(f"'{self.path}' has changed since it was opened; open it again.")
             yield frame
+
+
+@dataclass(frozen=True)
+class ZarrReader:
+    """Reads frames of one channel of an image in an OME-Zarr.
+
+    Parameters
+    ----------
+    image : ZarrImage
+    channel : int
+    z : int, "best-focus" or None
+        Slice of each frame in time; None: the frames are the slices.
+    """
+
+    image: ZarrImage
+    channel: int
+    z: int | str | None
+
+    def __call__(self, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
+        read = self.image.read
+        for index in indices:
+            if self.z is None:
+                frame = read(0, self.channel, index)
+            elif isinstance(self.z, int):
+                frame = read(index, self.channel, self.z)
+            else:
+                frame = choose_sharpest(read(index, self.channel, z) for z in range(self.image.size("z")))
+            yield frame.astype(frame.dtype.newbyteorder("="), copy=False)
 
 
 @dataclass(frozen=True)

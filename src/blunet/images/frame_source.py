@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,21 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
-from blunet.images.frame_readers import ArrayReader, FileReader, Reader, make_lazy_array
+from blunet.images.frame_readers import ArrayReader, FileReader, Reader, ZarrReader, make_lazy_array
 from blunet.images.grey_image import GreyImage, check_image
-from blunet.images.image_files import images_of
+from blunet.images.image_files import images_of, is_zarr
 from blunet.images.image_reader import read_layout
+from blunet.images.ome_zarr import ZarrImage, open_image
 from blunet.images.pixel_size import PixelSize
+from blunet.images.plane_choice import PlaneChoice, check_slice, choose_channel, choose_sharpest
 
 if TYPE_CHECKING:
     from dask.array import Array
+
+#: All slices of the only channel, or of that of transmitted light.
+ALL_PLANES = PlaneChoice()
 
 
 @dataclass(frozen=True, eq=False)
 class FrameSource:
     """An image, or the frames of a time-lapse, read only when asked for.
 
-    Make one with `from_file`, `from_files`, `from_folder` or `from_array`.
+    Make one with `from_file`, `from_files`, `from_folder`, `from_zarr` or `from_array`.
 
     Attributes
     ----------
@@ -71,8 +76,8 @@ class FrameSource:
         Parameters
         ----------
         path : str or Path
-            TIFF, PNG or JPEG (see `read_layout`). A stack of anything but slices (Z) is taken as frames in time; axes
-            of length one are dropped. Colour becomes grey of the same type.
+            TIFF, PNG, JPEG (see `read_layout`), or an OME-Zarr with one image. A stack of anything but slices (Z) is
+            taken as frames in time; axes of length one are dropped. Colour becomes grey of the same type.
 
         Raises
         ------
@@ -80,6 +85,8 @@ class FrameSource:
             If there is no such file, it is not an image, is damaged, or has more dimensions than (T, Y, X).
         """
         path = Path(path)
+        if is_zarr(path):
+            return cls.from_zarr(open_image(path))
         layout = read_layout(path)
         return cls(
             name=str(path),
@@ -154,6 +161,63 @@ class FrameSource:
             interval=first.interval,
             paths=tuple(path for source in sources for path in source.paths),
         )
+
+    @classmethod
+    def from_zarr(cls, image: ZarrImage, planes: PlaneChoice = ALL_PLANES) -> FrameSource:
+        """Take the frames of an image in an OME-Zarr; its pixels are not read yet.
+
+        Parameters
+        ----------
+        image : ZarrImage
+        planes : PlaneChoice
+            Channel and slice. Without a slice, those of a single Z stack are the frames.
+
+        Raises
+        ------
+        InputError
+            If it is not clear which channel or slice is meant, or there is no such.
+        """
+        name = str(image.path)
+        channel = choose_channel(image.channels, image.size("c"), planes.channel, name)
+        frames, slices = image.size("t"), image.size("z")
+        z = 0 if planes.z is None and slices == 1 else planes.z
+        if z is None and frames > 1:
+            raise InputError(
+                f"'{name}' has {frames} frames of {slices} slices; give the slice, or 'best-focus' for the sharpest."
+            )
+        if z is not None:
+            check_slice(z, slices, name)
+        axes: Literal["YX", "TYX", "ZYX"] = "ZYX" if z is None else "TYX" if frames > 1 else "YX"
+        return cls(
+            name=name,
+            axes=axes,
+            count=slices if z is None else frames,
+            shape=(image.size("y"), image.size("x")),
+            dtype=image.array.dtype.newbyteorder("="),
+            reader=ZarrReader(image, channel, z),
+            pixel_size=image.pixel_size,
+            interval=image.interval if axes == "TYX" else None,
+            spacing=image.spacing if axes == "ZYX" else None,
+            paths=(image.path,),
+        )
+
+    def choose_slice(self, z: int | Literal["best-focus"] | None) -> FrameSource:
+        """Return one slice of a Z stack, or the sharpest, as a single image; anything else is returned unchanged.
+
+        Raises
+        ------
+        InputError
+            If there is no such slice.
+        """
+        if z is None or self.axes != "ZYX":
+            return self
+        check_slice(z, self.count, self.name)
+
+        def read(indices: Sequence[int]) -> Iterator[NDArray[Any]]:
+            for _ in indices:
+                yield self.frame(z) if isinstance(z, int) else choose_sharpest(self.each())
+
+        return replace(self, axes="YX", count=1, reader=read, spacing=None)
 
     @classmethod
     def from_array(

@@ -15,6 +15,8 @@ PathOrName = TypeVar("PathOrName", str, Path)
 
 #: Endings of image files, in lower case. In a folder, other files are ignored.
 ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+#: Files of which a Zarr group or array has one.
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
 #: Ends of the stems of result files and masks, which are no images to segment.
 MADE = ("_labels", "_probability", "_mask", "_masks")
 
@@ -54,7 +56,12 @@ def sort_naturally(paths: Iterable[PathOrName]) -> list[PathOrName]:
     return natsorted(chosen, key=str, alg=ns.IGNORECASE | ns.PATH)
 
 
-def images_in(folder: Path, *, made: bool = False) -> list[Path]:
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr group or array."""
+    return path.is_dir() and any((path / mark).is_file() for mark in ZARR_MARKS)
+
+
+def images_in(folder: Path, *, made: bool = False, zarr: bool = False) -> list[Path]:
     """Return the image files directly in `folder`, in natural order and without hidden files.
 
     Parameters
@@ -63,18 +70,19 @@ def images_in(folder: Path, *, made: bool = False) -> list[Path]:
         It must exist.
     made : bool
         Whether to include files whose stem ends in `_labels`, `_probability`, `_mask` or `_masks`.
+    zarr : bool
+        Whether to include the folders of Zarr groups.
     """
-    return _chosen(folder.iterdir(), made=made)
+    return _chosen(folder.iterdir(), made=made, zarr=zarr)
 
 
-def _chosen(paths: Iterable[Path], *, made: bool = False) -> list[Path]:
+def _chosen(paths: Iterable[Path], *, made: bool = False, zarr: bool = False) -> list[Path]:
     chosen = [
         path
         for path in paths
-        if path.suffix.lower() in ENDINGS
-        and not path.name.startswith(".")
+        if not path.name.startswith(".")
         and (made or not stem_of(path).casefold().endswith(MADE))
-        and path.is_file()
+        and ((path.suffix.lower() in ENDINGS and path.is_file()) or (zarr and is_zarr(path)))
     ]
     return sort_naturally(chosen)
 
@@ -85,10 +93,10 @@ def images_of(source: str | Path) -> list[Path]:
     Parameters
     ----------
     source : str or Path
-        A file of any name; a folder, which stands for its images in natural order, without those whose stem ends in
-        `_labels`, `_probability`, `_mask` or `_masks`; or a pattern such as `plate/*.tif`, with the same choice as
-        in a folder, or `plate*`, if only folders match. Upper and lower case are equal where no name has the
-        pattern's own.
+        A file of any name; the folder of an OME-Zarr; another folder, which stands for its images in natural order,
+        without those whose stem ends in `_labels`, `_probability`, `_mask` or `_masks`; or a pattern such as
+        `plate/*.tif`, with the same choice as in a folder, or `plate*`, if only folders match. Upper and lower case
+        are equal where no name has the pattern's own.
 
     Raises
     ------
@@ -106,8 +114,10 @@ def images_of(source: str | Path) -> list[Path]:
 
 def _images_of(source: str | Path) -> list[Path]:
     path = expand_user(source)
+    if is_zarr(path):
+        return [path]
     if path.is_dir():
-        images = images_in(path)
+        images = images_in(path, zarr=True)
         if not images:
             made = _name_made(images_in(path, made=True))
             raise InputError(f"The folder '{source}' holds no images{made}; give one with {', '.join(ENDINGS)} files.")
@@ -119,9 +129,11 @@ def _images_of(source: str | Path) -> list[Path]:
     if not glob.has_magic(str(source)):
         raise InputError(f"There is no file or folder '{source}'; check the name.")
     matches = match_pattern(path)
-    images = _chosen(matches)
+    images = _chosen(matches, zarr=True)
     if not images and not _chosen(matches, made=True):
-        images = [image for folder in sort_naturally(matches) if folder.is_dir() for image in images_in(folder)]
+        images = [
+            image for folder in sort_naturally(matches) if folder.is_dir() for image in images_in(folder, zarr=True)
+        ]
     if not images:
         raise InputError(f"No image matches '{source}'{_name_made(_chosen(matches, made=True))}; check the pattern.")
     return images

@@ -9,6 +9,8 @@ from blunet.errors import InputError
 from blunet.files import sha256_of
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_writer import read_description
+from blunet.images.ome_zarr import ZarrImage
+from blunet.images.ome_zarr_labels import labels_path, read_labels, read_labels_description
 from blunet.jobs.result_files import LABELS, OBJECTS, PROBABILITY
 from blunet.segmentation.provenance import LABELS_HASH, TABLE_HASH, hash_labels
 
@@ -54,6 +56,24 @@ def check_results(folder: Path, stem: str, files: Sequence[str]) -> tuple[list[P
         if file not in files and not fault:
             outdated.append(path)
     return outdated, remarks
+
+
+def check_labels(image: ZarrImage, name: str) -> None:
+    """Check that labels in an OME-Zarr replace only labels of this program that nobody has edited.
+
+    Raises
+    ------
+    InputError
+        If they would replace others, or cannot have this name.
+    """
+    made = read_labels_description(image, name)
+    if made is None:
+        return
+    path = labels_path(image, name)
+    if LABELS_HASH not in made:
+        raise InputError(f"'{path}' was not made by BLU-Net and would be overwritten; choose another name of labels.")
+    if made[LABELS_HASH] != hash_labels(read_labels(image, name)):
+        raise InputError(f"'{path}' was edited and would be overwritten; choose another name of labels.")
 
 
 def is_own_table(table: Path, labels: Path) -> bool:

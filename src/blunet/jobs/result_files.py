@@ -16,6 +16,8 @@ from blunet.files import replacing_together, reporting, sha256_of
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import stem_without
 from blunet.images.image_writer import write_labels, write_probability
+from blunet.images.ome_zarr import ZarrImage
+from blunet.images.ome_zarr_labels import write_labels_group
 from blunet.segmentation.frames import FrameLabelled
 from blunet.segmentation.measurements import write_measurements
 from blunet.segmentation.provenance import LABELS_HASH, TABLE_HASH, hash_frame, join_hashes
@@ -41,12 +43,15 @@ class Results:
         Which of `LABELS`, `PROBABILITY` and `OBJECTS` to write.
     folder : Path
         Where they are written. Frames that are too many for the memory are kept there too.
+    keep_tables : bool
+        Whether to keep the measurements also where no table is written.
     """
 
-    def __init__(self, source: FrameSource, files: tuple[str, ...], folder: Path) -> None:
+    def __init__(self, source: FrameSource, files: tuple[str, ...], folder: Path, *, keep_tables: bool = False) -> None:
         self.source = source
         self.files = files
         self.folder = folder
+        self.measured = keep_tables or OBJECTS in files
         self.objects = 0
         self.warnings: list[str] = []
         self._foreground: list[float] = []
@@ -93,8 +98,22 @@ class Results:
             if PROBABILITY in self.files:
                 assert found.probability is not None
                 self._probability.add(found.probability)
-        if OBJECTS in self.files:
+        if self.measured:
             self._tables.append(found.table)
+
+    def describe(self, description: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a description with what was found added."""
+        return {
+            **description,
+            FOUND: {"objects": self.objects, "foreground": self.foreground, "warnings": self.warnings},
+            LABELS_HASH: join_hashes(self._hashes),
+        }
+
+    def write_into(self, image: ZarrImage, name: str, z: int | None, description: Mapping[str, Any]) -> None:
+        """Write the labels into the OME-Zarr of their image (see `write_labels_group`)."""
+        frames = iter(self._labels) if self.source.stack else iter([self._labels.single()])
+        about = self.describe(description)
+        write_labels_group(image, name, frames, axes=self.source.axes, z=z, description=about, tables=self._tables)
 
     def write(self, stem: str, description: Mapping[str, Any], outdated: Iterable[Path] = ()) -> Path:
         """Write the files, the labels last, and return the path of the labels.
@@ -128,11 +147,7 @@ class Results:
             "step": self.source.step,
         }
         single = not self.source.stack
-        description = {
-            **description,
-            FOUND: {"objects": self.objects, "foreground": self.foreground, "warnings": self.warnings},
-            LABELS_HASH: join_hashes(self._hashes),
-        }
+        description = self.describe(description)
         if OBJECTS in paths:
             write_measurements(paths[OBJECTS], self._tables)
             description[TABLE_HASH] = sha256_of(paths[OBJECTS])

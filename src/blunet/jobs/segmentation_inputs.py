@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blunet.errors import InputError
-from blunet.images.frame_source import FrameSource
-from blunet.images.image_files import find_images, stem_of
+from blunet.images.frame_source import ALL_PLANES, FrameSource
+from blunet.images.image_files import find_images, is_zarr, stem_of
+from blunet.images.ome_zarr import ZarrImage, open_images
+from blunet.images.plane_choice import PlaneChoice
 from blunet.jobs.events import Skipped
 from blunet.jobs.result_files import LABELS
 
@@ -20,31 +22,37 @@ class Input:
     Attributes
     ----------
     path : Path
-        The file, or the folder of a time-lapse.
+        The file, the folder of a time-lapse, or that of an image in an OME-Zarr.
     stem : str
         The names of the result files begin with it.
     frames : FrameSource, optional
         None: the file is opened when its turn comes.
+    zarr : ZarrImage, optional
+        The image of an OME-Zarr.
     """
 
     path: Path
     stem: str
     frames: FrameSource | None = None
+    zarr: ZarrImage | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the input."""
         return (self.path,) if self.frames is None else self.frames.paths
 
-    def open(self) -> FrameSource:
-        """Return the frames.
+    def open(self, planes: PlaneChoice = ALL_PLANES) -> FrameSource:
+        """Return the frames of the channel and slice that are wanted.
 
         Raises
         ------
         InputError
-            If the file cannot be opened.
+            If the file cannot be opened, or it is not clear which channel or slice is wanted.
         """
-        return FrameSource.from_file(self.path) if self.frames is None else self.frames
+        if self.zarr is not None:
+            return FrameSource.from_zarr(self.zarr, planes)
+        frames = FrameSource.from_file(self.path) if self.frames is None else self.frames
+        return frames.choose_slice(planes.z)
 
 
 def find_inputs(sources: Sequence[str | Path], *, time_lapse: bool = False) -> tuple[list[Input], list[Skipped]]:
@@ -66,10 +74,24 @@ def find_inputs(sources: Sequence[str | Path], *, time_lapse: bool = False) -> t
         from blunet.jobs.layer_plan import plan_layers  # here, as a single file needs no threads that read headers
 
         plan = plan_layers(sources, masks=False, most=None)
-        inputs = [Input(layer.source or Path(layer.frames.name), layer.name, layer.frames) for layer in plan.layers]
-        return inputs, list(plan.skipped)
+        planned = [Input(layer.source or Path(layer.frames.name), layer.name, layer.frames) for layer in plan.layers]
+        return planned, list(plan.skipped)
     images, refused = find_images(sources)
-    return [Input(path, stem_of(path)) for path in images], [Skipped(*each) for each in refused]
+    inputs: list[Input] = []
+    for path in images:
+        if not is_zarr(path):
+            inputs.append(Input(path, stem_of(path)))
+            continue
+        try:
+            found, unusable = open_images(path)
+        except InputError as e:
+            if len(images) == 1 and not refused:
+                raise
+            refused.append((path, str(e)))
+        else:
+            inputs += [Input(image.path, image.stem, zarr=image) for image in found]
+            refused += unusable
+    return inputs, [Skipped(*each) for each in refused]
 
 
 def check_outputs(inputs: Sequence[Input], out: Path, files: Sequence[str]) -> None:

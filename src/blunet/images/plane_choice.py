@@ -1,0 +1,121 @@
+"""Which channel and which slice of an image are segmented."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blunet.errors import InputError
+
+BEST_FOCUS: Literal["best-focus"] = "best-focus"
+#: Names of channels of transmitted light: interference contrast before what else may be meant.
+_CONTRASTS = (
+    re.compile(r"\bdic\b|nomarski|differential.?interference", re.IGNORECASE),
+    re.compile(r"phase|\bph\d?\b|bright.?field|\bbf\b|transmi|\btl\b|\btd\b|\bt-?pmt\b", re.IGNORECASE),
+)
+
+
+@dataclass(frozen=True)
+class PlaneChoice:
+    """The channel and the slice to segment.
+
+    Attributes
+    ----------
+    channel : str or None
+        Name, in any case, or number, counted from 0. None: the one of transmitted light (see `choose_channel`).
+    z : int, "best-focus" or None
+        Number of a slice, counted from 0; or the sharpest slice of each frame. None: all slices, one by one.
+    """
+
+    channel: str | None = None
+    z: int | Literal["best-focus"] | None = None
+
+
+def read_slice(text: str | None) -> int | Literal["best-focus"] | None:
+    """Return the slice that a user has written: a number counted from 0, or best-focus.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if text is None:
+        return None
+    if text == BEST_FOCUS:
+        return BEST_FOCUS
+    if not text.isdecimal():
+        raise InputError(f"The slice is '{text}'; give a number, counted from 0, or {BEST_FOCUS}.")
+    return int(text)
+
+
+def choose_channel(names: Sequence[str], count: int, wanted: str | None, image: str) -> int:
+    """Return the number of the channel to segment, counted from 0.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the channels, as far as the file names them.
+    count : int
+        Number of channels.
+    wanted : str, optional
+        Name or number. None: the only channel, or the only one whose name says DIC, or else the only one whose name
+        says another contrast of transmitted light.
+    image : str
+        For messages.
+
+    Raises
+    ------
+    InputError
+        If there is no such channel, or it is not clear which is meant.
+    """
+    listed = ", ".join(f"{i} {names[i]}" if i < len(names) and names[i] else str(i) for i in range(count))
+    if wanted is not None:
+        places = [i for i, name in enumerate(names) if name.casefold() == wanted.strip().casefold()]
+        if not places and wanted.strip().isdecimal() and int(wanted) < count:
+            places = [int(wanted)]
+        if len(places) != 1:
+            how = f"{len(places)} channels" if places else "no channel"
+            raise InputError(f"'{image}' has {how} '{wanted}'; its channels are: {listed}.")
+        return places[0]
+    if count == 1:
+        return 0
+    for contrast in _CONTRASTS:
+        places = [i for i, name in enumerate(names[:count]) if contrast.search(name)]
+        if len(places) == 1:
+            return places[0]
+    raise InputError(f"'{image}' has {count} channels, and it is not clear which is DIC: {listed}; give the channel.")
+
+
+def measure_focus(plane: NDArray[Any]) -> float:
+    """Return how sharp a plane (Y, X) is: the variance of its Laplacian."""
+    from scipy import ndimage
+
+    return float(ndimage.laplace(plane.astype(np.float32), mode="nearest").var())
+
+
+def choose_sharpest(planes: Iterable[NDArray[Any]]) -> NDArray[Any]:
+    """Return the sharpest of planes (Y, X) of one size, the first of equal ones; at least one is given."""
+    each = iter(planes)
+    best = next(each)
+    sharpness = measure_focus(best)
+    for plane in each:
+        if (found := measure_focus(plane)) > sharpness:
+            best, sharpness = plane, found
+    return best
+
+
+def check_slice(z: int | str, count: int, image: str) -> None:
+    """Check that an image of `count` slices has a slice.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    if isinstance(z, int) and not 0 <= z < count:
+        raise InputError(f"'{image}' has no slice {z}; it has {count}, counted from 0.")

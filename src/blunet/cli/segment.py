@@ -141,7 +141,7 @@ def segment(
     except KeyboardInterrupt as e:
         note(f"Stopped: {report.written} of {_count(report.total, 'input')} done. Repeat it with --resume to go on.")
         raise typer.Exit(INTERRUPTED) from e
-    report.write_tables(summary, objects_table)
+    report.record.write(summary, objects_table)
     report.finish()
 
 
@@ -163,9 +163,11 @@ class _Report:
         self.quiet = quiet
         self.total = 0
         self.wide = 0
+        from blunet.jobs.batch_tables import BatchRecord  # here, as a command's help needs no tables
+
         self.earlier = 0
         self.content: dict[str, Any] = {"images": [], "model": model, "skipped": []}
-        self._rows: dict[str, dict[str, Any]] = {}
+        self.record = BatchRecord()
 
     @property
     def seen(self) -> int:
@@ -183,6 +185,7 @@ class _Report:
 
         with Bar("Segmenting") as bar:
             for event in events:
+                self.record.add(event)
                 match event:
                     case Started(images):
                         self.total = self.seen + len(images)
@@ -190,40 +193,19 @@ class _Report:
                     case FrameDone(frame=frame, frames=frames):
                         bar.update(self.seen + frame / frames)
                         continue
-                    case Warned(image, message):
-                        self._row(image).setdefault("warnings", []).append(message)
+                    case Warned(message=message):
                         with bar.paused():
                             warn(message)
                     case Skipped(image, reason):
                         self.content["skipped"].append({"image": str(image), "reason": reason})
-                        self._row(image).update(status="skipped", reason=reason)
                         with bar.paused():
                             fail(reason)
                     case Segmented():
                         self.content["images"].append(_plain(event))
-                        self._row(event.image).update(
-                            _plain(event), status="finished" if event.earlier else "segmented"
-                        )
                         self.earlier += event.earlier
                         with bar.paused():
                             self._line(event)
                 bar.update(self.seen, self.total)
-
-    def _row(self, image: Path) -> dict[str, Any]:
-        """Return the row of an image in the summary."""
-        return self._rows.setdefault(str(image), {"image": str(image)})
-
-    def write_tables(self, summary: Path | None, objects: Path | None) -> None:
-        """Write the tables of the whole batch that were asked for."""
-        from blunet.jobs.batch_tables import join_tables, write_summary
-        from blunet.jobs.result_files import table_beside
-
-        if objects is not None:
-            each = self.content["images"]
-            join_tables(objects, [(Path(row["image"]), table_beside(Path(row["labels"]))) for row in each])
-        if summary is not None:
-            rows = [{**row, "warnings": " ".join(row.get("warnings", []))} for row in self._rows.values()]
-            write_summary(summary, rows)
 
     def finish(self) -> None:
         """Print the summary, and exit with the code that says how it went."""

@@ -11,6 +11,8 @@ from typing import Any
 
 from blunet.errors import InputError
 from blunet.files import replacing
+from blunet.jobs.events import Segmented, Skipped, Warned
+from blunet.jobs.result_files import table_beside
 
 #: Columns of the table of images.
 SUMMARY_COLUMNS = ("image", "status", "objects", "foreground", "seconds", "labels", "warnings", "reason")
@@ -41,6 +43,47 @@ def check_table(path: Path) -> None:
             ) from e
     if not path.parent.is_dir():
         raise InputError(f"There is no folder '{path.parent}' for '{path.name}'; make it, or choose another one.")
+
+
+class BatchRecord:
+    """Collects what a batch says about its images, and writes it as tables."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Path, dict[str, Any]] = {}
+
+    def add(self, event: object) -> None:
+        """Keep an event of `segment_files`."""
+        match event:
+            case Warned(image, message):
+                row = self._row(image)
+                row["warnings"] = f"{row['warnings']} {message}".strip()
+            case Skipped(image, reason):
+                self._row(image).update(status="skipped", reason=reason)
+            case Segmented():
+                self._row(event.image).update(
+                    status="finished" if event.earlier else "segmented",
+                    objects=event.objects,
+                    foreground=event.foreground,
+                    seconds=event.seconds,
+                    labels=event.labels,
+                )
+
+    def write(self, summary: Path | None, objects: Path | None) -> None:
+        """Write one row an image, and one row an object, where a path is given.
+
+        Raises
+        ------
+        InputError
+            As `write_summary` and `join_tables`.
+        """
+        if objects is not None:
+            done = [(image, row["labels"]) for image, row in self._rows.items() if "labels" in row]
+            join_tables(objects, [(image, table_beside(labels)) for image, labels in done])
+        if summary is not None:
+            write_summary(summary, [{**row, "labels": str(row.get("labels", ""))} for row in self._rows.values()])
+
+    def _row(self, image: Path) -> dict[str, Any]:
+        return self._rows.setdefault(image, {"image": str(image), "warnings": "", "reason": ""})
 
 
 def write_summary(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

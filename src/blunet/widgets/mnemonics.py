@@ -15,15 +15,15 @@ MENU_LETTERS = frozenset("fvlpdwh")
 def add_mnemonics(dock: QWidget) -> None:
     """Underline one letter of every button, box and label of a form: with Alt it presses or reaches the control.
 
-    Buttons choose first. A letter is used once in a dock; controls for which none is left have none. A button that has
-    a key with Alt already keeps it.
+    Controls that are shown choose before hidden ones, and buttons first. A letter is used once in a dock; controls for
+    which none is left have none. A button that has a key with Alt already keeps it.
 
     Parameters
     ----------
     dock : QWidget
         Labels in its form layouts become buddies of the controls beside them.
     """
-    controls = list(_texts(dock))
+    controls = sorted(_texts(dock), key=lambda control: not control.isVisibleTo(dock))
     kept = {id(control): letter for control in controls if (letter := _letter_of(control))}
     taken = MENU_LETTERS | set(kept.values())
     for control in controls:

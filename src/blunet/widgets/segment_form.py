@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
@@ -22,10 +23,12 @@ from qtpy.QtWidgets import (
 from blunet.errors import InputError
 from blunet.segmentation.scale import scale_factor
 from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSettings
+from blunet.widgets.batch_box import BatchBox
 from blunet.widgets.diameter import DiameterBox
 from blunet.widgets.label_alignment import LabelAlignment
 from blunet.widgets.layer_list import LayerList
 from blunet.widgets.model_picker import ModelPicker
+from blunet.widgets.section import Section
 from blunet.widgets.segment_state import SegmentState
 from blunet.widgets.settings_form import SettingsForm
 from blunet.widgets.settings_state import SettingsState
@@ -102,6 +105,9 @@ class SegmentForm(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(6)
         self.status, self.warning = make_sentence_label(), WarningLabel(viewer)
+        self.batch = BatchBox(viewer, self._read_batch_choice, self)
+        self.batch.hide()
+        self.batch_section = Section("Many files: a folder or a plate", lambda: self.batch)
         self._live = self._live_values()
         self._lay_out()
         self.images.changed.connect(self.image_changed)
@@ -231,6 +237,10 @@ class SegmentForm(QWidget):
             self._live = live
             self.live_changed.emit()
 
+    def _read_batch_choice(self) -> tuple[Path | None, SegmentationSettings, bool]:
+        """Return the model, settings and measuring for a batch."""
+        return self.picker.path, self.settings(), self.measured
+
     def _live_values(self) -> list[Any]:
         return [self.settings_state.value(name) for name in LIVE]
 
@@ -246,7 +256,7 @@ class SegmentForm(QWidget):
         self.labels_form.rows.addRow("", self.reset_button)
         self.labels_form.rows.addRow("", self.measure_box)
         self.labels_form.rows.addRow("", self.probability_box)
-        LabelAlignment(self, self._rows, self.labels_form.rows)
+        LabelAlignment(self, self._rows, self.labels_form.rows, self.batch.rows)
         buttons, foot = QHBoxLayout(), QHBoxLayout()
         buttons.addWidget(self.start_button, 2)
         buttons.addWidget(self.cancel_button, 1)
@@ -258,4 +268,5 @@ class SegmentForm(QWidget):
         for widget in (self.bar, self.status, self.warning, self.labels_form):
             layout.addWidget(widget)
         layout.addLayout(foot)
+        layout.addWidget(self.batch_section)
         layout.addStretch(1)

@@ -20,8 +20,7 @@ demo: $(VENV)/.package
 
 test: lint docs
 	scripts/system-libraries
-	scripts/with-display $(BIN)/python -m pytest -m window
-	$(BIN)/python -m pytest
+	scripts/run-tests $(BIN)/python
 
 napari: $(VENV)/.development
 	$(BIN)/napari --with napari-blunet "Segment cells"

@@ -142,13 +142,13 @@ def test_the_slice_is_asked_for(folder, version):
     write("x.zarr", image, "tczyx", version)
     result = run("x.zarr")
     assert result.exit_code == 2
-    assert "has 2 frames of 3 slices; give the slice, or 'best-focus'" in result.stderr
+    assert "has 2 frames of 3 slices; give the slice (--z), or best-focus" in result.stderr
     for z, found in (("1", 4), ("best-focus", 4)):
         content = json.loads(run("x.zarr", "--z", z, "--json").stdout)
         assert content["images"][0]["objects"] == found
     assert "has no slice 3; it has 3" in run("x.zarr", "--z", "3").stderr
     assert "The slice is 'top'" in run("x.zarr", "--z", "top").stderr
-    sharp = FrameSource.from_zarr(open_image(Path("x.zarr")), PlaneChoice(z="best-focus"))
+    sharp = FrameSource.from_planes(open_image(Path("x.zarr")), PlaneChoice(z="best-focus"))
     assert np.array_equal(sharp.frame(1), squares())
     tifffile.imwrite("z.tif", image[0, 0], imagej=True, metadata={"axes": "ZYX"})
     assert json.loads(run("z.tif", "--z", "1", "--json").stdout)["images"][0]["objects"] == 2

@@ -63,7 +63,7 @@ def segment(
         str | None,
         typer.Option(
             metavar="C",
-            help="Channel of an OME-Zarr: its name, or its number counted from 0. Not given: the one named DIC, or "
+            help="Channel of a file with several: its name, or its number from 0. Not given: the one named DIC, or "
             "else another one of transmitted light.",
         ),
     ] = None,

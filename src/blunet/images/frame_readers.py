@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError
 from blunet.images.image_reader import read_frames
-from blunet.images.plane_choice import choose_sharpest
+from blunet.images.plane_choice import PlaneImage, choose_sharpest
 
 if TYPE_CHECKING:
     from dask.array import Array
-
-    from blunet.images.ome_zarr import ZarrImage
 
 Reader = Callable[[Sequence[int]], Iterator[NDArray[Any]]]
 """Given indices of frames, yields the frames (Y, X), one in memory at a time."""
@@ -39,31 +37,31 @@ class FileReader:
 
 
 @dataclass(frozen=True)
-class ZarrReader:
-    """Reads frames of one channel of an image in an OME-Zarr.
+class PlaneReader:
+    """Reads frames of one channel of an image with several axes.
 
     Parameters
     ----------
-    image : ZarrImage
+    image : PlaneImage
     channel : int
     z : int, "best-focus" or None
         Slice of each frame in time; None: the frames are the slices.
     """
 
-    image: ZarrImage
+    image: PlaneImage
     channel: int
     z: int | str | None
 
     def __call__(self, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
-        read = self.image.read
-        for index in indices:
-            if self.z is None:
-                frame = read(0, self.channel, index)
-            elif isinstance(self.z, int):
-                frame = read(index, self.channel, self.z)
-            else:
-                frame = choose_sharpest(read(index, self.channel, z) for z in range(self.image.size("z")))
-            yield frame.astype(frame.dtype.newbyteorder("="), copy=False)
+        with self.image.opened() as read:
+            for index in indices:
+                if self.z is None:
+                    frame = read(0, self.channel, index)
+                elif isinstance(self.z, int):
+                    frame = read(index, self.channel, self.z)
+                else:
+                    frame = choose_sharpest(read(index, self.channel, z) for z in range(self.image.size("z")))
+                yield frame.astype(frame.dtype.newbyteorder("="), copy=False)
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
-from blunet.images.frame_readers import ArrayReader, FileReader, Reader, ZarrReader, make_lazy_array
+from blunet.images.frame_readers import ArrayReader, FileReader, PlaneReader, Reader, make_lazy_array
 from blunet.images.grey_image import GreyImage, check_image
 from blunet.images.image_files import images_of, is_zarr
 from blunet.images.image_reader import read_layout
-from blunet.images.ome_zarr import ZarrImage, open_image
+from blunet.images.ome_zarr import open_image
 from blunet.images.pixel_size import PixelSize
-from blunet.images.plane_choice import PlaneChoice, check_slice, choose_channel, choose_sharpest
+from blunet.images.plane_choice import PlaneChoice, PlaneImage, check_slice, choose_channel, choose_sharpest
+from blunet.images.tiff_planes import open_tiff_planes
+from blunet.images.tiff_reader import ManyAxesError
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -30,7 +32,7 @@ ALL_PLANES = PlaneChoice()
 class FrameSource:
     """An image, or the frames of a time-lapse, read only when asked for.
 
-    Make one with `from_file`, `from_files`, `from_folder`, `from_zarr` or `from_array`.
+    Make one with `from_file`, `from_files`, `from_folder`, `from_planes` or `from_array`.
 
     Attributes
     ----------
@@ -70,7 +72,7 @@ class FrameSource:
     """Darkest and brightest value of the frames that were checked."""
 
     @classmethod
-    def from_file(cls, path: str | Path) -> FrameSource:
+    def from_file(cls, path: str | Path, planes: PlaneChoice = ALL_PLANES) -> FrameSource:
         """Open an image file; its pixels are not read yet.
 
         Parameters
@@ -78,17 +80,25 @@ class FrameSource:
         path : str or Path
             TIFF, PNG, JPEG (see `read_layout`), or an OME-Zarr with one image. A stack of anything but slices (Z) is
             taken as frames in time; axes of length one are dropped. Colour becomes grey of the same type.
+        planes : PlaneChoice
+            Channel and slice, of files that have several.
 
         Raises
         ------
         InputError
-            If there is no such file, it is not an image, is damaged, or has more dimensions than (T, Y, X).
+            If there is no such file, it is not an image, is damaged, it is not clear which channel or slice is meant,
+            or it has other axes than time, channels, slices, rows and columns.
         """
         path = Path(path)
         if is_zarr(path):
-            return cls.from_zarr(open_image(path))
-        layout = read_layout(path)
-        return cls(
+            return cls.from_planes(open_image(path), planes)
+        try:
+            layout = read_layout(path)
+        except ManyAxesError:
+            if (image := open_tiff_planes(path)) is None:
+                raise
+            return cls.from_planes(image, planes)
+        source = cls(
             name=str(path),
             axes="ZYX" if layout.axis == "Z" else "TYX" if layout.axis else "YX",
             count=layout.frames,
@@ -100,6 +110,7 @@ class FrameSource:
             spacing=layout.spacing,
             paths=(path,),
         )
+        return source.choose_slice(planes.z)
 
     @classmethod
     def from_files(cls, paths: Iterable[str | Path], name: str = "") -> FrameSource:
@@ -163,12 +174,13 @@ class FrameSource:
         )
 
     @classmethod
-    def from_zarr(cls, image: ZarrImage, planes: PlaneChoice = ALL_PLANES) -> FrameSource:
-        """Take the frames of an image in an OME-Zarr; its pixels are not read yet.
+    def from_planes(cls, image: PlaneImage, planes: PlaneChoice = ALL_PLANES) -> FrameSource:
+        """Take the frames of an image with axes of time, channels or slices; its pixels are not read yet.
 
         Parameters
         ----------
-        image : ZarrImage
+        image : PlaneImage
+            In an OME-Zarr or a TIFF.
         planes : PlaneChoice
             Channel and slice. Without a slice, those of a single Z stack are the frames.
 
@@ -183,7 +195,8 @@ class FrameSource:
         z = 0 if planes.z is None and slices == 1 else planes.z
         if z is None and frames > 1:
             raise InputError(
-                f"'{name}' has {frames} frames of {slices} slices; give the slice, or 'best-focus' for the sharpest."
+                f"'{name}' has {frames} frames of {slices} slices; give the slice (--z), or best-focus for the "
+                "sharpest of each frame."
             )
         if z is not None:
             check_slice(z, slices, name)
@@ -193,8 +206,8 @@ class FrameSource:
             axes=axes,
             count=slices if z is None else frames,
             shape=(image.size("y"), image.size("x")),
-            dtype=image.array.dtype.newbyteorder("="),
-            reader=ZarrReader(image, channel, z),
+            dtype=image.dtype,
+            reader=PlaneReader(image, channel, z),
             pixel_size=image.pixel_size,
             interval=image.interval if axes == "TYX" else None,
             spacing=image.spacing if axes == "ZYX" else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +91,16 @@ class ZarrImage:
         if size is None or self.pixel_size is None:
             return None
         return size.in_micrometres.x * self.pixel_size.x / self.pixel_size.in_micrometres.x
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values, in this machine's byte order."""
+        return np.dtype(self.array.dtype).newbyteorder("=")
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Callable[[int, int, int], NDArray[Any]]]:
+        """Yield `read`: a Zarr has nothing to open."""
+        yield self.read
 
     def read(self, t: int, channel: int, z: int) -> NDArray[Any]:
         """Read one plane (Y, X).

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
+from blunet.images.pixel_size import PixelSize
 
 BEST_FOCUS: Literal["best-focus"] = "best-focus"
 #: Names of channels of transmitted light: interference contrast before what else may be meant.
@@ -18,6 +21,45 @@ _CONTRASTS = (
     re.compile(r"\bdic\b|nomarski|differential.?interference", re.IGNORECASE),
     re.compile(r"phase|\bph\d?\b|bright.?field|\bbf\b|transmi|\btl\b|\btd\b|\bt-?pmt\b", re.IGNORECASE),
 )
+
+
+class PlaneImage(Protocol):
+    """An image with axes of time, channels and slices, of which one plane (Y, X) is read at a time.
+
+    Attributes
+    ----------
+    path : Path
+    dtype : numpy dtype
+        In this machine's byte order.
+    channels : tuple of str
+        Their names, as far as the file gives them.
+    pixel_size : PixelSize or None
+    interval : float or None
+        Seconds from frame to frame.
+    spacing : float or None
+        Distance of slices in the unit of the pixel size.
+    """
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def channels(self) -> tuple[str, ...]: ...
+    @property
+    def pixel_size(self) -> PixelSize | None: ...
+    @property
+    def interval(self) -> float | None: ...
+    @property
+    def spacing(self) -> float | None: ...
+
+    def size(self, axis: str) -> int:
+        """Return the length of an axis, "t", "c", "z", "y" or "x"; 1 if there is none."""
+        ...
+
+    def opened(self) -> AbstractContextManager[Callable[[int, int, int], NDArray[Any]]]:
+        """Open the file; yields a function that reads the plane (Y, X) of a frame, a channel and a slice."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -88,7 +130,10 @@ def choose_channel(names: Sequence[str], count: int, wanted: str | None, image: 
         places = [i for i, name in enumerate(names[:count]) if contrast.search(name)]
         if len(places) == 1:
             return places[0]
-    raise InputError(f"'{image}' has {count} channels, and it is not clear which is DIC: {listed}; give the channel.")
+    raise InputError(
+        f"'{image}' has {count} channels, and it is not clear which is DIC: {listed}; give the channel (--channel), or "
+        "export one channel as an image of its own."
+    )
 
 
 def measure_focus(plane: NDArray[Any]) -> float:

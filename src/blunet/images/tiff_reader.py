@@ -17,6 +17,10 @@ from blunet.images.tiff_metadata import read_metadata
 from blunet.images.tiff_pages import FEWEST_ROWS, MOST_CHANNELS, MOST_COLUMNS, open_pages
 
 
+class ManyAxesError(InputError):
+    """A file has more axes than frames of one grey or colour image each."""
+
+
 class Layout(NamedTuple):
     """What a file's header says about its frames.
 
@@ -72,12 +76,12 @@ def read_tiff_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any
         # Frames that share a page are mapped from the file if they are stored in one piece, else decoded to disk.
         whole = None if by_page else series.asarray(out="memmap").reshape(-1, *shape)
         for index in indices:
-            frame = _page(series, index, path).reshape(shape) if whole is None else whole[index]
+            frame = read_page(series, index, path).reshape(shape) if whole is None else whole[index]
             if letters[0] == "S":
                 frame = np.moveaxis(frame, 0, -1)
             native = frame.dtype.newbyteorder("=")
             frame = np.asarray(frame, native) if whole is None else np.array(frame, native)
-            yield _brightness(frame, series.keyframe)
+            yield turn_brightness(frame, series.keyframe)
 
 
 def _arrangement(series: tifffile.TiffPageSeries) -> tuple[list[int], str, dict[str, int]]:
@@ -91,7 +95,7 @@ def _arrangement(series: tifffile.TiffPageSeries) -> tuple[list[int], str, dict[
     )
 
 
-def _brightness(values: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
+def turn_brightness(values: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
     """Return values that grow from black to white, also of a page whose 0 is white.
 
     ImageJ marks pages as such when their look-up table is inverted, which changes what is shown and not the values.
@@ -104,7 +108,7 @@ def _brightness(values: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
     return inverted
 
 
-def _page(series: tifffile.TiffPageSeries, index: int, path: Path) -> NDArray[Any]:
+def read_page(series: tifffile.TiffPageSeries, index: int, path: Path) -> NDArray[Any]:
     """Decode one page; raise InputError if the file does not hold it, or ends within it."""
     page = series.pages[index]
     if page is None:
@@ -122,7 +126,7 @@ def _check_axes(series: tifffile.TiffPageSeries, path: Path) -> None:
     """Raise InputError unless the frames are grey or colour images, one after the other."""
     stack, letters, sizes = _arrangement(series)
     if len(stack) > 1 or "YX" not in letters or 1 < sizes.get("C", 1) <= MOST_CHANNELS:
-        raise InputError(
+        raise ManyAxesError(
             f"'{path}' has the shape {series.shape} with the axes {series.axes}; "
             "export one channel of it as an image (Y, X) or a stack (T, Y, X)."
         )
@@ -131,10 +135,10 @@ def _check_axes(series: tifffile.TiffPageSeries, path: Path) -> None:
             f"'{path}' holds {stack[0]} frames of {sizes['Y']} x {sizes['X']} pixels (Y x X), which seem to be the "
             f"rows of an image with {sizes['X']} channels; export one channel of it as an image (Y, X)."
         )
-    _check_samples(series, path)
+    check_samples(series, path)
 
 
-def _check_samples(series: tifffile.TiffPageSeries, path: Path) -> None:
+def check_samples(series: tifffile.TiffPageSeries, path: Path) -> None:
     """Raise InputError unless a pixel is grey or a colour, with or without alpha."""
     page = series.keyframe
     samples = dict(zip(series.axes, series.shape, strict=True)).get("S", 1)

@@ -50,9 +50,10 @@ class Input:
             If the file cannot be opened, or it is not clear which channel or slice is wanted.
         """
         if self.zarr is not None:
-            return FrameSource.from_zarr(self.zarr, planes)
-        frames = FrameSource.from_file(self.path) if self.frames is None else self.frames
-        return frames.choose_slice(planes.z)
+            return FrameSource.from_planes(self.zarr, planes)
+        if self.frames is None:
+            return FrameSource.from_file(self.path, planes)
+        return self.frames.choose_slice(planes.z)
 
 
 def find_inputs(sources: Sequence[str | Path], *, time_lapse: bool = False) -> tuple[list[Input], list[Skipped]]:

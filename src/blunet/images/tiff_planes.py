@@ -1,0 +1,94 @@
+"""TIFF files of several channels, or of slices in time: one plane (Y, X) after the other."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from blunet.images.image_reader import reading
+from blunet.images.pixel_size import PixelSize
+from blunet.images.tiff_metadata import read_metadata
+from blunet.images.tiff_pages import open_pages
+from blunet.images.tiff_reader import check_samples, read_page, turn_brightness
+
+
+@dataclass(frozen=True)
+class TiffPlanes:
+    """A TIFF with axes of time, channels and slices; see `PlaneImage`."""
+
+    path: Path
+    sizes: dict[str, int]
+    dtype: np.dtype[Any]
+    channels: tuple[str, ...]
+    pixel_size: PixelSize | None
+    interval: float | None
+    spacing: float | None
+
+    def size(self, axis: str) -> int:
+        """Return the length of an axis, "t", "c", "z", "y" or "x"; 1 if there is none."""
+        return self.sizes.get(axis.upper(), 1)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Callable[[int, int, int], NDArray[Any]]]:
+        """Open the file; yields a function that reads the plane (Y, X) of a frame, a channel and a slice."""
+        with reading(self.path), open_pages(self.path) as (_, (series, _)):
+            letters = [letter for letter in series.axes if letter in "TCZ"]
+            lengths = [self.sizes[letter] for letter in letters]
+            shape = self.sizes["Y"], self.sizes["X"]
+            by_page = len(series.pages) == prod(lengths)
+            # Planes that share a page are mapped from the file if they are stored in one piece, else decoded to disk.
+            whole = None if by_page else series.asarray(out="memmap").reshape(-1, *shape)
+
+            def read(t: int, channel: int, z: int) -> NDArray[Any]:
+                place = {"T": t, "C": channel, "Z": z}
+                index = int(np.ravel_multi_index([place[letter] for letter in letters], lengths)) if letters else 0
+                plane = read_page(series, index, self.path).reshape(shape) if whole is None else np.array(whole[index])
+                return turn_brightness(plane.astype(plane.dtype.newbyteorder("="), copy=False), series.keyframe)
+
+            yield read
+
+
+def open_tiff_planes(path: Path) -> TiffPlanes | None:
+    """Open a TIFF whose frames run through time, channels and slices; None if it has other axes.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or a pixel holds more than grey or a colour.
+    """
+    with reading(path), open_pages(path) as (tif, (series, _)):
+        sizes = {letter: int(length) for letter, length in zip(series.axes, series.shape, strict=True) if length != 1}
+        if set(sizes) - set("TCZYX") or series.axes[-2:] != "YX":
+            return None
+        check_samples(series, path)
+        pixel_size, interval, spacing = read_metadata(tif)
+        return TiffPlanes(
+            path=path,
+            sizes={**dict.fromkeys(series.axes, 1), **sizes},
+            dtype=series.dtype.newbyteorder("="),
+            channels=_name_channels(tif),
+            pixel_size=pixel_size,
+            interval=interval,
+            spacing=spacing if pixel_size is not None else None,
+        )
+
+
+def _name_channels(tif: tifffile.TiffFile) -> tuple[str, ...]:
+    """Return the names of the channels as OME's metadata give them, with the contrast method where they say one."""
+    if not tif.ome_metadata:
+        return ()
+    try:
+        pixels = ElementTree.fromstring(tif.ome_metadata).find(".//{*}Pixels")
+    except ElementTree.ParseError:
+        return ()
+    found = [] if pixels is None else pixels.findall("{*}Channel")
+    return tuple(channel.get("Name") or channel.get("ContrastMethod") or "" for channel in found)

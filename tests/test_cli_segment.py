@@ -18,7 +18,8 @@ from blunet.images.frame_source import FrameSource
 from blunet.images.image_writer import read_description
 from blunet.images.normalisation_settings import Normalisation
 from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented
-from blunet.jobs.file_segmentation import Event, segment_files
+from blunet.jobs.file_segmentation import segment_files
+from blunet.jobs.image_segmentation import Event
 from blunet.jobs.layer_plan import MOST_LAYERS
 from blunet.jobs.segmentation_inputs import find_inputs
 from blunet.packed.model_card import ModelInfo

@@ -10,8 +10,8 @@ from bright_model import bright_model, squares
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_writer import write_labels
 from blunet.images.pixel_size import PixelSize, make_pixel_size, pixel_size_of_layer, spell_unit
-from blunet.jobs.events import CancelToken
-from blunet.jobs.file_segmentation import Segmented, segment_files
+from blunet.jobs.events import CancelToken, Segmented
+from blunet.jobs.file_segmentation import segment_files
 from blunet.jobs.label_saving import save_labels
 from blunet.jobs.layer_opening import OpenSettings, open_layers
 from blunet.jobs.layer_plan import plan_layers

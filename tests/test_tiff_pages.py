@@ -14,8 +14,8 @@ from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource, read_image
 from blunet.images.image_files import find_images
 from blunet.images.pixel_size import PixelSize
-from blunet.jobs.events import CancelToken, Skipped
-from blunet.jobs.file_segmentation import Segmented, segment_files
+from blunet.jobs.events import CancelToken, Segmented, Skipped
+from blunet.jobs.file_segmentation import segment_files
 from blunet.jobs.label_saving import save_labels
 from blunet.jobs.layer_opening import OpenSettings, open_layers
 from blunet.jobs.layer_plan import plan_layers

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from blunet.jobs.events import Segmented
-    from blunet.jobs.file_segmentation import Event
+    from blunet.jobs.image_segmentation import Event
 
 
 @report_errors
@@ -103,6 +103,16 @@ def segment(
             help="Also write one table of the objects of all images: a .csv or .parquet file. Measures the objects.",
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Share the images among N processes of one thread on this computer."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Share the images among the workers of a Dask scheduler: tcp://node1:8786."
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(metavar="N", help="Number of threads. Not given: all processors.")
     ] = None,
@@ -112,6 +122,7 @@ def segment(
     use_threads(threads)
     from blunet.images.plane_choice import PlaneChoice, read_slice
     from blunet.jobs.batch_tables import check_table
+    from blunet.jobs.cluster import Cluster
     from blunet.jobs.file_segmentation import segment_files
     from blunet.jobs.model_files import open_model, resolve_model_path
     from blunet.segmentation.segmentation_settings import SegmentationSettings
@@ -136,6 +147,7 @@ def segment(
                 planes=PlaneChoice(channel, read_slice(z)),
                 into=into,
                 resume=resume,
+                cluster=Cluster(workers, scheduler) if workers is not None or scheduler is not None else None,
             )
         )
     except KeyboardInterrupt as e:

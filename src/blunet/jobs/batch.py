@@ -11,7 +11,8 @@ from blunet.files import expand_user
 from blunet.images.image_files import is_zarr, stem_of
 from blunet.jobs.batch_tables import SUMMARY_COLUMNS, BatchRecord
 from blunet.jobs.events import Cancelled, CancelToken, Segmented
-from blunet.jobs.file_segmentation import Event, segment_files
+from blunet.jobs.file_segmentation import segment_files
+from blunet.jobs.image_segmentation import Event
 from blunet.packed.packed_model import load_model
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from blunet.errors import InputError, naming_errors
-from blunet.files import output_folder, sha256_of_all
+from blunet.files import expand_user, output_folder
 from blunet.images.frame_source import ALL_PLANES
 from blunet.images.ome_zarr_labels import check_labels_name
 from blunet.images.plane_choice import PlaneChoice
-from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented, Skipped, Started, Warned
-from blunet.jobs.finished_images import find_finished
-from blunet.jobs.own_files import check_labels, check_results
-from blunet.jobs.result_files import LABELS, OBJECTS, PROBABILITY, Results
-from blunet.jobs.segmentation_inputs import Input, check_outputs, find_inputs
-from blunet.segmentation.frames import label_frames, predict_frames
-from blunet.segmentation.image_mismatch import describe_size_mismatch
+from blunet.jobs.cluster import Cluster, run_on_cluster
+from blunet.jobs.events import CancelToken, Started
+from blunet.jobs.image_segmentation import Event, ImageWork
+from blunet.jobs.result_files import LABELS, OBJECTS, PROBABILITY
+from blunet.jobs.segmentation_inputs import check_outputs, find_inputs
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.provenance import describe_segmentation
 from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSettings
-
-Event = Started | FrameDone | Warned | Skipped | Segmented
 
 
 def segment_files(
@@ -38,6 +32,7 @@ def segment_files(
     planes: PlaneChoice = ALL_PLANES,
     into: str | None = None,
     resume: bool = False,
+    cluster: Cluster | None = None,
     cancel: CancelToken | None = None,
 ) -> Iterator[Event]:
     """Segment images into a folder, one event after the other.
@@ -63,6 +58,8 @@ def segment_files(
     resume : bool
         Whether to leave out what an earlier run finished: images whose results were made from the same file, by the
         same model file, settings and version of this program, and are all there. They are Segmented at once.
+    cluster : Cluster, optional
+        Processes or a cluster that share the images. None: this process.
     cancel : CancelToken, optional
         Checked many times within a frame.
 
@@ -80,6 +77,9 @@ def segment_files(
         If the job was asked to stop. The files of all images that were Segmented are complete; there are no others.
     """
     cancel = cancel or CancelToken()
+    if cluster is not None:
+        sources = [Path(os.path.abspath(expand_user(source))) for source in sources]
+        out = Path(os.path.abspath(out))
     settings = settings.for_model(model.info)
     if into is not None:
         check_labels_name(into)
@@ -90,57 +90,9 @@ def segment_files(
     description = describe_segmentation(model.settings, model.info, model.path, settings)
     yield from skipped
     yield Started(tuple(each.path for each in inputs))
+    work = ImageWork(folder, files, settings, description, planes, into, resume)
+    if cluster is not None and inputs:
+        yield from run_on_cluster(inputs, work, model, cluster, cancel)
+        return
     for each in inputs:
-        begin = time.perf_counter()
-        try:
-            with naming_errors(each.path, passing=(Cancelled,)):
-                cancel.check()
-                source = each.open(planes)
-                about = {**description, "image": _describe_image(each, planes)}
-                if resume and (events := find_finished(each, folder, files, about, into)):
-                    yield from events
-                    continue
-                outdated, remarks = check_results(folder, each.stem, files)
-                if into is not None and each.zarr is None:
-                    remarks.append(f"'{each.path}' is no OME-Zarr: its labels are not written into it.")
-                if into is not None and each.zarr is not None:
-                    check_labels(each.zarr, into)
-                with Results(source, files, folder, keep_tables=into is not None) as results:
-                    yield from _segment_frames(each.path, results, model, settings, cancel)
-                    objects, foreground = results.objects, results.foreground
-                    trained = model.info.card.object_diameter
-                    if mismatch := describe_size_mismatch(results.diameter, trained, settings):
-                        results.warnings.append(f"'{each.path}': {mismatch}")
-                        remarks.append(results.warnings[-1])
-                    if into is not None and each.zarr is not None:
-                        results.write_into(each.zarr, into, planes.z if isinstance(planes.z, int) else None, about)
-                    labels = results.write(each.stem, about, outdated)
-        except InputError as e:
-            yield Skipped(each.path, str(e))
-        else:
-            for remark in remarks:
-                yield Warned(each.path, remark)
-            yield Segmented(each.path, labels, objects, foreground, time.perf_counter() - begin)
-
-
-def _describe_image(each: Input, planes: PlaneChoice) -> dict[str, Any]:
-    """Return the name and hash of an image, and which of its planes were chosen."""
-    chosen = {"channel": planes.channel, "z": planes.z}
-    about = {"file": each.path.name, "sha256": sha256_of_all(each.files)}
-    return about | {name: value for name, value in chosen.items() if value is not None}
-
-
-def _segment_frames(
-    path: Path, results: Results, model: Predictor, settings: SegmentationSettings, cancel: CancelToken
-) -> Iterator[FrameDone | Warned]:
-    """Segment the frames of one image into `results`."""
-    source, check = results.source, cancel.check
-    predicted = predict_frames(source, model, settings, keep_probability=PROBABILITY in results.files, check=check)
-    for found in label_frames(predicted, source, settings, measured=results.measured, check=check):
-        if found.warning:
-            results.warnings.append(found.warning)
-            yield Warned(path, found.warning)
-        results.add(found)
-        if source.stack:
-            yield FrameDone(path, found.t + 1, source.count)
-    check()
+        yield from work.run(each, model, cancel)

@@ -1,0 +1,122 @@
+"""Segmenting one image file: from the file to its results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blunet.errors import InputError, naming_errors
+from blunet.files import sha256_of_all
+from blunet.images.plane_choice import PlaneChoice
+from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented, Skipped, Started, Warned
+from blunet.jobs.finished_images import find_finished
+from blunet.jobs.own_files import check_labels, check_results
+from blunet.jobs.result_files import PROBABILITY, Results
+from blunet.jobs.segmentation_inputs import Input
+from blunet.segmentation.frames import label_frames, predict_frames
+from blunet.segmentation.image_mismatch import describe_size_mismatch
+from blunet.segmentation.predictor import Predictor
+from blunet.segmentation.segmentation_settings import SegmentationSettings
+
+Event = Started | FrameDone | Warned | Skipped | Segmented
+
+
+@dataclass(frozen=True)
+class ImageWork:
+    """What is done with every image of a batch.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the results.
+    files : tuple of str
+        Ends of the names of the files to write.
+    settings : SegmentationSettings
+        With the model's threshold and splitting.
+    description : mapping
+        Of model and settings, for the results.
+    planes : PlaneChoice
+    into : str or None
+        Name of labels to write into each OME-Zarr.
+    resume : bool
+        Whether to leave out what is finished.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    settings: SegmentationSettings
+    description: Mapping[str, Any]
+    planes: PlaneChoice
+    into: str | None
+    resume: bool
+
+    def run(self, each: Input, model: Predictor, cancel: CancelToken) -> Iterator[Event]:
+        """Segment one image.
+
+        Yields
+        ------
+        FrameDone (stacks only), Warned, and Segmented or Skipped, which any error of the image leads to.
+
+        Raises
+        ------
+        Cancelled
+            If the token was cancelled. Nothing of the image is written then.
+        """
+        folder, files, settings, into = self.folder, self.files, self.settings, self.into
+        begin = time.perf_counter()
+        try:
+            with naming_errors(each.path, passing=(Cancelled,)):
+                cancel.check()
+                source = each.open(self.planes)
+                about = {**self.description, "image": _describe_image(each, self.planes)}
+                if self.resume and (events := find_finished(each, folder, files, about, into)):
+                    yield from events
+                    return
+                outdated, remarks = check_results(folder, each.stem, files)
+                if into is not None and each.zarr is None:
+                    remarks.append(f"'{each.path}' is no OME-Zarr: its labels are not written into it.")
+                if into is not None and each.zarr is not None:
+                    check_labels(each.zarr, into)
+                with Results(source, files, folder, keep_tables=into is not None) as results:
+                    yield from _segment_frames(each.path, results, model, settings, cancel)
+                    objects, foreground = results.objects, results.foreground
+                    trained = model.info.card.object_diameter
+                    if mismatch := describe_size_mismatch(results.diameter, trained, settings):
+                        results.warnings.append(f"'{each.path}': {mismatch}")
+                        remarks.append(results.warnings[-1])
+                    if into is not None and each.zarr is not None:
+                        z = self.planes.z if isinstance(self.planes.z, int) else None
+                        results.write_into(each.zarr, into, z, about)
+                    labels = results.write(each.stem, about, outdated)
+        except InputError as e:
+            yield Skipped(each.path, str(e))
+        else:
+            for remark in remarks:
+                yield Warned(each.path, remark)
+            yield Segmented(each.path, labels, objects, foreground, time.perf_counter() - begin)
+
+
+def _describe_image(each: Input, planes: PlaneChoice) -> dict[str, Any]:
+    """Return the name and hash of an image, and which of its planes were chosen."""
+    chosen = {"channel": planes.channel, "z": planes.z}
+    about = {"file": each.path.name, "sha256": sha256_of_all(each.files)}
+    return about | {name: value for name, value in chosen.items() if value is not None}
+
+
+def _segment_frames(
+    path: Path, results: Results, model: Predictor, settings: SegmentationSettings, cancel: CancelToken
+) -> Iterator[FrameDone | Warned]:
+    """Segment the frames of one image into `results`."""
+    source, check = results.source, cancel.check
+    predicted = predict_frames(source, model, settings, keep_probability=PROBABILITY in results.files, check=check)
+    for found in label_frames(predicted, source, settings, measured=results.measured, check=check):
+        if found.warning:
+            results.warnings.append(found.warning)
+            yield Warned(path, found.warning)
+        results.add(found)
+        if source.stack:
+            yield FrameDone(path, found.t + 1, source.count)
+    check()

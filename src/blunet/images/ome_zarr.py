@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError, describe_error
+from blunet.images.image_files import is_zarr
 from blunet.images.pixel_size import SECONDS, PixelSize, make_pixel_size
 
 if TYPE_CHECKING:
@@ -148,7 +150,9 @@ def open_images(path: Path) -> tuple[list[ZarrImage], list[tuple[Path, str]]]:
         except InputError as e:
             refused.append((place, str(e)))
     if not images:
-        raise InputError(refused[0][1] if len(refused) == 1 else f"'{path}' holds no image that can be opened.")
+        named = f"'{path}' holds no image that can be opened"
+        reasons = [reason for _, reason in refused]
+        raise InputError(reasons[0] if len(reasons) == 1 else f"{': '.join([named, *reasons[:1]]).rstrip('.')}.")
     return images, refused
 
 
@@ -174,19 +178,18 @@ def _find_groups(path: Path, refused: list[tuple[Path, str]]) -> Iterator[tuple[
     about = _read_metadata(path)
     if isinstance(about, v04.Plate | v05.Plate):
         for well in about.plate.wells:
-            name = well.path.replace("/", "")
             try:
                 for place, number in _fields(path / well.path):
-                    yield place, f"{stem}_{name}_{number}"
+                    yield place, f"{stem}_{_name_well(*well.path.split('/'))}_{number}"
             except InputError as e:
                 refused.append((path / well.path, str(e)))
     elif isinstance(about, v04.Well | v05.Well):
         for place, number in _fields(path):
-            yield place, f"{path.parent.name}{path.name}_{number}"
+            yield place, f"{stem}_{number}"
     elif isinstance(about, v04.Bf2Raw | v05.Bf2Raw):
-        series = sorted((each for each in path.iterdir() if each.name.isdigit()), key=lambda each: int(each.name))
-        for place in series:
-            yield place, stem if len(series) == 1 else f"{stem}_{place.name}"
+        series = _list_series(path)
+        for name in series:
+            yield path / name, stem if len(series) == 1 else f"{stem}_{name}"
     elif isinstance(about, v04.LabelImage | v05.LabelImage | v04.LabelsGroup | v05.LabelsGroup):
         raise InputError(f"'{path}' holds labels; give the image that they belong to.")
     else:
@@ -203,6 +206,14 @@ def _fields(well: Path) -> Iterator[tuple[Path, str]]:
         yield well / image.path, image.path
 
 
+def _list_series(collection: Path) -> list[str]:
+    """Return the names of the images of a collection: those that its group OME lists, or else the numbered ones."""
+    with contextlib.suppress(InputError):
+        if listed := getattr(_read_metadata(collection / "OME"), "series", None):
+            return [str(name) for name in listed]
+    return sorted((each.name for each in collection.iterdir() if each.name.isdecimal()), key=int)
+
+
 def _open_image(path: Path, stem: str) -> ZarrImage:
     about = _read_metadata(path)
     scales = getattr(about, "multiscales", None)
@@ -215,7 +226,10 @@ def _open_image(path: Path, stem: str) -> ZarrImage:
         raise InputError(f"'{path}' has the axes {names}; time, channel, z, y and x are read, rows and columns last.")
     finest = multiscale.datasets[0]
     with _opening(path):
-        array: Any = _open_group(path)[finest.path]
+        try:
+            array: Any = _open_group(path)[finest.path]
+        except KeyError as e:
+            raise InputError(f"'{path}' has no array '{finest.path}', which its metadata name; copy it again.") from e
     if array.ndim != len(axes) or 0 in array.shape:
         raise InputError(f"'{path}' holds an array of the shape {array.shape} for the axes {axes}.")
     if array.dtype.kind not in "buif":
@@ -272,7 +286,7 @@ def _read_metadata(path: Path) -> object:
 def _open_group(path: Path) -> Group:
     import zarr
 
-    found = zarr.open(str(path), mode="r")
+    found = zarr.open(path, mode="r")  # a Path, as a text with '::' would be taken for an address
     if not isinstance(found, zarr.Group):
         raise InputError(f"'{path}' is a Zarr array without OME metadata; give the folder of an OME-Zarr.")
     return found
@@ -285,6 +299,8 @@ def _opening(path: Path) -> Iterator[None]:
         yield
     except InputError:
         raise
+    except PermissionError as e:
+        raise InputError(f"'{path}' cannot be opened: {e.strerror or e}; ask for the right to read it.") from e
     except FileNotFoundError as e:
         raise InputError(f"There is no Zarr group '{path}', or a part of it is missing; check the name.") from e
     except Exception as e:  # broken metadata raise many kinds of errors
@@ -292,7 +308,36 @@ def _opening(path: Path) -> Iterator[None]:
 
 
 def _stem(path: Path) -> str:
-    name = path.resolve().name
+    """Return the name of a group for those of results, after the names of the groups that it lies in."""
+    place, *within = _lineage(path)
+    stem = _without_endings(place.name)
+    names = [_without_endings(each.name) for each in within]
+    if len(names) in (2, 3) and _holds_wells(place):  # a well of a plate, or a field of one
+        names[:2] = [_name_well(*names[:2])]
+    return "_".join([stem, *names])
+
+
+def _lineage(path: Path) -> list[Path]:
+    """Return the groups that a group lies in, the outermost first, and the group itself."""
+    lineage = [Path(os.path.abspath(path))]  # the name that was given, also where it is a link
+    while is_zarr(lineage[0].parent):
+        lineage.insert(0, lineage[0].parent)
+    return lineage
+
+
+def _holds_wells(path: Path) -> bool:
+    try:
+        return hasattr(_read_metadata(path), "plate")
+    except InputError:
+        return False
+
+
+def _name_well(row: str, column: str) -> str:
+    """Return ``B3`` for row B and column 3; a name that could mean two wells has a hyphen, such as ``A1-1``."""
+    return row + column if row.isalpha() and column.isdecimal() else f"{row}-{column}"
+
+
+def _without_endings(name: str) -> str:
     for ending in _ENDINGS:
         if name.lower().endswith(ending) and len(name) > len(ending):
             name = name[: -len(ending)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError, describe_error
+from blunet.images.image_files import is_zarr
 from blunet.images.ome_zarr import ZarrImage
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def check_labels_name(name: str) -> None:
     InputError
         If not.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or name.casefold() == "zarr.json":
         raise InputError(f"'{name}' cannot be the name of labels; use letters, digits, '_', '-' and '.'.")
 
 
@@ -52,17 +54,33 @@ def read_labels_description(image: ZarrImage, name: str) -> dict[str, Any] | Non
     if not path.exists():
         return None
     try:
-        found: Any = zarr.open_group(str(path), mode="r").attrs.asdict().get(KEY, {})
+        found: Any = zarr.open_group(path, mode="r").attrs.asdict().get(KEY, {})
     except Exception:  # it is no group, or is damaged: it is not ours
         return {}
     return dict(found) if isinstance(found, dict) else {}
+
+
+def outdated_index(image: ZarrImage, name: str) -> Path | None:
+    """Return the file of consolidated metadata that does not list labels which were written; None if there is none."""
+    target = Path(os.path.abspath(labels_path(image, name)))
+    place = target.parent.parent
+    while is_zarr(place):
+        listed = target.relative_to(place).as_posix()
+        for file in (place / ".zmetadata", place / "zarr.json"):
+            content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+            index = content if file.name == ".zmetadata" else content.get("consolidated_metadata") or {}
+            groups = index.get("metadata")
+            if groups is not None and not any(f"{group}/".startswith(f"{listed}/") for group in groups):
+                return file
+        place = place.parent
+    return None
 
 
 def read_labels(image: ZarrImage, name: str) -> Iterator[NDArray[Any]]:
     """Yield the labels of each frame (Y, X)."""
     import zarr
 
-    array: Any = zarr.open_group(str(labels_path(image, name)), mode="r")["0"]
+    array: Any = zarr.open_group(labels_path(image, name), mode="r")["0"]
     for index in np.ndindex(array.shape[:-2]):
         yield np.asarray(array[index])
 
@@ -121,7 +139,8 @@ def write_labels_group(
     except InputError:
         raise
     except Exception as e:  # stores and codecs raise many kinds of errors
-        raise InputError(f"Labels cannot be written to '{target}': {describe_error(e)}.") from e
+        reason = e.strerror if isinstance(e, OSError) and e.strerror else describe_error(e)
+        raise InputError(f"Labels cannot be written to '{target}': {reason}.") from e
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
@@ -226,7 +245,7 @@ def _list(folder: Path, name: str, version: str) -> None:
     """Add labels to the list of an image's labels."""
     import zarr
 
-    group: Any = zarr.open_group(str(folder), mode="a", zarr_format=2 if version == "0.4" else 3)
+    group: Any = zarr.open_group(folder, mode="a", zarr_format=2 if version == "0.4" else 3)
     attributes = group.attrs.asdict()
     ome = attributes.get("ome", {}) if version == "0.5" else attributes
     names = [*ome.get("labels", [])]
@@ -238,10 +257,10 @@ def _list(folder: Path, name: str, version: str) -> None:
 def _make_group(path: Path, version: str) -> Group:
     import zarr
 
-    return zarr.open_group(str(path), mode="w", zarr_format=2 if version == "0.4" else 3)
+    return zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
 
 
 def _open_group(path: Path) -> Group:
     import zarr
 
-    return zarr.open_group(str(path), mode="r+")
+    return zarr.open_group(path, mode="r+")

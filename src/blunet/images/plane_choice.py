@@ -16,10 +16,12 @@ from blunet.errors import InputError
 from blunet.images.pixel_size import PixelSize
 
 BEST_FOCUS: Literal["best-focus"] = "best-focus"
+#: Before and after a word in the name of a channel: no letter, as in "DIC_20x" and "DIC2".
+_WORD, _END = r"(?<![^\W\d_])", r"(?![^\W\d_])"
 #: Names of channels of transmitted light: interference contrast before what else may be meant.
 _CONTRASTS = (
-    re.compile(r"\bdic\b|nomarski|differential.?interference", re.IGNORECASE),
-    re.compile(r"phase|\bph\d?\b|bright.?field|\bbf\b|transmi|\btl\b|\btd\b|\bt-?pmt\b", re.IGNORECASE),
+    re.compile(rf"{_WORD}dic{_END}|nomarski|differential.?interference", re.IGNORECASE),
+    re.compile(rf"phase|{_WORD}(ph|bf|tl|td|t-?pmt){_END}|bright.?field|transmi", re.IGNORECASE),
 )
 
 
@@ -117,7 +119,7 @@ def choose_channel(names: Sequence[str], count: int, wanted: str | None, image: 
     """
     listed = ", ".join(f"{i} {names[i]}" if i < len(names) and names[i] else str(i) for i in range(count))
     if wanted is not None:
-        places = [i for i, name in enumerate(names) if name.casefold() == wanted.strip().casefold()]
+        places = [i for i, name in enumerate(names[:count]) if name.strip().casefold() == wanted.strip().casefold()]
         if not places and wanted.strip().isdecimal() and int(wanted) < count:
             places = [int(wanted)]
         if len(places) != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -124,6 +125,9 @@ def test_the_channel_is_known_or_asked_for(folder, version):
         (("Transmitted light", "mCherry"), 0),
         (("Brightfield", "GFP"), 0),
         (("Ph2", "Phalloidin"), 0),
+        (("DIC_20x", "Phase"), 0),
+        (("EGFP", "ch1_DIC2"), 1),
+        (("Brightfield", "TL DIC "), 1),
     ],
 )
 def test_transmitted_light_is_known_by_its_name(names, chosen):
@@ -167,7 +171,7 @@ def test_a_plate_is_segmented_well_by_well(folder, version):
     assert [Path(skipped["image"]).as_posix() for skipped in content["skipped"]] == ["plate.zarr/B/1"]
     assert len(Path("images.csv").read_text().splitlines()) == 5
     well, _ = open_images(Path("plate.zarr/A/1"))
-    assert [image.stem for image in well] == ["A1_0", "A1_1"]
+    assert [image.stem for image in well] == ["plate_A1_0", "plate_A1_1"]
     with pytest.raises(InputError, match="holds 2 images; give one of them"):
         FrameSource.from_file("plate.zarr/A/1")
 
@@ -257,3 +261,137 @@ def test_a_folder_stands_for_its_zarr_images_too(folder, version):
     content = json.loads(run("all", "--json").stdout)
     assert [Path(image["image"]).name for image in content["images"]] == ["a.tif", "x.zarr"]
     assert len(json.loads(run("all/*.zarr", "--json").stdout)["images"]) == 1
+
+
+def results(*arguments: str) -> list[str]:
+    """Return the names of the labels of a run, and check that it went well."""
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    return [Path(image["labels"]).name for image in json.loads(result.stdout)["images"]]
+
+
+def test_a_time_lapse_of_zarr_files_takes_the_channel_and_slice_that_are_wanted(folder, version):
+    dark = np.full((60, 90), 7, np.uint8)
+    for name in ("t0.zarr", "t1.zarr"):
+        write(name, np.stack([squares(), dark]), "cyx", version, ("DIC", "GFP"))
+    run("t0.zarr", "t1.zarr", "--time-lapse", "--channel", "gfp")
+    labels = tifffile.imread(f"out/{folder.name}_labels.tif")
+    assert labels.shape == (2, 60, 90)
+    assert not labels.any()
+    result = run("t0.zarr", "t1.zarr", "--time-lapse", "--channel", "RFP")
+    assert result.exit_code == 2
+    assert "has no channel 'RFP'" in result.stderr
+    result = run("t0.zarr", "t1.zarr", "--time-lapse", "--into", "cells")
+    assert "is a time-lapse of several files: its labels are not written into these" in result.stderr
+    write("s.zarr", np.stack([np.stack([dark, squares()])] * 2), "tzyx", version)
+    assert results("s.zarr", "--time-lapse", "--z", "1", "--into", "cells") == ["s_labels.tif"]
+    assert tifffile.imread("out/s_labels.tif").max() == 4
+    assert zarr.open_group("s.zarr/labels/cells", mode="r")["0"].shape == (2, 1, 60, 90)
+
+
+def test_a_channel_or_slice_that_a_tiff_has_not_is_said(folder):
+    result = run("a.tif", "--channel", "DIC")
+    assert result.exit_code == 2
+    assert "'a.tif' has no channel 'DIC'; its channels are: 0" in result.stderr
+    tifffile.imwrite("n.ome.tif", squares()[None], metadata={"axes": "CYX", "Channel": {"Name": ["DIC"]}})
+    assert run("n.ome.tif", "--channel", "dic").exit_code == run("a.tif", "--channel", "0").exit_code == 0
+    result = run("a.tif", "--z", "7")
+    assert result.exit_code == 2
+    assert "'a.tif' has no slice 7; it has 1, counted from 0" in result.stderr
+    assert run("a.tif", "--z", "0").exit_code == run("a.tif", "--z", "best-focus").exit_code == 0
+    tifffile.imwrite("t.tif", np.stack([squares()] * 3), imagej=True, metadata={"axes": "TYX"})
+    assert "'t.tif' has no slice 1; it has 1" in run("t.tif", "--z", "1").stderr
+
+
+def test_more_names_than_channels(folder, version):
+    write("x.zarr", squares()[None], "cyx", version, ("GFP", "DIC"))
+    result = run("x.zarr", "--channel", "DIC")
+    assert "has no channel 'DIC'; its channels are: 0 GFP" in result.stderr
+
+
+def test_wells_whose_names_could_be_mistaken(folder, version):
+    """Row A, column 11 and row A1, column 1 have results of their own, also where one well or field is given."""
+    write_plate("plate.zarr", version, {"A/11": 1, "A1/1": 1})
+    assert results("plate.zarr/") == ["plate_A11_0_labels.tif", "plate_A1-1_0_labels.tif"]
+    assert results("plate.zarr/*/*") == ["plate_A11_0_labels.tif", "plate_A1-1_0_labels.tif"]
+    assert results("plate.zarr/A1/1/0") == ["plate_A1-1_0_labels.tif"]
+    shutil.copytree("plate.zarr", "other.zarr")
+    assert len(results("*.zarr/A/11/0", "a.tif")) == 3
+    Path("second").mkdir()
+    shutil.copytree("plate.zarr", "second/plate.zarr")
+    result = run("plate.zarr", "second/plate.zarr")
+    assert result.exit_code == 2
+    assert "would both write" in result.stderr
+
+
+def write_collection(path: str, version: str, images: tuple[str, ...], series: tuple[str, ...] = ()) -> None:
+    """Write a collection as bioformats2raw does."""
+    root = zarr.open_group(path, mode="w", zarr_format=FORMATS[version].zarr_format)
+
+    def describe(group: zarr.Group, about: dict[str, object]) -> None:
+        group.attrs.update(about if version == "0.4" else {"ome": {**about, "version": "0.5"}})
+
+    describe(root, {"bioformats2raw.layout": 3})
+    if series:
+        describe(root.create_group("OME"), {"series": list(series)})
+    for name in images:
+        write(f"{path}/{name}", squares()[None, None, None], "tczyx", version)
+
+
+def test_the_images_of_a_collection(folder, version):
+    """They are those that the group OME lists, or else the numbered ones."""
+    write_collection("c.zarr", version, ("0", "1", "10", "first", "\u00b2"), ("first", "0"))
+    assert results("c.zarr") == ["c_first_labels.tif", "c_0_labels.tif"]
+    shutil.rmtree("c.zarr/OME")
+    assert results("c.zarr") == ["c_0_labels.tif", "c_1_labels.tif", "c_10_labels.tif"]
+    assert results("c.zarr/0", "c.zarr/1") == ["c_0_labels.tif", "c_1_labels.tif"]
+    write_collection("d.zarr", version, ("0",), ("0", "1"))
+    result = run("d.zarr")
+    assert result.exit_code == 1
+    assert "There is no Zarr group 'd.zarr/1'" in result.stderr.replace("\\", "/")
+    write_collection("e.zarr", version, (), ("0", "1"))
+    assert "'e.zarr' holds no image that can be opened: There is no Zarr group" in run("e.zarr").stderr
+
+
+@pytest.mark.parametrize("name", ["fields ü b#1%20 [x].ome.zarr", *["a::b.zarr"] * (os.name != "nt")])
+def test_any_name_of_a_zarr(folder, version, name):
+    write("x.zarr", squares(), "yx", version).rename(name)
+    stem = name.removesuffix(".zarr").removesuffix(".ome")
+    assert results(name, "--into", "cells") == [f"{stem}_labels.tif"]
+    assert zarr.open_group(Path(name, "labels", "cells"), mode="r")["0"].shape == (60, 90)
+    assert "1 finished before" in run(name, "--into", "cells", "--resume").stdout
+
+
+def test_results_have_the_name_that_was_given_though_it_is_a_link(folder, version):
+    write("x.zarr", squares(), "yx", version)
+    Path("link.zarr").symlink_to("x.zarr", target_is_directory=True)
+    assert results("link.zarr") == ["link_labels.tif"]
+
+
+def test_results_are_not_put_into_a_zarr(folder, version):
+    write_plate("plate.zarr", version, {"A/1": 1})
+    for out in ("plate.zarr", "plate.zarr/A/1/0/new", "./plate.zarr/labels"):
+        result = CliRunner().invoke(app, ["segment", "plate.zarr", "--model", "model.blunet", "--out", out])
+        assert result.exit_code == 2
+        assert f"The output folder '{Path(out)}' lies in the Zarr" in result.stderr
+    assert not list(Path("plate.zarr").rglob("*.tif"))
+
+
+def test_a_missing_array_is_named(folder, version):
+    path = write("x.zarr", squares(), "yx", version)
+    finest = open_image(path).array.basename
+    shutil.rmtree(path / finest)
+    result = run("x.zarr", "a.tif")
+    assert result.exit_code == 1
+    assert f"'x.zarr' has no array '{finest}', which its metadata name" in result.stderr
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_a_list_of_groups_without_the_new_labels_is_said(folder, version):
+    """Programs that read consolidated metadata do not see the labels until it is made again."""
+    write("x.zarr", squares(), "yx", version)
+    zarr.consolidate_metadata("x.zarr")
+    assert "lists what the Zarr held before, not the labels 'cells'" in run("x.zarr", "--into", "cells").stderr
+    zarr.consolidate_metadata("x.zarr")
+    assert run("x.zarr", "--into", "cells").stderr == ""
+    assert "cannot be the name of labels" in run("x.zarr", "--into", "zarr.json").stderr

@@ -98,6 +98,9 @@ class FrameSource:
             if (image := open_tiff_planes(path)) is None:
                 raise
             return cls.from_planes(image, planes)
+        if planes.channel is not None:  # the file has one: is it this?
+            known = open_tiff_planes(path) if path.suffix.lower() in (".tif", ".tiff") else None
+            choose_channel(known.channels if known else (), 1, planes.channel, str(path))
         source = cls(
             name=str(path),
             axes="ZYX" if layout.axis == "Z" else "TYX" if layout.axis else "YX",
@@ -215,7 +218,7 @@ class FrameSource:
         )
 
     def choose_slice(self, z: int | Literal["best-focus"] | None) -> FrameSource:
-        """Return one slice of a Z stack, or the sharpest, as a single image; anything else is returned unchanged.
+        """Return one slice of a Z stack, or the sharpest, as a single image; frames of one slice are unchanged.
 
         Raises
         ------
@@ -223,6 +226,7 @@ class FrameSource:
             If there is no such slice.
         """
         if z is None or self.axes != "ZYX":
+            check_slice(z or 0, 1, self.name)
             return self
         check_slice(z, self.count, self.name)
 

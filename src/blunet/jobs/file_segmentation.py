@@ -83,7 +83,7 @@ def segment_files(
     settings = settings.for_model(model.info)
     if into is not None:
         check_labels_name(into)
-    inputs, skipped = find_inputs(sources, time_lapse=time_lapse)
+    inputs, skipped = find_inputs(sources, time_lapse=time_lapse, planes=planes)
     files = (LABELS, *[PROBABILITY] * save_probability, *[OBJECTS] * save_measurements)
     check_outputs(inputs, Path(out), files)
     folder = output_folder(out) if inputs else Path(out)

@@ -10,6 +10,7 @@ from typing import Any
 
 from blunet.errors import InputError, naming_errors
 from blunet.files import sha256_of_all
+from blunet.images.ome_zarr_labels import outdated_index
 from blunet.images.plane_choice import PlaneChoice
 from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented, Skipped, Started, Warned
 from blunet.jobs.finished_images import find_finished
@@ -77,7 +78,9 @@ class ImageWork:
                     return
                 outdated, remarks = check_results(folder, each.stem, files)
                 if into is not None and each.zarr is None:
-                    remarks.append(f"'{each.path}' is no OME-Zarr: its labels are not written into it.")
+                    several = each.frames is not None and len(each.files) > 1
+                    what, them = ("a time-lapse of several files", "these") if several else ("no OME-Zarr", "it")
+                    remarks.append(f"'{each.path}' is {what}: its labels are not written into {them}.")
                 if into is not None and each.zarr is not None:
                     check_labels(each.zarr, into)
                 with Results(source, files, folder, keep_tables=into is not None) as results:
@@ -90,6 +93,11 @@ class ImageWork:
                     if into is not None and each.zarr is not None:
                         z = self.planes.z if isinstance(self.planes.z, int) else None
                         results.write_into(each.zarr, into, z, about)
+                        if index := outdated_index(each.zarr, into):
+                            remarks.append(
+                                f"'{index}' lists what the Zarr held before, not the labels '{into}'; programs that "
+                                "read this list find them when it is made again with zarr.consolidate_metadata."
+                            )
                     labels = results.write(each.stem, about, outdated)
         except InputError as e:
             yield Skipped(each.path, str(e))

@@ -12,9 +12,10 @@ from pathlib import Path
 from blunet.dataset.masks_beside import find_masks
 from blunet.errors import InputError
 from blunet.files import expand_user
-from blunet.images.frame_source import FrameSource
+from blunet.images.frame_source import ALL_PLANES, FrameSource
 from blunet.images.image_files import find_images, find_subfolder, images_in, stem_of
 from blunet.images.pixel_size import PixelSize
+from blunet.images.plane_choice import PlaneChoice
 from blunet.jobs.events import CancelToken, Skipped
 from blunet.jobs.saved_labels import find_saved_labels, is_labels_file
 
@@ -103,6 +104,7 @@ def plan_layers(
     together: bool = True,
     masks: bool = True,
     most: int | None = MOST_LAYERS,
+    planes: PlaneChoice = ALL_PLANES,
     token: CancelToken | None = None,
 ) -> Plan:
     """Find the layers that sources make, from the headers of the files alone.
@@ -119,6 +121,8 @@ def plan_layers(
         opened as labels in any case, with their image if that is given too.
     most : int, optional
         Largest number of layers. None: no limit.
+    planes : PlaneChoice
+        Channel of each OME-Zarr, and slice of each file.
     token : CancelToken, optional
         Checked between files.
 
@@ -133,7 +137,7 @@ def plan_layers(
     if not given:
         raise InputError("Nothing was chosen; give image files, a folder or a pattern.")
     paths, refused = find_images(given)
-    files, unreadable = _headers(paths, token)
+    files, unreadable = _headers(paths, planes, token)
     skipped = [*(Skipped(*each) for each in refused), *unreadable]
     problems = [file.reason for file in skipped]
     if not files:
@@ -170,12 +174,14 @@ def images_folder(source: str | Path) -> str | Path:
         return source
 
 
-def _headers(paths: Sequence[Path], token: CancelToken | None) -> tuple[list[FrameSource], list[Skipped]]:
+def _headers(
+    paths: Sequence[Path], planes: PlaneChoice, token: CancelToken | None
+) -> tuple[list[FrameSource], list[Skipped]]:
     def header(path: Path) -> FrameSource | Skipped:
         if token is not None:
             token.check()
         try:
-            return FrameSource.from_file(path)
+            return FrameSource.from_file(path, planes)
         except InputError as e:
             return Skipped(path, str(e))
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blunet.errors import InputError
 from blunet.images.frame_source import ALL_PLANES, FrameSource
 from blunet.images.image_files import find_images, is_zarr, stem_of
-from blunet.images.ome_zarr import ZarrImage, open_images
+from blunet.images.ome_zarr import ZarrImage, open_image, open_images
 from blunet.images.plane_choice import PlaneChoice
 from blunet.jobs.events import Skipped
 from blunet.jobs.result_files import LABELS
+
+if TYPE_CHECKING:
+    from blunet.jobs.layer_plan import PlannedLayer
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,9 @@ class Input:
     stem : str
         The names of the result files begin with it.
     frames : FrameSource, optional
-        None: the file is opened when its turn comes.
+        Of a time-lapse, with the channel and slice that are wanted. None: the file is opened when its turn comes.
     zarr : ZarrImage, optional
-        The image of an OME-Zarr.
+        The image of an OME-Zarr, if the input is one.
     """
 
     path: Path
@@ -49,14 +53,16 @@ class Input:
         InputError
             If the file cannot be opened, or it is not clear which channel or slice is wanted.
         """
+        if self.frames is not None:
+            return self.frames
         if self.zarr is not None:
             return FrameSource.from_planes(self.zarr, planes)
-        if self.frames is None:
-            return FrameSource.from_file(self.path, planes)
-        return self.frames.choose_slice(planes.z)
+        return FrameSource.from_file(self.path, planes)
 
 
-def find_inputs(sources: Sequence[str | Path], *, time_lapse: bool = False) -> tuple[list[Input], list[Skipped]]:
+def find_inputs(
+    sources: Sequence[str | Path], *, time_lapse: bool = False, planes: PlaneChoice = ALL_PLANES
+) -> tuple[list[Input], list[Skipped]]:
     """Return the inputs that files, folders and patterns mean, and the sources that cannot be used.
 
     Parameters
@@ -65,6 +71,8 @@ def find_inputs(sources: Sequence[str | Path], *, time_lapse: bool = False) -> t
     time_lapse : bool
         Whether all single images are the frames of one time-lapse, as the viewer opens them: images of another size or
         type than most are skipped.
+    planes : PlaneChoice
+        Channel and slice of the images of a time-lapse, whose headers are read here.
 
     Raises
     ------
@@ -74,9 +82,8 @@ def find_inputs(sources: Sequence[str | Path], *, time_lapse: bool = False) -> t
     if time_lapse:
         from blunet.jobs.layer_plan import plan_layers  # here, as a single file needs no threads that read headers
 
-        plan = plan_layers(sources, masks=False, most=None)
-        planned = [Input(layer.source or Path(layer.frames.name), layer.name, layer.frames) for layer in plan.layers]
-        return planned, list(plan.skipped)
+        plan = plan_layers(sources, masks=False, most=None, planes=planes)
+        return [_planned(layer) for layer in plan.layers], list(plan.skipped)
     images, refused = find_images(sources)
     inputs: list[Input] = []
     for path in images:
@@ -95,8 +102,17 @@ def find_inputs(sources: Sequence[str | Path], *, time_lapse: bool = False) -> t
     return inputs, [Skipped(*each) for each in refused]
 
 
+def _planned(layer: PlannedLayer) -> Input:
+    """Return the input that a layer of a time-lapse is."""
+    paths = layer.frames.paths
+    if len(paths) == 1 and is_zarr(paths[0]):
+        image = open_image(paths[0])
+        return Input(image.path, image.stem, layer.frames, image)
+    return Input(layer.source or Path(layer.frames.name), layer.name, layer.frames)
+
+
 def check_outputs(inputs: Sequence[Input], out: Path, files: Sequence[str]) -> None:
-    """Check that results overwrite neither each other nor an input.
+    """Check that results overwrite neither each other nor an input, and do not lie within an OME-Zarr.
 
     Parameters
     ----------
@@ -109,8 +125,11 @@ def check_outputs(inputs: Sequence[Input], out: Path, files: Sequence[str]) -> N
     Raises
     ------
     InputError
-        If one would be overwritten.
+        If one would be overwritten, or the folder lies in a Zarr.
     """
+    for folder in (out.absolute(), *out.absolute().parents):
+        if is_zarr(folder):
+            raise InputError(f"The output folder '{out}' lies in the Zarr '{folder}'; choose one outside of it.")
     writers: dict[str, Path] = {}
     read = {path.resolve() for each in inputs for path in each.files}
     for each in inputs:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from blunet.jobs.events import Cancelled, CancelToken
 from blunet.packed.model_card import ModelCard, ModelInfo
 from blunet.segmentation import prediction
 from blunet.segmentation.frames import FramePredicted, label_frames, predict_frames
+from blunet.segmentation.prefetch import prefetch
 from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSettings
 
 ADAPTING = ModelInfo(
@@ -152,3 +156,32 @@ def test_warnings_of_segment_point_at_the_caller():
     with pytest.warns(UserWarning, match=r"^frame 1 of 2: The image is constant") as caught:
         blunet.segment(np.stack([np.full((60, 90), 7, np.uint8), squares()]), bright_model())
     assert caught[0].filename == __file__
+
+
+def test_the_next_frame_is_made_while_one_is_used():
+    """Items come in order; the next one is made before it is asked for; an error comes after the items before it."""
+    made = []
+
+    def make():
+        for i in range(3):
+            made.append(i)
+            yield i
+        raise InputError("the fourth is damaged")
+
+    each = prefetch(make())
+    assert next(each) == 0
+    deadline = time.monotonic() + 10
+    while made != [0, 1] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert made == [0, 1]
+    assert [next(each), next(each)] == [1, 2]
+    with pytest.raises(InputError, match="the fourth"):
+        next(each)
+
+
+def test_closing_early_ends_the_thread():
+    before = threading.active_count()
+    each = prefetch(iter(range(100)))
+    next(each)
+    each.close()
+    assert threading.active_count() == before

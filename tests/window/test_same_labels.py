@@ -128,5 +128,7 @@ def test_files_and_layers_have_the_same_provenance(viewer, widget, qtbot, field,
     settings = widget.settings()
     list(segment_files([tmp_path / "field.tif"], tmp_path, load_model(), settings))
     made = read_description(tmp_path / "field_labels.tif")
+    assert made.pop("image")["file"] == "field.tif"
+    assert made.pop("found")["objects"] == widget.result.objects
     assert made == widget.result.labels.metadata["blunet"]
     assert made["model"]["file"] == BUNDLED.name

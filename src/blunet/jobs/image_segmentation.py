@@ -20,6 +20,7 @@ from blunet.jobs.segmentation_inputs import Input
 from blunet.segmentation.frames import label_frames, predict_frames
 from blunet.segmentation.image_mismatch import describe_size_mismatch
 from blunet.segmentation.predictor import Predictor
+from blunet.segmentation.prefetch import prefetch
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
 Event = Started | FrameDone | Warned | Skipped | Segmented
@@ -120,7 +121,8 @@ def _segment_frames(
     """Segment the frames of one image into `results`."""
     source, check = results.source, cancel.check
     predicted = predict_frames(source, model, settings, keep_probability=PROBABILITY in results.files, check=check)
-    for found in label_frames(predicted, source, settings, measured=results.measured, check=check):
+    ahead = prefetch(predicted) if source.stack else predicted  # the network runs while objects are found
+    for found in label_frames(ahead, source, settings, measured=results.measured, check=check):
         if found.warning:
             results.warnings.append(found.warning)
             yield Warned(path, found.warning)

@@ -13,6 +13,7 @@ from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import CancelToken
 from blunet.packed.packed_model import load_model
 from blunet.segmentation.frames import FrameLabelled, FramePredicted, label_frames, predict_frames
+from blunet.segmentation.prefetch import prefetch
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
 
@@ -75,6 +76,8 @@ def segment_frames(
     )
     first: FrameLabelled | None = None
     before = 0
+    if len(chosen) > 1:  # the network runs while objects are found
+        predicted = prefetch(predicted)
     for probability, event in zip(kept, predicted, strict=True):
         probability[...] = event.probability
         event = replace(event, probability=probability)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -155,3 +157,54 @@ def test_a_table_that_cannot_be_written_stops_the_command_before_it_begins(folde
         assert result.exit_code == 2
         assert said in result.stderr
         assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_tables_replace_only_tables_of_a_batch(folder, ending):
+    """The command stops before it begins; tables of an earlier batch are replaced."""
+    mine = Path(f"mine.{ending}")
+    mine.write_text("my,own\n1,2\n")
+    for option in ("--summary", "--objects-table"):
+        result = run("a.tif", option, str(mine))
+        assert result.exit_code == 2
+        assert f"'{mine}'" in result.stderr
+        assert "would be overwritten; choose another name" in result.stderr
+    assert mine.read_text() == "my,own\n1,2\n"
+    result = run("a.tif", "--summary", f"x.{ending}", "--objects-table", f"./x.{ending}")
+    assert f"Both tables would be 'x.{ending}'" in result.stderr
+    Path(f"folder.{ending}").mkdir()
+    assert "is a folder" in run("a.tif", "--summary", f"folder.{ending}").stderr
+    assert not Path("out").exists()
+    tables = ("--summary", f"images.{ending}", "--objects-table", f"objects.{ending}")
+    for image in ("a.tif", "c.tif", "a.tif"):  # c.tif has no objects
+        assert run(image, *tables).exit_code == 0
+    assert run("a.tif", "--summary", f"objects.{ending}").exit_code == 2
+
+
+def test_a_table_of_the_batch_never_takes_the_place_of_that_of_an_image(folder):
+    Path("out").mkdir()
+    for _ in range(2):
+        result = run("a.tif", "--objects-table", "out/a_objects.csv")
+        assert result.exit_code == 2
+        assert "a_objects.csv'" in result.stderr
+        assert Path("out/a_objects.csv").read_text().startswith("label,")
+
+
+@pytest.mark.parametrize("kind", [np.uint64, np.int64])
+def test_any_brightness_fits_into_a_parquet_table(folder, kind):
+    image = (squares() > 100).astype(kind) * np.iinfo(kind).max + (np.arange(90) % 8).astype(kind)
+    image[squares() > 100] = np.iinfo(kind).max - np.arange(809).astype(kind) % 7
+    tifffile.imwrite("big.tif", image)
+    assert run("big.tif", "--objects-table", "objects.parquet").exit_code == 0
+    cells = parquet.read_table("objects.parquet").to_pylist()
+    assert [cell["max_intensity"] for cell in cells] == [pytest.approx(np.iinfo(kind).max)] * 2
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are UTF-16 or UTF-8 there")
+def test_names_that_are_no_utf8_are_written_with_codes(folder):
+    name = os.fsdecode(b"caf\xe9.tif")
+    tifffile.imwrite(name, squares())
+    assert run(name, "--summary", "images.csv", "--objects-table", "objects.csv").exit_code == 0
+    assert run(name, "--summary", "images.parquet", "--objects-table", "objects.parquet").exit_code == 0
+    rows = list(csv.DictReader(Path("images.csv").read_text(encoding="utf-8").splitlines()))
+    assert rows[0]["image"] == parquet.read_table("images.parquet").to_pylist()[0]["image"] == r"caf\udce9.tif"

@@ -121,15 +121,13 @@ def segment(
     """Find the cells in images and write them as label images."""
     use_threads(threads)
     from blunet.images.plane_choice import PlaneChoice, read_slice
-    from blunet.jobs.batch_tables import check_table
+    from blunet.jobs.batch_tables import check_tables
     from blunet.jobs.cluster import Cluster
     from blunet.jobs.file_segmentation import segment_files
     from blunet.jobs.model_files import open_model, resolve_model_path
     from blunet.segmentation.segmentation_settings import SegmentationSettings
 
-    for table in (summary, objects_table):
-        if table is not None:
-            check_table(table)
+    check_tables(summary, objects_table)
     settings = SegmentationSettings(
         **select_given(threshold=threshold, splitting=splitting, min_size=min_size, objects=objects, diameter=diameter)
     )

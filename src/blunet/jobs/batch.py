@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from blunet.errors import InputError
 from blunet.files import expand_user
 from blunet.images.image_files import is_zarr, stem_of
-from blunet.jobs.batch_tables import SUMMARY_COLUMNS, BatchRecord
-from blunet.jobs.events import Cancelled, CancelToken, Segmented
+from blunet.jobs.batch_tables import OBJECT_COLUMNS, SUMMARY_COLUMNS, BatchRecord, check_own
+from blunet.jobs.events import Cancelled, CancelToken, Segmented, Warned
 from blunet.jobs.file_segmentation import segment_files
 from blunet.jobs.image_segmentation import Event
 from blunet.packed.packed_model import load_model
@@ -24,10 +23,13 @@ def suggest_results(source: str) -> str:
     """Return the folder in which the results of a folder, an OME-Zarr or a pattern are expected; empty without one."""
     if not source.strip():
         return ""
-    path = expand_user(source.strip())
-    if is_zarr(path):
-        return str(path.with_name(f"{stem_of(path)} labels"))
-    return str((path if path.is_dir() else path.parent) / "labels")
+    path = Path(os.path.abspath(expand_user(source.strip())))
+    while not path.is_dir() and path != path.parent:  # a file, or a pattern such as plates/*/x.tif
+        path = path.parent
+    around = [each for each in (path, *path.parents) if is_zarr(each)]
+    if around:  # a well's results lie beside its plate
+        return str(around[-1].with_name(f"{stem_of(around[-1])} labels"))
+    return str(path / "labels")
 
 
 def segment_batch(
@@ -63,7 +65,7 @@ def segment_batch(
 
     Yields
     ------
-    As `segment_files`.
+    As `segment_files`, and Warned about a table of objects of an earlier run that does not belong to the new labels.
 
     Raises
     ------
@@ -73,8 +75,8 @@ def segment_batch(
         If the token was cancelled.
     """
     folder = expand_user(out)
-    for name, first in ((IMAGES_TABLE, list(SUMMARY_COLUMNS)), (OBJECTS_TABLE, ["image", "label"])):
-        _check_own(folder / name, first)
+    for name, columns in ((IMAGES_TABLE, SUMMARY_COLUMNS), (OBJECTS_TABLE, OBJECT_COLUMNS)):
+        check_own(folder / name, columns)
     record = BatchRecord()
     events = segment_files(
         [source],
@@ -96,16 +98,5 @@ def segment_batch(
             record.write(folder / IMAGES_TABLE, folder / OBJECTS_TABLE if measured else None)
         raise
     record.write(folder / IMAGES_TABLE, folder / OBJECTS_TABLE if measured else None)
-
-
-def _check_own(table: Path, first: list[str]) -> None:
-    """Check that a file is a table of a batch, by its first columns, or does not exist."""
-    if not table.exists():
-        return
-    try:
-        with table.open(newline="", encoding="utf-8") as file:
-            columns = next(csv.reader(file), [])
-    except (OSError, ValueError) as e:
-        raise InputError(f"'{table}' cannot be replaced: {e}; choose another folder for the results.") from e
-    if columns[: len(first)] != first and columns != first[:1]:
-        raise InputError(f"'{table}' is no table of a batch and would be overwritten; choose another folder.")
+    if not measured and (table := folder / OBJECTS_TABLE).exists():
+        yield Warned(table, f"'{table}' is of an earlier batch; it stays, and may not belong to these labels.")

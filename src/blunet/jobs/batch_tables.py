@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import csv
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from blunet.errors import InputError
+from blunet.errors import InputError, describe_error
 from blunet.files import replacing
 from blunet.jobs.events import Segmented, Skipped, Warned
 from blunet.jobs.result_files import table_beside
 
 #: Columns of the table of images.
 SUMMARY_COLUMNS = ("image", "status", "objects", "foreground", "seconds", "labels", "warnings", "reason")
+#: First columns of the table of objects.
+OBJECT_COLUMNS = ("image", "label")
 PARQUET = ".parquet"
 #: Rows that are turned into a piece of a Parquet file at once.
 _ROWS_AT_ONCE = 50_000
@@ -24,14 +27,54 @@ _TEXTS = ("image", "status", "labels", "warnings", "reason")
 _INTEGERS = ("label", "frame", "objects")
 
 
-def check_table(path: Path) -> None:
-    """Check that a table can be written: its ending, what Parquet needs, and its folder.
+def check_tables(summary: Path | None, objects: Path | None) -> None:
+    """Check that the tables of a batch can be written: their names, what Parquet needs, and their folders.
 
     Raises
     ------
     InputError
-        If not.
+        If not, or if a table would replace a file that is no such table.
     """
+    for path, columns in ((summary, SUMMARY_COLUMNS), (objects, OBJECT_COLUMNS)):
+        if path is not None:
+            _check_place(path)
+            check_own(path, columns)
+    if summary is not None and objects is not None and summary.resolve() == objects.resolve():
+        raise InputError(f"Both tables would be '{summary}'; give two names.")
+
+
+def check_own(path: Path, columns: Sequence[str]) -> None:
+    """Check that there is no file of this name yet, or a table of a batch, known by its first columns.
+
+    Raises
+    ------
+    InputError
+        If the file is another one, or cannot be read.
+    """
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder; choose another name for the table.")
+    if not path.exists():
+        return
+    try:
+        found = _read_columns(path)
+    except (OSError, ValueError, csv.Error) as e:
+        reason = describe_error(e)
+        raise InputError(f"'{path}' cannot be read ({reason}) and would be overwritten; choose another name.") from e
+    first = tuple(columns)
+    if found[: len(first)] != first and found != first[:1]:  # a table of no objects has one column
+        raise InputError(f"'{path}' is no table of a batch and would be overwritten; choose another name or folder.")
+
+
+def _read_columns(path: Path) -> tuple[str, ...]:
+    if path.suffix.lower() == PARQUET:
+        from pyarrow import parquet
+
+        return tuple(parquet.read_schema(path).names)
+    with path.open(newline="", encoding="utf-8") as file:
+        return tuple(next(csv.reader(file), ()))
+
+
+def _check_place(path: Path) -> None:
     if path.suffix.lower() not in (".csv", PARQUET):
         raise InputError(f"'{path}' is neither a .csv nor a .parquet file; give one of these names.")
     if path.suffix.lower() == PARQUET:
@@ -43,6 +86,8 @@ def check_table(path: Path) -> None:
             ) from e
     if not path.parent.is_dir():
         raise InputError(f"There is no folder '{path.parent}' for '{path.name}'; make it, or choose another one.")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"'{path}' cannot be written: its folder is read-only; choose another place.")
 
 
 class BatchRecord:
@@ -74,11 +119,15 @@ class BatchRecord:
         Raises
         ------
         InputError
-            As `write_summary` and `join_tables`.
+            As `write_summary` and `join_tables`, and if a table would replace that of one image.
         """
+        done = [(image, table_beside(row["labels"])) for image, row in self._rows.items() if "labels" in row]
+        results = {table.resolve(): image for image, table in done}
+        for path in (summary, objects):
+            if path is not None and (image := results.get(path.resolve())):
+                raise InputError(f"'{path}' is the name of the table of '{image}'; choose another, and --resume.")
         if objects is not None:
-            done = [(image, row["labels"]) for image, row in self._rows.items() if "labels" in row]
-            join_tables(objects, [(image, table_beside(labels)) for image, labels in done])
+            join_tables(objects, done)
         if summary is not None:
             write_summary(summary, [{**row, "labels": str(row.get("labels", ""))} for row in self._rows.values()])
 
@@ -146,7 +195,7 @@ def _reading(table: Path) -> Iterator[None]:
     """Name the table in errors about reading it."""
     try:
         yield
-    except (OSError, ValueError, StopIteration) as e:
+    except (OSError, ValueError, csv.Error, StopIteration) as e:
         raise InputError(f"The table '{table}' cannot be read: {e or 'it is empty'}.") from e
 
 
@@ -162,7 +211,7 @@ def _write(path: Path, columns: Sequence[str], rows: Iterator[Mapping[str, Any]]
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterator[Mapping[str, Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
@@ -175,8 +224,15 @@ def _write_parquet(path: Path, columns: Sequence[str], rows: Iterator[Mapping[st
     schema = pa.schema([(name, _type_name(name)) for name in columns])
     with parquet.ParquetWriter(path, schema) as writer:
         while piece := list(itertools.islice(rows, _ROWS_AT_ONCE)):
-            values = {name: [row.get(name) for row in piece] for name in columns}
+            values = {name: [_convert(row.get(name), _type_name(name)) for row in piece] for name in columns}
             writer.write_table(pa.table(values, schema))
+
+
+def _convert(value: Any, kind: str) -> Any:
+    """Return a value as a Parquet column of a type takes it; names of files that are no UTF-8 have the codes."""
+    if value is None or kind == "int64":
+        return value
+    return value.encode(errors="backslashreplace").decode() if kind == "string" else float(value)
 
 
 def _type_name(column: str) -> str:

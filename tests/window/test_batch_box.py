@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from bright_model import bright_model, squares
+from ome_zarr.writer import write_image, write_plate_metadata, write_well_metadata
 from qtpy.QtCore import Qt
 from typer.testing import CliRunner
 
 from blunet.cli import app
+from blunet.jobs.batch import suggest_results
 from blunet.widgets.segment_widget import SegmentWidget
 
 pytestmark = pytest.mark.window
@@ -141,3 +144,71 @@ def test_closing_the_dock_stops_the_batch(widget, folder, viewer, qtbot):
     batch.start()
     viewer.window.remove_dock_widget(widget)
     qtbot.waitUntil(lambda: not batch.busy, timeout=30_000)
+
+
+def test_the_folder_that_is_suggested_exists_or_can_be_made(folder, monkeypatch):
+    """That of a pattern is no pattern; that of a plate or its well lies beside the plate."""
+    tables = str(folder.parent / "labels")
+    for pattern in ("images*/*.tif", "*/t0.tif", "*.nowhere"):
+        assert suggest_results(str(folder.parent / pattern)) == tables
+    assert suggest_results(str(folder / "*.tif")) == suggest_results(str(folder / "t0.tif")) == str(folder / "labels")
+    write_plate(folder.parent / "plate.zarr")
+    monkeypatch.chdir(folder.parent / "plate.zarr")
+    for source in ("", "/", "/A/1", "/*/*"):
+        assert suggest_results(str(folder.parent / "plate.zarr") + source) == str(folder.parent / "plate labels")
+    assert suggest_results(".") == str(folder.parent / "plate labels")
+    assert suggest_results("  ") == ""
+
+
+def write_plate(path: Path) -> None:
+    """Write a plate of one well, whose image has two channels without names: bright squares are in the second."""
+    root = zarr.open_group(path, mode="w", zarr_format=3)
+    write_plate_metadata(root, ["A"], ["1"], ["A/1"])
+    write_well_metadata(root.require_group("A/1"), ["0"])
+    write_image(np.stack([np.zeros_like(squares()), squares()]), root.require_group("A/1/0"), axes=["c", "y", "x"])
+
+
+def test_the_channel_of_a_plate_can_be_given(widget, folder, qtbot):
+    batch = widget.form.batch
+    write_plate(folder.parent / "plate.zarr")
+    start(widget, folder.parent / "plate.zarr", qtbot)
+    assert "give the channel" in batch.warning.text()
+    assert "Found 0 cells in 0 images" in batch.state.status
+    batch.channel.setText(" 1 ")
+    start(widget, folder.parent / "plate.zarr", qtbot)
+    assert "Found 2 cells in 1 image" in batch.state.status
+    assert (folder.parent / "plate labels" / "plate_A1_0_labels.tif").exists()
+    batch.slice.setText("top")
+    batch.start()
+    assert "The slice is 'top'" in batch.warning.text()
+    assert not batch.busy
+
+
+def test_a_table_of_objects_of_an_earlier_batch_is_named(widget, folder, qtbot):
+    """A batch without measuring leaves it as it is, and says so."""
+    batch = widget.form.batch
+    widget.form.measure_box.setChecked(True)
+    start(widget, folder, qtbot)
+    table = folder / "labels" / "batch_objects.csv"
+    before = table.read_bytes()
+    widget.form.measure_box.setChecked(False)
+    batch.resume_box.setChecked(False)
+    start(widget, folder, qtbot)
+    assert "batch_objects.csv' is of an earlier batch" in batch.warning.text()
+    assert table.read_bytes() == before
+
+
+def test_results_of_others_stay_and_the_rest_goes_on(widget, folder, qtbot):
+    """Labels of a person in the folder of results are not replaced; the other images are segmented."""
+    batch = widget.form.batch
+    (folder / "labels").mkdir()
+    tifffile.imwrite(folder / "labels" / "t1_labels.tif", squares())
+    start(widget, folder, qtbot)
+    assert "t1_labels.tif' was not made by BLU-Net" in batch.warning.text()
+    assert "Found 6 cells in 3 images" in batch.state.status
+    assert np.array_equal(tifffile.imread(folder / "labels" / "t1_labels.tif"), squares())
+    batch.results.set_text(str(folder / "t0.tif"))
+    batch.start()
+    qtbot.waitUntil(lambda: not batch.busy, timeout=30_000)
+    assert "t0.tif" in batch.warning.text()
+    assert batch.state.status == "The batch was not started."

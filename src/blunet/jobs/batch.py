@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from blunet.files import expand_user
+from blunet.images.frame_source import ALL_PLANES
 from blunet.images.image_files import is_zarr, stem_of
+from blunet.images.plane_choice import PlaneChoice
 from blunet.jobs.batch_tables import OBJECT_COLUMNS, SUMMARY_COLUMNS, BatchRecord, check_own
 from blunet.jobs.events import Cancelled, CancelToken, Segmented, Warned
 from blunet.jobs.file_segmentation import segment_files
@@ -39,6 +41,7 @@ def segment_batch(
     settings: SegmentationSettings,
     token: CancelToken,
     *,
+    planes: PlaneChoice = ALL_PLANES,
     measured: bool = False,
     resume: bool = True,
     threads: int | None = None,
@@ -56,6 +59,8 @@ def segment_batch(
         None: the bundled model.
     settings : SegmentationSettings
     token : CancelToken
+    planes : PlaneChoice
+        Channel and slice to segment.
     measured : bool
         Whether to measure the objects.
     resume : bool
@@ -84,6 +89,7 @@ def segment_batch(
         load_model(model, threads=threads),
         settings,
         save_measurements=measured,
+        planes=planes,
         resume=resume,
         cancel=token,
     )

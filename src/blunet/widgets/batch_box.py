@@ -7,9 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from blunet.errors import InputError
+from blunet.images.plane_choice import PlaneChoice, read_slice
 from blunet.jobs.batch import segment_batch, suggest_results
 from blunet.jobs.events import CancelToken
 from blunet.segmentation.segmentation_settings import SegmentationSettings
@@ -49,6 +59,16 @@ class BatchBox(QWidget):
         self.source.setToolTip("All images of a folder, the wells of an OME-Zarr plate, or a pattern: plate/*.tif")
         self.results = PathBox("Folder for labels and tables")
         self.results.setToolTip("It is made if there is none. Files that BLU-Net has not made are never replaced.")
+        self.channel, self.slice = QLineEdit(), QLineEdit()
+        self.channel.setPlaceholderText("The one of DIC")
+        self.channel.setToolTip(
+            "Name or number, counted from 0, of the channel in files of several. Empty: the one named DIC, or else "
+            "another one of transmitted light."
+        )
+        self.slice.setPlaceholderText("All, one by one")
+        self.slice.setToolTip(
+            "Number, counted from 0, of a slice of Z stacks; or best-focus for the sharpest of each frame."
+        )
         self.resume_box = QCheckBox("Leave out what is finished")
         self.resume_box.setToolTip(
             "Images whose results were made from the same file by the same model and settings are not segmented again."
@@ -82,13 +102,24 @@ class BatchBox(QWidget):
         self.state.start()
         try:
             model, settings, measured = self._read_choice()
+            planes = PlaneChoice(self.channel.text().strip() or None, read_slice(self.slice.text().strip() or None))
         except InputError as e:
             self.state.fail(str(e))
             return
         threads = read_preference("threads", 0) or None
 
         def run(token: CancelToken) -> Iterable[Any]:
-            return segment_batch(source, out, model, settings, token, measured=measured, resume=resume, threads=threads)
+            return segment_batch(
+                source,
+                out,
+                model,
+                settings,
+                token,
+                planes=planes,
+                measured=measured,
+                resume=resume,
+                threads=threads,
+            )
 
         job = self.job = Job(run, self, f"Segmenting {Path(source).name}")
         job.event.connect(self._on_event)
@@ -117,7 +148,7 @@ class BatchBox(QWidget):
 
     def _show_state(self) -> None:
         state, ready = self.state, bool(self.source.text and self.results.text)
-        for widget in (self.source, self.results, self.resume_box):
+        for widget in (self.source, self.channel, self.slice, self.results, self.resume_box):
             widget.setEnabled(not state.running)
         self.start_button.setEnabled(ready and not state.running)
         self.cancel_button.setEnabled(state.running)
@@ -132,6 +163,8 @@ class BatchBox(QWidget):
         rows = self.rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.addRow("Images", self.source)
+        rows.addRow("Channel", self.channel)
+        rows.addRow("Slice", self.slice)
         rows.addRow("Results", self.results)
         rows.addRow("", self.resume_box)
         buttons = QHBoxLayout()

@@ -395,3 +395,32 @@ def test_a_list_of_groups_without_the_new_labels_is_said(folder, version):
     zarr.consolidate_metadata("x.zarr")
     assert run("x.zarr", "--into", "cells").stderr == ""
     assert "cannot be the name of labels" in run("x.zarr", "--into", "zarr.json").stderr
+
+
+def test_images_without_metadata_of_display_open(folder, version):
+    """The names of channels count; the window and colour that the rules ask for are for viewers."""
+    write("x.zarr", np.stack([np.full((60, 90), 7, np.uint8), squares()]), "cyx", version)
+    group = zarr.open_group("x.zarr", mode="r+")
+    about = group.attrs.asdict()
+    for channels, objects in (
+        ([{"label": "GFP"}, {"label": "DIC"}], 2),
+        ([{"label": "DIC", "color": "#FFFFFF", "window": {"start": 0, "end": 1}}, {}], 0),
+        ([None, {"label": "DIC"}], 2),
+    ):
+        omero = {"omero": {"channels": channels}}
+        group.attrs.update({"ome": about["ome"] | omero} if version == "0.5" else omero)
+        assert json.loads(run("x.zarr", "--json").stdout)["images"][0]["objects"] == objects
+    assert "The name of the channel is empty" in run("x.zarr", "--channel", " ").stderr
+    multiscales = (about["ome"] if version == "0.5" else about)["multiscales"]
+    del multiscales[0]["datasets"][0]["coordinateTransformations"]
+    group.attrs.update({"ome": about["ome"]} if version == "0.5" else about)
+    result = run("x.zarr")
+    assert "'x.zarr' is no OME-Zarr of version 0.4 or 0.5: Field required ('" in result.stderr
+    assert "multiscales.0.datasets.0.coordinateTransformations')" in result.stderr
+    assert "[" not in result.stderr
+
+
+def test_an_image_that_is_given_twice_is_segmented_once(folder, version):
+    write_plate("plate.zarr", version, {"A/1": 2})
+    field = (folder / "plate.zarr" / "A" / "1" / "1").resolve()
+    assert results("plate.zarr", "plate.zarr/A/1", str(field)) == ["plate_A1_0_labels.tif", "plate_A1_1_labels.tif"]

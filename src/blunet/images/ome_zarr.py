@@ -240,8 +240,6 @@ def _open_image(path: Path, stem: str) -> ZarrImage:
         if factors is not None:
             scale, translation = scale * factors, translation * factors
         translation = translation + (getattr(transform, "translation", None) or np.zeros(len(axes)))
-    omero = getattr(about, "omero", None)
-    channels = tuple(channel.label or "" for channel in omero.channels) if omero is not None else ()
     return ZarrImage(
         path=path,
         stem=stem,
@@ -251,31 +249,44 @@ def _open_image(path: Path, stem: str) -> ZarrImage:
         scale=tuple(scale.tolist()),
         translation=tuple(translation.tolist()),
         units=tuple(getattr(axis, "unit", None) for axis in multiscale.axes),
-        channels=channels,
+        channels=_name_channels(path),
         levels=len(multiscale.datasets),
     )
 
 
+def _read_attributes(path: Path) -> Any:
+    with _opening(path):
+        attributes = _open_group(path).attrs.asdict()
+    return attributes.get("ome", attributes)
+
+
+def _name_channels(path: Path) -> tuple[str, ...]:
+    """Return the names of an image's channels as far as it has them, whatever other metadata of display it lacks."""
+    omero = _read_attributes(path).get("omero")
+    listed = omero.get("channels") if isinstance(omero, dict) else None
+    if not isinstance(listed, list):
+        return ()
+    return tuple(str(each.get("label") or "") if isinstance(each, dict) else "" for each in listed)
+
+
 def _read_metadata(path: Path) -> object:
-    """Return what the OME metadata of a group say, checked against their version's rules."""
+    """Return what the OME metadata of a group say, checked against their version's rules but for those of display."""
     import warnings
 
     from pydantic import ValidationError
     from yaozarrs import validate_ome_object
 
-    with _opening(path):
-        attributes = _open_group(path).attrs.asdict()
-    about: Any = attributes.get("ome", attributes)
+    about: Any = _read_attributes(path)
     kinds = ("multiscales", "plate", "well", "labels", "bioformats2raw.layout", "series", "image-label")
     if not isinstance(about, dict) or not any(kind in about for kind in kinds):
         raise InputError(f"'{path}' is a Zarr without OME metadata; write it as OME-Zarr 0.4 or 0.5.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of units and names that the rules advise against
-            return validate_ome_object(about)
+            return validate_ome_object({key: value for key, value in about.items() if key != "omero"})
     except ValidationError as e:
         first = e.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
         raise InputError(
             f"'{path}' is no OME-Zarr of version 0.4 or 0.5: {first['msg'].rstrip('.')} ('{place}')."
         ) from e

@@ -118,6 +118,8 @@ def choose_channel(names: Sequence[str], count: int, wanted: str | None, image: 
         If there is no such channel, or it is not clear which is meant.
     """
     listed = ", ".join(f"{i} {names[i]}" if i < len(names) and names[i] else str(i) for i in range(count))
+    if wanted is not None and not wanted.strip():
+        raise InputError(f"The name of the channel is empty; the channels of '{image}' are: {listed}.")
     if wanted is not None:
         places = [i for i, name in enumerate(names[:count]) if name.strip().casefold() == wanted.strip().casefold()]
         if not places and wanted.strip().isdecimal() and int(wanted) < count:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from blunet.errors import InputError
 from blunet.images.frame_source import ALL_PLANES, FrameSource
-from blunet.images.image_files import find_images, is_zarr, stem_of
+from blunet.images.image_files import find_images, is_zarr, stem_of, without_repeats
 from blunet.images.ome_zarr import ZarrImage, open_image, open_images
 from blunet.images.plane_choice import PlaneChoice
 from blunet.jobs.events import Skipped
@@ -99,6 +99,8 @@ def find_inputs(
         else:
             inputs += [Input(image.path, image.stem, zarr=image) for image in found]
             refused += unusable
+    by_path = {each.path: each for each in reversed(inputs)}
+    inputs = [by_path[path] for path in without_repeats(each.path for each in inputs)]  # a plate and a well of it
     return inputs, [Skipped(*each) for each in refused]
 
 

@@ -22,6 +22,7 @@ from blunet.cli.console import (
 )  # fmt: skip
 from blunet.cli.progress import Bar
 from blunet.cli.setting_help import select_given
+from blunet.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -151,7 +152,12 @@ def segment(
     except KeyboardInterrupt as e:
         note(f"Stopped: {report.written} of {_count(report.total, 'input')} done. Repeat it with --resume to go on.")
         raise typer.Exit(INTERRUPTED) from e
-    report.record.write(summary, objects_table)
+    try:
+        report.record.write(summary, objects_table)
+    except InputError as e:  # the results of the images are there, and are reported
+        fail(str(e))
+        report.finish()
+        raise typer.Exit(SOME_SKIPPED) from e
     report.finish()
 
 

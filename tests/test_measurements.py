@@ -11,8 +11,10 @@ from skimage.measure import regionprops_table
 
 from blunet.errors import InputError
 from blunet.images.pixel_size import PixelSize, pixel_size_of_layer
+from blunet.segmentation import measurements
 from blunet.segmentation.measurements import measure, write_measurements
 from blunet.simulation.dic_fields import simulate_dic
+from blunet.simulation.dic_settings import DicSettings
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +138,19 @@ def test_a_file_without_objects_has_a_header(tmp_path):
 def test_a_table_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(InputError, match="nowhere"):
         write_measurements(tmp_path / "nowhere" / "a.csv", [measure(np.ones((4, 4), np.int32))])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, bool])
+def test_bands_of_rows_give_the_same_table(dtype, monkeypatch):
+    """Objects that lie in several bands are measured as in one; numbers with gaps keep their rows."""
+    rng = np.random.default_rng(0)
+    labels = simulate_dic(DicSettings(shape=(200, 150), object_diameter=30), 1).labels * 3
+    image = (rng.normal(0, 50, labels.shape) if dtype is not bool else rng.random(labels.shape) > 0.5).astype(dtype)
+    whole = measure(labels, image, pixel_size=PixelSize(0.5, 0.25, "µm"))
+    monkeypatch.setattr(measurements, "PIXELS_PER_BAND", 1000)
+    banded = measure(labels, image, pixel_size=PixelSize(0.5, 0.25, "µm"))
+    assert list(banded) == list(whole)
+    assert len(whole["label"]) > 10
+    for name, column in whole.items():
+        assert banded[name].dtype == column.dtype
+        np.testing.assert_allclose(banded[name], column, rtol=1e-9, atol=1e-9)

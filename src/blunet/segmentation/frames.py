@@ -21,7 +21,7 @@ from blunet.images.grey_image import GreyImage
 from blunet.images.normalisation import Limits, estimate_limits
 from blunet.segmentation.image_mismatch import RepeatedFrames, describe_mismatch
 from blunet.segmentation.measurements import measure
-from blunet.segmentation.objects import label_and_count, typical_diameter
+from blunet.segmentation.objects import count_pixels, label_and_count, typical_diameter
 from blunet.segmentation.prediction import (
     distance_of,
     has_distance,
@@ -221,9 +221,9 @@ def label_frames(
         check()
         sizes = np.zeros(0, np.int64)
         if settings.objects != "mask":
-            sizes = np.bincount(labels.ravel())[1:]
+            sizes = count_pixels(labels)[1:]
             if before:
-                labels[labels > 0] += before
+                np.add(labels, before, out=labels, where=labels > 0)
         table: Mapping[str, NDArray[Any]] = {}
         if measured:
             image = source.frame(prediction.t) if prediction.image is None else prediction.image

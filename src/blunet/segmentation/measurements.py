@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.files import replacing
 from blunet.images.pixel_size import PixelSize
+
+#: Objects are measured in bands of whole rows with about this many pixels.
+PIXELS_PER_BAND = 2**21
 
 
 def measure(
@@ -73,65 +76,133 @@ def measure(
     height, width, unit = 1.0, 1.0, "px"
     if pixel_size is not None:
         height, width, unit = pixel_size.in_micrometres.y, pixel_size.in_micrometres.x, "um"
-    y, x = np.nonzero(labels)
-    numbers, index = np.unique(labels[y, x], return_inverse=True)
+    numbers = _find_numbers(labels)
     table: dict[str, NDArray[Any]] = {"label": numbers}
     if frame is not None:
         table["frame"] = np.full(numbers.size, frame)
-    table |= _sizes(y * height, x * width, index, numbers.size, height * width, unit)
+    sums = _Sums(labels, image, numbers)
+    table |= _sizes(sums, _second_moments(labels, numbers, sums, height, width), height, width, unit)
     if image is not None:
-        table |= _intensities(image[y, x], index, numbers.size)
-    return table | _boxes(y, x, index, numbers.size)
+        table |= {
+            "mean_intensity": sums.brightness / sums.pixels,
+            "min_intensity": sums.darkest,
+            "max_intensity": sums.brightest,
+        }
+    return table | {
+        "bbox_top_px": sums.first[0],
+        "bbox_left_px": sums.first[1],
+        "bbox_bottom_px": sums.last[0] + 1,
+        "bbox_right_px": sums.last[1] + 1,
+    }
+
+
+def _bands(labels: NDArray[Any]) -> Iterator[slice]:
+    """Yield the rows in bands of about `PIXELS_PER_BAND` pixels: the memory is that for a band."""
+    step = max(1, PIXELS_PER_BAND // max(labels.shape[1], 1))
+    for start in range(0, labels.shape[0], step):
+        yield slice(start, min(start + step, labels.shape[0]))
+
+
+def _find_numbers(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return the labels of the objects, in their order."""
+    found = [np.zeros(0, labels.dtype), *(np.unique(labels[rows]) for rows in _bands(labels))]
+    numbers = np.unique(np.concatenate(found))
+    objects: NDArray[Any] = numbers[numbers != 0]
+    return objects
+
+
+def _pixels(
+    labels: NDArray[Any], numbers: NDArray[Any]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield row, column and index of the object of all pixels of objects, band by band."""
+    dense = numbers.size and numbers[-1] - numbers[0] == numbers.size - 1
+    for rows in _bands(labels):
+        band = labels[rows]
+        y, x = np.nonzero(band)
+        own = band[y, x]
+        index = own.astype(np.int64) - int(numbers[0]) if dense else np.searchsorted(numbers, own)
+        yield y + rows.start, x, index
+
+
+class _Sums:
+    """Sums and extremes over the pixels of each object.
+
+    Attributes
+    ----------
+    pixels : ndarray of shape (N,)
+        Their number.
+    middle : ndarray of shape (2, N)
+        Mean row and column.
+    first, last : ndarray of shape (2, N)
+        Smallest and largest row and column.
+    brightness, darkest, brightest : ndarray of shape (N,)
+        Sum, smallest and largest of the grey values, with an image.
+    """
+
+    def __init__(self, labels: NDArray[Any], image: NDArray[Any] | None, numbers: NDArray[Any]) -> None:
+        count = numbers.size
+        self.pixels = np.zeros(count, np.int64)
+        self.first, self.last = np.full((2, count), np.iinfo(np.int64).max), np.full((2, count), -1)
+        places = np.zeros((2, count))
+        if image is not None:
+            low, high = _range_of(image.dtype)
+            self.brightness = np.zeros(count)
+            self.darkest, self.brightest = np.full(count, high, image.dtype), np.full(count, low, image.dtype)
+        for y, x, index in _pixels(labels, numbers):
+            self.pixels += np.bincount(index, minlength=count)
+            for axis, place in enumerate((y, x)):
+                places[axis] += np.bincount(index, place, count)  # exact: sums of integers
+                np.minimum.at(self.first[axis], index, place)
+                np.maximum.at(self.last[axis], index, place)
+            if image is not None:
+                values = image[y, x]
+                self.brightness += np.bincount(index, values.astype(np.float64), count)
+                np.minimum.at(self.darkest, index, values)
+                np.maximum.at(self.brightest, index, values)
+        self.middle = places / self.pixels
+
+
+def _range_of(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """Return the smallest and the largest value of a type."""
+    if dtype.kind == "b":
+        return False, True
+    if dtype.kind == "f":
+        return -np.inf, np.inf
+    about = np.iinfo(dtype)
+    return about.min, about.max
+
+
+def _second_moments(
+    labels: NDArray[Any], numbers: NDArray[Any], sums: _Sums, height: float, width: float
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the means of up², right² and up x right around the centre of each object, in the unit squared."""
+    totals = np.zeros((3, numbers.size))
+    for y, x, index in _pixels(labels, numbers):
+        up, right = (sums.middle[0][index] - y) * height, (x - sums.middle[1][index]) * width
+        for total, values in zip(totals, (up * up, right * right, up * right), strict=True):
+            total += np.bincount(index, values, numbers.size)
+    yy, xx, xy = totals / sums.pixels
+    return yy, xx, xy
 
 
 def _sizes(
-    y: NDArray[Any], x: NDArray[Any], index: NDArray[Any], count: int, pixel_area: float, unit: str
+    sums: _Sums, moments: tuple[NDArray[Any], NDArray[Any], NDArray[Any]], height: float, width: float, unit: str
 ) -> dict[str, NDArray[Any]]:
-    """Return area, centroid and ellipse from the pixels' positions (in the unit) and objects (`index`)."""
-
-    def mean(values: NDArray[Any]) -> NDArray[Any]:
-        return np.bincount(index, values, count) / pixels
-
-    pixels = np.bincount(index, minlength=count)
-    area = pixels * pixel_area
-    middle_y, middle_x = mean(y), mean(x)
-    up, right = middle_y[index] - y, x - middle_x[index]
-    yy, xx, xy = mean(up * up), mean(right * right), mean(up * right)
+    """Return area, centroid and ellipse."""
+    area = sums.pixels * (height * width)
+    yy, xx, xy = moments
     half, spread = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
     large, small = half + spread, np.maximum(half - spread, 0)
     return {
         f"area_{unit}2": area,
         f"equivalent_diameter_{unit}": np.sqrt(4 * area / np.pi),
-        f"centroid_y_{unit}": middle_y,
-        f"centroid_x_{unit}": middle_x,
+        f"centroid_y_{unit}": sums.middle[0] * height,
+        f"centroid_x_{unit}": sums.middle[1] * width,
         f"major_axis_{unit}": 4 * np.sqrt(large),
         f"minor_axis_{unit}": 4 * np.sqrt(small),
         "eccentricity": np.sqrt(1 - np.divide(small, large, out=np.ones_like(large), where=large > 0)),
         "orientation_deg": np.degrees(np.arctan2(2 * xy, xx - yy) / 2),
     }
-
-
-def _intensities(values: NDArray[Any], index: NDArray[Any], count: int) -> dict[str, NDArray[Any]]:
-    order = np.argsort(index, kind="stable")
-    sizes = np.bincount(index, minlength=count)
-    starts = np.cumsum(sizes) - sizes
-    ordered = values[order]
-    return {
-        "mean_intensity": np.bincount(index, values.astype(np.float64), count) / sizes,
-        "min_intensity": np.minimum.reduceat(ordered, starts) if count else ordered,
-        "max_intensity": np.maximum.reduceat(ordered, starts) if count else ordered,
-    }
-
-
-def _boxes(y: NDArray[Any], x: NDArray[Any], index: NDArray[Any], count: int) -> dict[str, NDArray[Any]]:
-    box = {}
-    for place, (low, high) in zip((y, x), (("top", "bottom"), ("left", "right")), strict=True):
-        first = np.full(count, np.iinfo(np.int64).max)
-        last = np.full(count, -1)
-        np.minimum.at(first, index, place)
-        np.maximum.at(last, index, place)
-        box[f"bbox_{low}_px"], box[f"bbox_{high}_px"] = first, last + 1
-    return {name: box[name] for name in ("bbox_top_px", "bbox_left_px", "bbox_bottom_px", "bbox_right_px")}
 
 
 def write_measurements(path: str | Path, tables: Iterable[Mapping[str, NDArray[Any]]]) -> None:

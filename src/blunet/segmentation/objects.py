@@ -104,9 +104,17 @@ def label_and_count(
         labels = label_components(foreground)
     else:
         labels = split_touching(foreground, splitting, distance)
-    kept = remove_small_objects(labels, min_size)
-    sizes = np.bincount(labels.ravel())[1:]
-    return kept, int(np.count_nonzero((sizes > 0) & (sizes < min_size)))
+    sizes = count_pixels(labels)[1:]
+    return remove_small_objects(labels, min_size), int(np.count_nonzero((sizes > 0) & (sizes < min_size)))
+
+
+def count_pixels(labels: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the number of pixels of each label from 0 on, as `numpy.bincount` does, in bands of rows."""
+    counts = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
+    step = max(1, PIXELS_PER_BAND // max(labels.shape[1], 1))
+    for start in range(0, labels.shape[0], step):
+        counts += np.bincount(labels[start : start + step].ravel(), minlength=counts.size)
+    return counts
 
 
 def typical_diameter(sizes: NDArray[np.integer[Any]]) -> float:
@@ -160,7 +168,7 @@ def remove_small_objects(labels: NDArray[np.int32], min_size: int) -> NDArray[np
     -------
     ndarray of shape (Y, X), int32
     """
-    keep = np.bincount(labels.ravel(), minlength=1) >= max(min_size, 1)
+    keep = count_pixels(labels) >= max(min_size, 1)
     keep[0] = False
     kept = labels.copy()
     _renumber(kept, np.where(keep, np.cumsum(keep), 0).astype(np.int32))

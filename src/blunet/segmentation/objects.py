@@ -104,8 +104,9 @@ def label_and_count(
         labels = label_components(foreground)
     else:
         labels = split_touching(foreground, splitting, distance)
-    sizes = count_pixels(labels)[1:]
-    return remove_small_objects(labels, min_size), int(np.count_nonzero((sizes > 0) & (sizes < min_size)))
+    sizes = count_pixels(labels)
+    _drop_small(labels, sizes, min_size)
+    return labels, int(np.count_nonzero((sizes[1:] > 0) & (sizes[1:] < min_size)))
 
 
 def count_pixels(labels: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -168,11 +169,16 @@ def remove_small_objects(labels: NDArray[np.int32], min_size: int) -> NDArray[np
     -------
     ndarray of shape (Y, X), int32
     """
-    keep = count_pixels(labels) >= max(min_size, 1)
-    keep[0] = False
     kept = labels.copy()
-    _renumber(kept, np.where(keep, np.cumsum(keep), 0).astype(np.int32))
+    _drop_small(kept, count_pixels(labels), min_size)
     return kept
+
+
+def _drop_small(labels: NDArray[np.int32], sizes: NDArray[np.int64], min_size: int) -> None:
+    """Do what `remove_small_objects` does, in place."""
+    keep = sizes >= max(min_size, 1)
+    keep[0] = False
+    _renumber(labels, np.where(keep, np.cumsum(keep), 0).astype(np.int32))
 
 
 def remove_small_components(foreground: NDArray[np.bool_], min_size: int) -> NDArray[np.bool_]:
@@ -264,7 +270,9 @@ def split_touching(
     Priority-flood watershed of the distance transform (S. Beucher and F. Meyer, 1993); basins are joined by the
     persistence of their maxima.
     """
-    return join_basins(find_basins(foreground, distance), splitting)
+    basins = find_basins(foreground, distance)
+    _renumber(basins.labels, _find_roots(basins, splitting))  # in place: the basins are not needed any more
+    return basins.labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -391,6 +399,13 @@ def _renumber(labels: NDArray[np.int32], numbers: NDArray[np.int32]) -> None:
 
 def join_basins(basins: Basins, splitting: float) -> NDArray[np.int32]:
     """Return the labels (Y, X) of the objects that the basins belong to; see `split_touching`."""
+    labels = basins.labels.copy()
+    _renumber(labels, _find_roots(basins, splitting))
+    return labels
+
+
+def _find_roots(basins: Basins, splitting: float) -> NDArray[np.int32]:
+    """Return for each basin the first basin of its object, 0 if it belongs to none."""
     fraction, middle = (splitting**MAP_EXPONENT, MIDDLE) if basins.mapped else (splitting, 0.0)
     parent = list(range(basins.maxima.size))
     height = basins.maxima.tolist()
@@ -410,9 +425,7 @@ def join_basins(basins: Basins, splitting: float) -> NDArray[np.int32]:
             height[min(a, b)] = max(height[a], height[b])
     roots = np.array([root(basin) for basin in parent], np.int32)
     roots[np.array(height)[roots] < middle] = 0
-    labels = basins.labels.copy()
-    _renumber(labels, roots)
-    return labels
+    return roots
 
 
 def _saddles(basins: NDArray[Any], distance: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:

@@ -19,6 +19,9 @@ from blunet.segmentation.segmentation_settings import SegmentationSettings
 #: Keys of a description: hashes of the labels as they were found, and of the table that was written with them.
 LABELS_HASH, TABLE_HASH = "labels_sha256", "table_sha256"
 
+#: Rows of labels that are hashed at once.
+ROWS_AT_ONCE = 256
+
 
 def describe_software() -> dict[str, Any]:
     """Return the name and version of this package."""
@@ -50,7 +53,10 @@ def describe_segmentation(
 
 def hash_frame(labels: NDArray[Any]) -> bytes:
     """Return the SHA-256 of the labels (Y, X) of one frame."""
-    return hashlib.sha256(np.ascontiguousarray(labels, "<u4").data).digest()
+    found = hashlib.sha256()
+    for start in range(0, labels.shape[0], ROWS_AT_ONCE):  # the memory is that for a band of rows
+        found.update(np.ascontiguousarray(labels[start : start + ROWS_AT_ONCE], "<u4").data)
+    return found.digest()
 
 
 def join_hashes(frames: Iterable[bytes]) -> str:

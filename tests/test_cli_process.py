@@ -123,7 +123,7 @@ def test_interrupting_leaves_only_complete_files(folder):
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert err == "Stopped: 1 of 2 inputs done.\n"
+    assert err == "Stopped: 1 of 2 inputs done. Repeat it with --resume to go on.\n"
     assert "a.tif" in first
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["a_labels.tif", "a_probability.tif"]
     assert tifffile.imread(folder / "out" / "a_labels.tif").max() == 2

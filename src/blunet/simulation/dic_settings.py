@@ -284,9 +284,6 @@ def draw_settings(
         texture=log_between(0.025, 0.12),
         debris=log_between(0.5, 20.0),
         scratches=between(0.0, 2.0),
-        dust=between(0.0, 6.0),
-        remnants=between(0.0, 6.0),
-        floating=between(0.0, 1.0),
         roughness=log_between(0.001, 0.01),
         shear_angle=between(0.0, 360.0),
         shear=scale * log_between(0.5, 1.7),
@@ -315,5 +312,4 @@ def draw_settings(
         seam_depth=float(rng.normal(0, 2.0)),
         shear=scale * log_between(0.25, 1.7),
         debris=log_between(0.5, 5.0),
-        floating=0.0,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,7 +44,9 @@ def describe_segmentation(
     """
     model: dict[str, Any] = {"name": info.card.name, "date": info.card.date}
     if file is not None:
-        model |= {"file": file.name, "sha256": sha256_of(file)}
+        model["file"] = file.name
+        with contextlib.suppress(OSError):  # a file that has gone meanwhile is named by what reads it
+            model["sha256"] = sha256_of(file)
     return {
         **describe_software(),
         "model": {**model, "network": network.to_dict()},

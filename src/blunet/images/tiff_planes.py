@@ -18,7 +18,7 @@ from blunet.images.image_reader import reading
 from blunet.images.pixel_size import PixelSize
 from blunet.images.tiff_metadata import read_metadata
 from blunet.images.tiff_pages import open_pages
-from blunet.images.tiff_reader import check_samples, read_page, turn_brightness
+from blunet.images.tiff_reader import check_samples, make_reader
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,12 @@ class TiffPlanes:
             letters = [letter for letter in series.axes if letter in "TCZ"]
             lengths = [self.sizes[letter] for letter in letters]
             shape = self.sizes["Y"], self.sizes["X"]
-            by_page = len(series.pages) == prod(lengths)
-            # Planes that share a page are mapped from the file if they are stored in one piece, else decoded to disk.
-            whole = None if by_page else series.asarray(out="memmap").reshape(-1, *shape)
+            read_frame = make_reader(series, prod(lengths), shape, self.path)
 
             def read(t: int, channel: int, z: int) -> NDArray[Any]:
                 place = {"T": t, "C": channel, "Z": z}
                 index = int(np.ravel_multi_index([place[letter] for letter in letters], lengths)) if letters else 0
-                plane = read_page(series, index, self.path).reshape(shape) if whole is None else np.array(whole[index])
-                return turn_brightness(plane.astype(plane.dtype.newbyteorder("="), copy=False), series.keyframe)
+                return read_frame(index)
 
             yield read
 

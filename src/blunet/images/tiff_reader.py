@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,16 +72,24 @@ def read_tiff_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any
         _check_axes(series, path)
         stack, letters, sizes = _arrangement(series)
         shape = tuple(sizes[letter] for letter in letters)
-        by_page = len(series.pages) == (stack[0] if stack else 1)
-        # Frames that share a page are mapped from the file if they are stored in one piece, else decoded to disk.
-        whole = None if by_page else series.asarray(out="memmap").reshape(-1, *shape)
+        read = make_reader(series, stack[0] if stack else 1, shape, path)
         for index in indices:
-            frame = read_page(series, index, path).reshape(shape) if whole is None else whole[index]
-            if letters[0] == "S":
-                frame = np.moveaxis(frame, 0, -1)
-            native = frame.dtype.newbyteorder("=")
-            frame = np.asarray(frame, native) if whole is None else np.array(frame, native)
-            yield turn_brightness(frame, series.keyframe)
+            frame = read(index)
+            yield np.moveaxis(frame, 0, -1) if letters[0] == "S" else frame
+
+
+def make_reader(
+    series: tifffile.TiffPageSeries, count: int, shape: tuple[int, ...], path: Path
+) -> Callable[[int], NDArray[Any]]:
+    """Return a function that reads one of the `count` frames of a series, in this machine's byte order."""
+    # Frames that share a page are mapped from the file if they are stored in one piece, else decoded to disk.
+    whole = None if len(series.pages) == count else series.asarray(out="memmap").reshape(-1, *shape)
+
+    def read(index: int) -> NDArray[Any]:
+        frame = _page(series, index, path).reshape(shape) if whole is None else np.array(whole[index])
+        return _brightness(np.asarray(frame, frame.dtype.newbyteorder("=")), series.keyframe)
+
+    return read
 
 
 def _arrangement(series: tifffile.TiffPageSeries) -> tuple[list[int], str, dict[str, int]]:
@@ -95,7 +103,7 @@ def _arrangement(series: tifffile.TiffPageSeries) -> tuple[list[int], str, dict[
     )
 
 
-def turn_brightness(values: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
+def _brightness(values: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
     """Return values that grow from black to white, also of a page whose 0 is white.
 
     ImageJ marks pages as such when their look-up table is inverted, which changes what is shown and not the values.
@@ -108,7 +116,7 @@ def turn_brightness(values: NDArray[Any], page: tifffile.TiffPage) -> NDArray[An
     return inverted
 
 
-def read_page(series: tifffile.TiffPageSeries, index: int, path: Path) -> NDArray[Any]:
+def _page(series: tifffile.TiffPageSeries, index: int, path: Path) -> NDArray[Any]:
     """Decode one page; raise InputError if the file does not hold it, or ends within it."""
     page = series.pages[index]
     if page is None:

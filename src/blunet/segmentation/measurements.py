@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.files import replacing
 from blunet.images.pixel_size import PixelSize
-
-#: Objects are measured in bands of whole rows with about this many pixels.
-PIXELS_PER_BAND = 2**21
+from blunet.segmentation.bands import PIXELS_PER_BAND, split_into_bands
 
 
 def measure(
@@ -96,17 +94,10 @@ def measure(
     }
 
 
-def _bands(labels: NDArray[Any]) -> Iterator[slice]:
-    """Yield the rows in bands of about `PIXELS_PER_BAND` pixels: the memory is that for a band."""
-    step = max(1, PIXELS_PER_BAND // max(labels.shape[1], 1))
-    for start in range(0, labels.shape[0], step):
-        yield slice(start, min(start + step, labels.shape[0]))
-
-
 def _find_numbers(labels: NDArray[Any]) -> NDArray[Any]:
     """Return the labels of the objects, in their order."""
-    found = [np.zeros(0, labels.dtype), *(np.unique(labels[rows]) for rows in _bands(labels))]
-    numbers = np.unique(np.concatenate(found))
+    bands = split_into_bands(labels.shape, PIXELS_PER_BAND)
+    numbers = np.unique(np.concatenate([np.zeros(0, labels.dtype), *(np.unique(labels[rows]) for rows in bands)]))
     objects: NDArray[Any] = numbers[numbers != 0]
     return objects
 
@@ -116,7 +107,7 @@ def _pixels(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
     """Yield row, column and index of the object of all pixels of objects, band by band."""
     dense = numbers.size and numbers[-1] - numbers[0] == numbers.size - 1
-    for rows in _bands(labels):
+    for rows in split_into_bands(labels.shape, PIXELS_PER_BAND):
         band = labels[rows]
         y, x = np.nonzero(band)
         own = band[y, x]

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
+from blunet.segmentation.bands import PIXELS_PER_BAND, split_into_bands
 from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING, DEFAULTS, Objects, SegmentationSettings
 
-#: Masks are processed in bands of whole rows with about this many pixels.
-PIXELS_PER_BAND = 2**21
 #: Basins of larger images are found in tiles of this side, which overlap by twice this margin (pixels).
 TILE, MARGIN = 2048, 256
 #: Standard deviation (pixels) of the Gaussian that smooths distances.
@@ -112,9 +111,8 @@ def label_and_count(
 def count_pixels(labels: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return the number of pixels of each label from 0 on, as `numpy.bincount` does, in bands of rows."""
     counts = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
-    step = max(1, PIXELS_PER_BAND // max(labels.shape[1], 1))
-    for start in range(0, labels.shape[0], step):
-        counts += np.bincount(labels[start : start + step].ravel(), minlength=counts.size)
+    for rows in split_into_bands(labels.shape, PIXELS_PER_BAND):
+        counts += np.bincount(labels[rows].ravel(), minlength=counts.size)
     return counts
 
 
@@ -196,9 +194,7 @@ def remove_small_components(foreground: NDArray[np.bool_], min_size: int) -> NDA
     """
     if min_size <= 1:
         return foreground
-    height, width = foreground.shape
-    step = max(1, PIXELS_PER_BAND // max(width, 1))
-    bands = [slice(start, min(start + step, height)) for start in range(0, height, step)]
+    bands = list(split_into_bands(foreground.shape, PIXELS_PER_BAND))
     sizes, pairs, above, first = [np.zeros(1, np.int64)], [], None, 1
     for rows in bands:  # the components of a band are numbered from `first` on
         parts = label_components(foreground[rows])
@@ -392,9 +388,8 @@ def _places_of_maxima(
 
 def _renumber(labels: NDArray[np.int32], numbers: NDArray[np.int32]) -> None:
     """Replace each label by its number, in place and in bands of rows."""
-    step = max(1, PIXELS_PER_BAND // max(labels.shape[1], 1))
-    for start in range(0, labels.shape[0], step):
-        labels[start : start + step] = numbers[labels[start : start + step]]
+    for rows in split_into_bands(labels.shape, PIXELS_PER_BAND):
+        labels[rows] = numbers[labels[rows]]
 
 
 def join_basins(basins: Basins, splitting: float) -> NDArray[np.int32]:

@@ -9,7 +9,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +148,7 @@ def write_labels_group(
 
 def _write_levels(path: Path, image: ZarrImage, frames: Iterable[NDArray[Any]], axes: str) -> NDArray[np.int64]:
     """Write all levels, frame by frame, and return the numbers of the labels."""
-    group: Any = _make_group(path, image.version)
+    group: Any = _open_group(path, image.version, "w")
     kept = [axis for axis in image.axes if axis != "c"]
     lengths = {**dict.fromkeys("tz", 1), "y": image.size("y"), "x": image.size("x")}
     if axes != "YX":
@@ -214,7 +214,7 @@ def _describe(
         content = {"multiscales": [{**multiscale, "version": "0.4"}], "image-label": {**about, "version": "0.4"}}
     else:
         content = {"ome": {"version": "0.5", "multiscales": [multiscale], "image-label": {**about, "version": "0.5"}}}
-    _open_group(path).attrs.update({**content, KEY: dict(description)})
+    _open_group(path, image.version, "a").attrs.update({**content, KEY: dict(description)})
 
 
 def _rows(table: Mapping[str, NDArray[Any]]) -> Iterator[dict[str, Any]]:
@@ -243,9 +243,7 @@ def _replace(temporary: Path, target: Path) -> None:
 
 def _list(folder: Path, name: str, version: str) -> None:
     """Add labels to the list of an image's labels."""
-    import zarr
-
-    group: Any = zarr.open_group(folder, mode="a", zarr_format=2 if version == "0.4" else 3)
+    group: Any = _open_group(folder, version, "a")
     attributes = group.attrs.asdict()
     ome = attributes.get("ome", {}) if version == "0.5" else attributes
     names = [*ome.get("labels", [])]
@@ -254,13 +252,8 @@ def _list(folder: Path, name: str, version: str) -> None:
     group.attrs.update({"labels": names} if version == "0.4" else {"ome": {**ome, "version": "0.5", "labels": names}})
 
 
-def _make_group(path: Path, version: str) -> Group:
+def _open_group(path: Path, version: str, mode: Literal["w", "a"]) -> Group:
+    """Make a new group ("w"), or open one and make it if there is none ("a")."""
     import zarr
 
-    return zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
-
-
-def _open_group(path: Path) -> Group:
-    import zarr
-
-    return zarr.open_group(path, mode="r+")
+    return zarr.open_group(path, mode=mode, zarr_format=2 if version == "0.4" else 3)

@@ -192,16 +192,23 @@ def test_scoring_predicts_every_file_once_and_agrees_with_evaluate(data, finishe
 @pytest.mark.parametrize(
     ("ious", "threshold"),
     [
-        ([[0.60, 0.61, 0.62, 0.63, 0.64, 0.65, 0.66, 0.67, 0.68]], 0.65),  # the last is best by 0.01 only
-        ([[0.689, 0.686, 0.682, 0.675, 0.664, 0.652, 0.638, 0.62, 0.599]], 0.4),
-        ([[0.1, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]], 0.35),
-        ([[0.7] * 9, [0.0] * 9], 0.5),
-        ([[0.2, 0.2, 0.2, 0.2, 0.0, 0.2, 0.2, 0.2, 0.2], [0.0] * 9], 0.45),
-        ([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.95]], 0.7),
+        ([[0.60, 0.61, 0.62, 0.63, 0.64, 0.65, 0.66, 0.67, 0.68, 0.69, 0.70]], 0.75),  # the last is best by 0.01 only
+        ([[0.689, 0.686, 0.682, 0.675, 0.664, 0.652, 0.638, 0.62, 0.599, 0.58, 0.56]], 0.4),
+        ([[0.1, 0.9, *[0.1] * 9]], 0.35),
+        ([[0.7] * 11, [0.0] * 11], 0.5),
+        ([[*[0.2] * 4, 0.0, *[0.2] * 6], [0.0] * 11], 0.45),
+        ([[0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0, 0], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1, 0, 0]], 0.7),
     ],
 )
 def test_the_threshold_is_the_closest_to_a_half_of_the_good_ones(ious, threshold):
     assert scoring.choose_threshold(ious) == threshold
+
+
+def test_threshold_and_splitting_are_chosen_together_by_the_objects():
+    flat = [[0.2] * 9, [0.2] * 9]
+    assert scoring.choose_threshold_and_splitting((0.5, 0.7), [flat]) == (0.5, scoring.DEFAULT_SPLITTING)
+    parted = [[0.2] * 9, [*[0.2] * 4, 0.3, *[0.2] * 4]]
+    assert scoring.choose_threshold_and_splitting((0.5, 0.7), [parted, flat]) == (0.7, 0.5)
 
 
 def test_simulated_fields_help_to_choose_the_threshold_and_are_not_scored(data, finished, tmp_path):

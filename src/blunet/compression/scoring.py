@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,10 @@ from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING, DEFAULTS
 from blunet.simulation.dic_fields import DicField
 
+T = TypeVar("T")
+
 #: Thresholds that are compared on the validation files.
-THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(9))
+THRESHOLDS = tuple(round(0.3 + 0.05 * i, 2) for i in range(11))
 #: Splittings that are compared on the validation files.
 SPLITTINGS = tuple(round(0.1 * i, 1) for i in range(1, 10))
 #: Differences in mean IoU and in mean average precision that a few validation images cannot resolve.
@@ -98,13 +100,14 @@ def score_stage(
         for maps, truth in predict_all():
             ious.append(_score_thresholds(maps[0], truth))
             np.save(file, maps)
-        threshold = choose_threshold(ious)
+        thresholds = find_good_thresholds(ious) if has_distance(model.settings) else (choose_threshold(ious),)
         file.seek(0)
         precisions = []
         for truth in _truths(validation, simulated):
             check()
-            precisions.append(_score_splittings(np.load(file), model.settings, threshold, truth))
-        splitting = choose_splitting(precisions)
+            maps = np.load(file)
+            precisions.append([_score_splittings(maps, model.settings, threshold, truth) for threshold in thresholds])
+        threshold, splitting = choose_threshold_and_splitting(thresholds, precisions)
         file.seek(0)
         pictures, rows = {}, []
         for pair, truth in zip(validation, _truths(validation), strict=True):
@@ -131,45 +134,57 @@ def score_stage(
     return Stage(figures, pictures)
 
 
-def choose_threshold(ious: Sequence[Sequence[float]]) -> float:
-    """Choose one of `THRESHOLDS`.
+def find_good_thresholds(ious: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Return those of `THRESHOLDS` whose mean IoU is within `INDISTINCT` of the highest.
 
     Parameters
     ----------
     ious : sequence of sequence of float
         For each image, at least one, its IoU at each threshold.
-
-    Returns
-    -------
-    float
-        Of the thresholds whose mean IoU is within `INDISTINCT` of the highest, the one closest to 0.5. The maximum of a
-        flat curve depends on a few images by chance, and an extreme threshold is more likely wrong on others.
     """
-    return _choose(THRESHOLDS, ious, INDISTINCT, 0.5)
+    return tuple(_find_good(THRESHOLDS, ious, INDISTINCT))
 
 
-def choose_splitting(precisions: Sequence[Sequence[float]]) -> float:
-    """Choose one of `SPLITTINGS`.
+def choose_threshold(ious: Sequence[Sequence[float]]) -> float:
+    """Return the one of the good thresholds that is closest to 0.5.
+
+    The maximum of a flat curve depends on a few images by chance, and an extreme threshold is more likely wrong on
+    others. The parameters are those of `find_good_thresholds`.
+    """
+    return min(find_good_thresholds(ious), key=lambda t: round(abs(t - 0.5), 6))
+
+
+def choose_threshold_and_splitting(
+    thresholds: Sequence[float], precisions: Sequence[Sequence[Sequence[float]]]
+) -> tuple[float, float]:
+    """Choose a threshold and one of `SPLITTINGS` by the objects that are found.
 
     Parameters
     ----------
-    precisions : sequence of sequence of float
-        For each image, at least one, its mean average precision at each splitting.
+    thresholds : sequence of float
+        At least one; all of them are good enough for the foreground.
+    precisions : sequence of shape (images, thresholds, splittings)
+        For each image, at least one, its mean average precision at each threshold and splitting.
 
     Returns
     -------
-    float
-        Of the splittings whose mean is within `INDISTINCT_MAP` of the highest, the one closest to the default, for the
-        reasons of `choose_threshold`.
+    tuple of float
+        Of the pairs whose mean is within `INDISTINCT_MAP` of the highest, the one closest to a threshold of 0.5 and the
+        default splitting, for the reasons of `choose_threshold`.
+
+    Notes
+    -----
+    A threshold above the one with the highest IoU parts cells whose borders the network is unsure of.
     """
-    return _choose(SPLITTINGS, precisions, INDISTINCT_MAP, DEFAULT_SPLITTING)
+    pairs = [(threshold, splitting) for threshold in thresholds for splitting in SPLITTINGS]
+    good = _find_good(pairs, [np.ravel(of_one).tolist() for of_one in precisions], INDISTINCT_MAP)
+    return min(good, key=lambda pair: round(abs(pair[0] - 0.5) + abs(pair[1] - DEFAULT_SPLITTING), 6))
 
 
-def _choose(values: Sequence[float], scores: Sequence[Sequence[float]], indistinct: float, default: float) -> float:
-    """Return the value closest to the default among those with good mean scores (image by image, value by value)."""
+def _find_good(values: Sequence[T], scores: Sequence[Sequence[float]], indistinct: float) -> list[T]:
+    """Return the values with a mean score (image by image, value by value) close to the highest."""
     means = [round(float(np.mean(of_one)), 6) for of_one in zip(*scores, strict=True)]
-    good = [value for value, mean in zip(values, means, strict=True) if mean >= max(means) - indistinct]
-    return min(good, key=lambda value: round(abs(value - default), 6))
+    return [value for value, mean in zip(values, means, strict=True) if mean >= max(means) - indistinct]
 
 
 def _truths(pairs: Sequence[Pair], simulated: Sequence[DicField] = ()) -> Iterator[NDArray[np.int32]]:

@@ -21,8 +21,9 @@ from qtpy.QtWidgets import QApplication
 
 from blunet.compression.presets import preset
 from blunet.compression.steps import STEPS
-from blunet.simulation.dic_fields import simulate_dic, simulate_time_lapse
+from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
+from blunet.simulation.time_lapse import simulate_time_lapse
 from blunet.widgets.compress_form import SCRATCH
 from blunet.widgets.compress_widget import CompressWidget
 from blunet.widgets.load_widget import LoadWidget
@@ -58,7 +59,7 @@ def save(viewer: napari.Viewer, path: Path) -> None:
 
 def load(out: Path) -> None:
     """A folder of frames, opened as one time-lapse."""
-    image, _ = simulate_time_lapse(DicSettings(shape=(384, 384)), 6, seed=3)
+    image, _ = simulate_time_lapse(DicSettings(shape=(384, 384)), 6, seed=3).stack()
     Path("lapse").mkdir()
     for t, frame in enumerate(image):
         tifffile.imwrite(f"lapse/t{t:02d}.tif", frame, imagej=True, resolution=(1 / 0.32,) * 2, metadata={"unit": "um"})

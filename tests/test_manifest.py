@@ -63,15 +63,17 @@ def test_simulated_field_has_its_true_cells(plugin: PluginManager) -> None:
     assert np.std(cells) > 1.5 * np.std(background)
 
 
-def test_simulated_time_lapse_is_one_of_cells_that_move(plugin: PluginManager) -> None:
-    (image, place, _), (labels, _, _) = plugin.commands.execute("napari-blunet.simulated_time_lapse")
-    assert image.shape == labels.shape
-    assert image.shape[0] == 8
+def test_simulated_time_lapse_has_its_true_tracks(plugin: PluginManager) -> None:
+    layers = plugin.commands.execute("napari-blunet.simulated_time_lapse")
+    (image, place, _), (labels, _, _), (tracks, keywords, kind) = layers
+    assert image.shape == labels.shape == (16, 256, 256)
     assert place["axis_labels"] == ("t", "y", "x")
     assert place["units"] == ("s", "µm", "µm")
-    lasting = set(np.unique(labels[0])) & set(np.unique(labels[-1])) - {0}
-    assert len(lasting) >= 5
-    assert any((labels[0] == number).sum() != (labels[-1] == number).sum() for number in lasting)
+    assert kind == "tracks"
+    seen = {(int(n), t) for t, frame in enumerate(labels) for n in np.unique(frame) if n}
+    assert {(int(n), int(t)) for n, t, _, _ in tracks} == seen
+    parents = [parent for (parent,) in keywords["graph"].values()]
+    assert sum(parents.count(parent) == 2 for parent in set(parents)) == 3  # divisions
 
 
 def test_napari_is_not_made_to_ask_about_images(plugin: PluginManager, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from scipy import ndimage
 
 from blunet.errors import InputError
 from blunet.simulation.cells import measure_relative_distance, place_cells
-from blunet.simulation.dic_fields import compute_dic_intensity, simulate_dic, simulate_time_lapse
+from blunet.simulation.dic_fields import compute_dic_intensity, simulate_dic
 from blunet.simulation.dic_settings import DicSettings, draw_settings
 
 SMALL = DicSettings(shape=(120, 160), object_diameter=30.0, coverage=0.5)
@@ -119,13 +118,6 @@ def test_remnants_and_floating_cells_start_beside_cells(kind):
     assert np.array_equal(field.labels, clean.labels)
 
 
-def test_dust_stays_in_its_place_in_a_time_lapse():
-    settings = DicSettings(shape=(200, 200), shading=0.0, photons=1e6, read_noise=0.0, dust=200.0, **BARE)
-    image, _ = simulate_time_lapse(settings, 2, seed=1)
-    first, second = image.astype(float)
-    assert np.abs(first - second).std() < 0.1 * first.std()
-
-
 def test_shading_runs_along_its_angle():
     settings = DicSettings(shape=(80, 80), shading=0.6, shading_angle=90.0, photons=1e7, **BARE)
     image = simulate_dic(settings, 0).image.astype(float)
@@ -162,19 +154,6 @@ def test_amplitude_enters_both_waves():
     np.testing.assert_allclose(compute_dic_intensity(np.zeros((9, 9)), 1.0, 0.0, 1.0, half), plain / 4, rtol=1e-5)
 
 
-def test_cells_of_a_time_lapse_keep_their_identity_and_move_slowly():
-    image, labels = simulate_time_lapse(SMALL, 6, seed=2)
-    assert image.shape == labels.shape == (6, 120, 160)
-    assert image.dtype == np.uint16
-    assert labels.dtype == np.int32
-    for before, after in pairwise(labels):
-        both = (before > 0) & (after > 0)
-        assert (before[both] == after[both]).mean() > 0.9
-        assert (before != after).any()
-    again, _ = simulate_time_lapse(SMALL, 6, seed=2)
-    assert image.tobytes() == again.tobytes()
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -193,11 +172,6 @@ def test_cells_of_a_time_lapse_keep_their_identity_and_move_slowly():
 def test_settings_out_of_range_are_named(change, said):
     with pytest.raises(InputError, match=said):
         DicSettings(**change)
-
-
-def test_a_time_lapse_needs_a_frame():
-    with pytest.raises(InputError, match="frames is 0"):
-        simulate_time_lapse(SMALL, 0)
 
 
 def test_settings_are_read_back_from_json():

@@ -16,8 +16,9 @@ from blunet.dataset.splits import split_by_share
 from blunet.dataset.time_lapse import is_time_lapse, outline_objects
 from blunet.jobs.run_cost import estimate_cost
 from blunet.jobs.training_data import check_data
-from blunet.simulation.dic_fields import simulate_dic, simulate_time_lapse
+from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
+from blunet.simulation.time_lapse import simulate_time_lapse
 
 
 def separate(count):
@@ -26,7 +27,7 @@ def separate(count):
 
 
 def frames(count):
-    return simulate_time_lapse(DicSettings(shape=(128, 128), object_diameter=20), count)[1]
+    return simulate_time_lapse(DicSettings(shape=(128, 128), object_diameter=20), count).stack()[1]
 
 
 def centred(count):

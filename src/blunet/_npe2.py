@@ -14,6 +14,8 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 #: Side of a simulated pixel (µm) and time between simulated frames (s).
 PIXEL, INTERVAL = 0.32, 300.0
+#: Of the simulated time-lapse: three cells divide in it, and others enter and leave.
+SAMPLE_SEED = 10
 
 
 def simulate_field() -> list[LayerData]:
@@ -35,21 +37,29 @@ def simulate_field() -> list[LayerData]:
 
 
 def simulate_time_lapse() -> list[LayerData]:
-    """Simulate a time-lapse of eight frames in which cells move, rotate and deform.
+    """Simulate a time-lapse of 16 frames in which cells crawl, round up and divide, enter and leave.
 
     Returns
     -------
     list of LayerData
-        An image (T, Y, X) of uint16 and, above it and hidden, the true cells as labels of the same shape.
+        An image (T, Y, X) of uint16 and, above it and hidden, the true cells as labels of the same shape, which are
+        the numbers of their tracks; and the tracks with the graph of their divisions.
     """
-    from blunet.simulation import dic_fields
+    from blunet.simulation import time_lapse
     from blunet.simulation.dic_settings import DicSettings
+    from blunet.simulation.life_settings import LifeSettings
 
-    image, labels = dic_fields.simulate_time_lapse(DicSettings(shape=(384, 384)), 8, seed=3)
+    settings = DicSettings(shape=(256, 256), object_diameter=36, coverage=0.3, rounded=0.02)
+    lapse = time_lapse.simulate_time_lapse(settings, 16, seed=SAMPLE_SEED, life=LifeSettings(cycle=100))
+    image, labels = lapse.stack()
+    points = [(n, t, y, x) for t in range(len(lapse)) for n, (y, x) in lapse.places(t).items()]
+    graph = {track.number: [track.parent] for track in lapse.tracks if track.parent}
     place = {"scale": (INTERVAL, PIXEL, PIXEL), "units": ("s", "µm", "µm"), "axis_labels": ("t", "y", "x")}
+    hidden = {"visible": False, **place}
     return [
         (image, {"name": "Simulated time-lapse", **place}, "image"),
-        (labels, {"name": "True cells over time", "opacity": 0.3, "visible": False, **place}, "labels"),
+        (labels, {"name": "True cells over time", "opacity": 0.3, **hidden}, "labels"),
+        (sorted(points), {"name": "True tracks", "graph": graph, **hidden}, "tracks"),
     ]
 
 

@@ -31,8 +31,8 @@ from blunet.networks.build import build_network
 from blunet.networks.keras_file import KerasModel
 from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import load_model
-from blunet.simulation.dic_fields import simulate_time_lapse
 from blunet.simulation.dic_settings import DicSettings
+from blunet.simulation.time_lapse import simulate_time_lapse
 
 
 def test_three_phases_end_in_a_model_that_segments(data, finished):
@@ -103,7 +103,7 @@ def test_epochs_are_validated_on_the_middle_of_the_last_file(size, seen, data, t
 
 
 def test_a_run_reports_that_neighbouring_frames_validate(tmp_path):
-    images, labels = simulate_time_lapse(DicSettings(shape=(80, 96), object_diameter=20), 10)
+    images, labels = simulate_time_lapse(DicSettings(shape=(80, 96), object_diameter=20), 10).stack()
     for i, (image, mask) in enumerate(zip(images, labels, strict=True)):
         tifffile.imwrite(tmp_path / f"f{i}.tif", image)
         tifffile.imwrite(tmp_path / f"f{i}_mask.tif", mask.astype(np.uint16))

@@ -42,10 +42,12 @@ class Cell:
         Number of vesicles and granules.
     level : float
         Where cells overlap, pixels belong to the cell of the higher level.
-    rounded : bool
-        Whether the cell is mitotic or floating: a ball instead of a sheet.
+    roundness : float
+        0 is a spread sheet; 1 a ball, as mitotic and floating cells are; between them a cell that rounds up.
     seed : int
         Seed of the inside, which moves with the cell.
+    age : float
+        Time in frames for which the vesicles have wandered.
     """
 
     y: float
@@ -60,8 +62,9 @@ class Cell:
     flatness: float
     vesicles: int
     level: float
-    rounded: bool
+    roundness: float
     seed: int
+    age: float = 0.0
 
     @property
     def reach(self) -> float:
@@ -175,10 +178,10 @@ def _draw_cell(settings: DicSettings, rng: np.random.Generator, y: float, x: flo
         lumpy = rng.random() < 0.3
         return Cell(
             y=y, x=x, angle=angle, length=radius * rng.uniform(1.0, 1.15), width=radius, pointedness=2.0,
-            bend=0.0, outline=_draw_outline(rng, 0.05 if lumpy else 0.01, 0, 0.0),
+            bend=0.0, outline=draw_outline(rng, 0.05 if lumpy else 0.01, 0, 0.0),
             thickness=settings.thickness * rng.uniform(2.0, 5.0), flatness=0.0,
             vesicles=int(rng.poisson(settings.vesicles * (1.0 if lumpy else 0.3))),
-            level=2.0, rounded=True, seed=seed,
+            level=2.0, roundness=1.0, seed=seed,
         )  # fmt: skip
     radius = settings.object_diameter / 2 * float(np.exp(rng.normal(0, 0.28)))
     ratio = min(6.0, 1 + (settings.elongation - 1) * float(rng.gamma(2.0, 0.5)))
@@ -186,15 +189,15 @@ def _draw_cell(settings: DicSettings, rng: np.random.Generator, y: float, x: flo
     return Cell(
         y=y, x=x, angle=angle, length=radius * ratio**0.5, width=radius / ratio**0.5,
         pointedness=2.0 - 0.7 * slender * float(rng.random()), bend=float(rng.normal(0, 0.12)),
-        outline=_draw_outline(rng, settings.raggedness, int(rng.poisson(settings.protrusions)), slender),
+        outline=draw_outline(rng, settings.raggedness, int(rng.poisson(settings.protrusions)), slender),
         thickness=settings.thickness * float(np.exp(rng.normal(0, 0.35))) * (0.75 + 0.5 * slender),
         flatness=float(np.clip(rng.normal(0.6 - 0.5 * slender, 0.2), 0, 0.9)),
         vesicles=int(rng.poisson(settings.vesicles * rng.gamma(3.0, 1 / 3))),
-        level=0.3 * slender + 0.3 * float(rng.random()), rounded=False, seed=seed,
+        level=0.3 * slender + 0.3 * float(rng.random()), roundness=0.0, seed=seed,
     )  # fmt: skip
 
 
-def _draw_outline(rng: np.random.Generator, raggedness: float, protrusions: int, slender: float) -> NDArray[np.float32]:
+def draw_outline(rng: np.random.Generator, raggedness: float, protrusions: int, slender: float) -> NDArray[np.float32]:
     """Draw relative radii: low harmonics, corners and processes, scaled to the area of a circle."""
     direction = np.arange(OUTLINE_DIRECTIONS) * (2 * np.pi / OUTLINE_DIRECTIONS)
     radius = np.ones(OUTLINE_DIRECTIONS)

@@ -18,13 +18,12 @@ The point spread function is a Gaussian; the camera adds shot noise and read noi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.errors import InputError
-from blunet.simulation.cells import OUTLINE_DIRECTIONS, Cell, place_cells
+from blunet.simulation.cells import place_cells
 from blunet.simulation.dic_settings import DicSettings, draw_settings
 from blunet.simulation.phantom import Phantom, draw_phantom
 
@@ -75,7 +74,7 @@ def simulate_dic(settings: DicSettings = DicSettings(), seed: int = 0) -> DicFie
     """
     rng = np.random.default_rng(seed)
     phantom = draw_phantom(place_cells(settings, rng), settings, rng)
-    image = _record(phantom, settings, rng)
+    image = record_image(phantom, settings, rng)
     present, numbers = np.unique(phantom.labels, return_inverse=True)
     labels = numbers.reshape(settings.shape).astype(np.int32) + np.int32(present[0] != 0)
     return DicField(image, labels, settings, seed)
@@ -98,43 +97,6 @@ def simulate_images(count: int, *, object_diameter: float, seed: int, size: int 
         rng = np.random.default_rng([seed, i])
         settings = draw_settings(rng, (size, size), object_diameter)
         yield simulate_dic(settings, seed=int(rng.integers(2**31)))
-
-
-def simulate_time_lapse(
-    settings: DicSettings, frames: int, seed: int = 0
-) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
-    """Simulate a time-lapse in which cells drift, rotate and deform slowly.
-
-    Parameters
-    ----------
-    settings : DicSettings
-        Of every frame.
-    frames : int
-        Number of frames, at least 1.
-    seed : int
-        Seed of everything random, at least 0.
-
-    Returns
-    -------
-    image : (T, Y, X) uint16 array
-    labels : (T, Y, X) int32 array
-        A cell keeps its label in all frames. Cells that are hidden or outside the field are missing from a frame.
-
-    Raises
-    ------
-    InputError
-        If `frames` is below 1.
-    """
-    if frames < 1:
-        raise InputError(f"frames is {frames}: give at least 1 frame.")
-    rng = np.random.default_rng(seed)
-    cells = place_cells(settings, rng)
-    images, labels = [], []
-    for moved in _move_cells(cells, frames, settings.object_diameter, rng):
-        phantom = draw_phantom(moved, settings, np.random.default_rng((seed, 1)))
-        images.append(_record(phantom, settings, rng))
-        labels.append(phantom.labels)
-    return np.stack(images), np.stack(labels)
 
 
 def compute_dic_intensity(
@@ -182,8 +144,21 @@ def compute_dic_intensity(
     return np.asarray(intensity, np.float32)
 
 
-def _record(phantom: Phantom, settings: DicSettings, rng: np.random.Generator) -> NDArray[np.uint16]:
-    """Return the camera's image of a phantom: interference, blur, shading, shot noise and read noise."""
+def record_image(phantom: Phantom, settings: DicSettings, rng: np.random.Generator) -> NDArray[np.uint16]:
+    """Return the camera's image of a phantom: interference, blur, shading, shot noise and read noise.
+
+    Parameters
+    ----------
+    phantom : Phantom
+    settings : DicSettings
+    rng : numpy.random.Generator
+        Source of the noise.
+
+    Returns
+    -------
+    (Y, X) uint16 array
+        0 to 2**bit_depth - 1.
+    """
     from scipy import ndimage
 
     brightening = settings.defocus * ndimage.laplace(phantom.depth, mode="nearest")
@@ -212,27 +187,3 @@ def _compute_illumination(settings: DicSettings) -> NDArray[np.float32]:
     bowl = np.float32(1 / 6) - (x * x + y * y)
     lit = 1 + np.float32(settings.shading) * (0.8 * slope + 0.4 * bowl)
     return lit.astype(np.float32, copy=False)
-
-
-def _move_cells(cells: list[Cell], frames: int, diameter: float, rng: np.random.Generator) -> Iterator[list[Cell]]:
-    """Yield the cells of each frame: each cell drifts, rotates, and changes its outline."""
-    drift = rng.normal(0, 0.02 * diameter, (len(cells), 2))
-    turn = rng.normal(0, 0.015, len(cells))
-    pulse = rng.uniform(0, 2 * np.pi, len(cells))
-    order = rng.integers(2, 5, len(cells))
-    direction = np.arange(OUTLINE_DIRECTIONS) * (2 * np.pi / OUTLINE_DIRECTIONS)
-    for frame in range(frames):
-        moved = []
-        for index, cell in enumerate(cells):
-            swing = 0.0 if cell.rounded else 0.08 * np.sin(pulse[index] + 0.25 * frame)
-            wave = 1 + swing * np.cos(order[index] * direction + pulse[index])
-            moved.append(
-                replace(
-                    cell,
-                    y=cell.y + float(drift[index, 0]) * frame,
-                    x=cell.x + float(drift[index, 1]) * frame,
-                    angle=cell.angle + float(turn[index]) * frame,
-                    outline=(cell.outline * wave).astype(np.float32),
-                )
-            )
-        yield moved

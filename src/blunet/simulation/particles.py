@@ -14,6 +14,8 @@ from blunet.simulation.dic_settings import DicSettings
 #: Standard deviations of the size classes, relative to the object diameter, and how frequent they are.
 _VESICLE_SIZES = (0.008, 0.013, 0.024)
 _VESICLE_SHARES = (0.62, 0.32, 0.06)
+#: How far vesicles wander with time, relative to the cell's half axes.
+_WANDER = 0.07
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -44,6 +46,10 @@ def _draw_vesicles(cell: Cell, label: int) -> tuple[NDArray[Any], ...]:
     strength = rng.lognormal(0, 0.45, count) * np.where(rng.random(count) < 0.15, -0.7, 1.0)
     focus = rng.normal(rng.normal(0, 0.5), 0.8, count)
     kind = rng.choice(len(_VESICLE_SIZES), count, p=_VESICLE_SHARES)
+    if cell.age:
+        pace, phase = rng.uniform(0.05, 0.6, (2, count)), rng.uniform(0, 2 * np.pi, (2, count))
+        wander = _WANDER * (np.sin(pace * cell.age + phase) - np.sin(phase))
+        along, across = along + wander[0] * cell.length, across + wander[1] * cell.width
     y, x = cell.y + sin * along + cos * across, cell.x + cos * along - sin * across
     return y, x, np.full(count, label), strength, focus, kind
 

@@ -59,7 +59,7 @@ class Phantom:
     transmission: Floats | None = None
 
 
-def label_cells(cells: Sequence[Cell], shape: tuple[int, int]) -> tuple[Labels, Floats]:
+def label_cells(cells: Sequence[Cell], shape: tuple[int, int], step: int = 1) -> tuple[Labels, Floats]:
     """Assign each pixel to the cell that covers it most, and keep each cell's largest 4-connected component.
 
     Parameters
@@ -67,6 +67,8 @@ def label_cells(cells: Sequence[Cell], shape: tuple[int, int]) -> tuple[Labels, 
     cells : sequence of Cell
     shape : (int, int)
         Field (Y, X) in px.
+    step : int
+        Use only every step-th pixel of each axis.
 
     Returns
     -------
@@ -77,11 +79,12 @@ def label_cells(cells: Sequence[Cell], shape: tuple[int, int]) -> tuple[Labels, 
     """
     from scipy import ndimage
 
-    labels = np.zeros(shape, np.int32)
-    distance = np.ones(shape, np.float32)
-    rank = np.full(shape, np.inf, np.float32)
+    grid = -(-shape[0] // step), -(-shape[1] // step)
+    labels = np.zeros(grid, np.int32)
+    distance = np.ones(grid, np.float32)
+    rank = np.full(grid, np.inf, np.float32)
     for index, cell in enumerate(cells):
-        box, own = measure_relative_distance(cell, shape)
+        box, own = measure_relative_distance(cell, shape, step)
         wins = (own < 1) & (own - np.float32(cell.level) < rank[box])
         rank[box][wins] = own[wins] - np.float32(cell.level)
         distance[box][wins] = own[wins]
@@ -121,13 +124,13 @@ def draw_phantom(cells: Sequence[Cell], settings: DicSettings, rng: np.random.Ge
     depth = np.zeros(settings.shape, np.float32)
     if cells:
         _add_bodies(phase, cells, labels, distance, settings, textures)
-        balls = np.array([False, *(cell.rounded for cell in cells)])[labels]
+        balls = np.array([0, *(cell.roundness for cell in cells)], np.float32)[labels]
         if balls.any():
             halo = 0.035 * settings.object_diameter
-            depth += _BALL_DEPTH * ndimage.gaussian_filter(np.where(balls, phase, 0), halo)
+            depth += _BALL_DEPTH * ndimage.gaussian_filter(balls * phase, halo)
         _add_nuclei(phase, cells, labels, settings)
         if settings.seams > 0:
-            _add_seams(phase, depth, np.where(balls, 0, labels), settings, textures[1])
+            _add_seams(phase, depth, np.where(balls > 0, 0, labels), settings, textures[1])
         add_vesicles(phase, depth, cells, labels, settings)
     add_debris(phase, depth, labels, settings, rng)
     add_scratches(phase, settings, rng)
@@ -183,7 +186,7 @@ def _add_bodies(
     phase_start = spread([float(g.uniform(0, _PERIOD)) for g in seeds])
     thickness = spread([cell.thickness for cell in cells])
     flatness = spread([cell.flatness for cell in cells])
-    ball = spread([float(cell.rounded) for cell in cells])
+    ball = spread([cell.roundness for cell in cells])
 
     rise = 1 - np.exp(-border / margin)
     core = np.clip(1 - (inside / (1 - 0.6 * flatness)) ** 2, 0, None) ** 1.5
@@ -199,7 +202,7 @@ def _add_bodies(
     grained = grain * _sample(fine, across, along)
     ruffled = fibre * _sample(coarse, across, along / _FIBRE_STRETCH) * (1 - ball)
     veil = (0.4 + 0.6 * (1 - inside)) * rise * (1 + ball)
-    phase[rows, columns] += np.where(ball > 0, sphere, sheet) + (grained + ruffled) * veil
+    phase[rows, columns] += ball * sphere + (1 - ball) * sheet + (grained + ruffled) * veil
 
 
 def _sample(texture: Floats, y: Floats, x: Floats) -> Floats:
@@ -226,11 +229,11 @@ def _measure_border_distance(labels: Labels) -> Floats:
 def _add_nuclei(phase: Floats, cells: Sequence[Cell], labels: Labels, settings: DicSettings) -> None:
     """Add an oval nucleus with nucleoli to every spread cell."""
     for index, cell in enumerate(cells):
-        if cell.rounded:
+        if cell.roundness == 1:
             continue
         rng = np.random.default_rng((cell.seed, 1))
         size = min(0.2 * settings.object_diameter * rng.uniform(0.8, 1.2), 0.75 * cell.width)
-        height = cell.thickness * rng.uniform(0.05, 0.25)
+        height = (1 - cell.roundness) * cell.thickness * rng.uniform(0.05, 0.25)
         _add_disc(phase, labels, index + 1, cell, (0.0, 0.0), (1.25 * size, size), height)
         for _ in range(int(rng.integers(1, 5))):
             place = (float(rng.normal(0, 0.4)) * size, float(rng.normal(0, 0.35)) * size)

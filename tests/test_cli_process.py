@@ -115,6 +115,7 @@ def test_interrupting_leaves_only_complete_files(folder):
     frames = np.broadcast_to(np.kron(squares(), np.ones((8, 8), np.uint8)), (400, 480, 720))
     tifffile.imwrite(folder / "z.tif", frames, imagej=True, metadata={"axes": "TYX"})
     arguments = ["segment", "a.tif", "z.tif", "--model", "model.blunet", "--out", "out", "--probability"]
+    arguments += ["--summary", "images.csv", "--objects-table", "objects.csv"]
     command = [sys.executable, "-c", WITH_INTERRUPT, *arguments]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -125,5 +126,10 @@ def test_interrupting_leaves_only_complete_files(folder):
     assert "Traceback" not in err
     assert err == "Stopped: 1 of 2 inputs done. Repeat it with --resume to go on.\n"
     assert "a.tif" in first
-    assert sorted(path.name for path in (folder / "out").iterdir()) == ["a_labels.tif", "a_probability.tif"]
+    files = ["a_labels.tif", "a_objects.csv", "a_probability.tif"]
+    assert sorted(path.name for path in (folder / "out").iterdir()) == files
+    assert [line.split(",")[:2] for line in (folder / "images.csv").read_text().splitlines()[1:]] == [
+        ["a.tif", "segmented"]
+    ]
+    assert len((folder / "objects.csv").read_text().splitlines()) == 3  # the heading and two objects
     assert tifffile.imread(folder / "out" / "a_labels.tif").max() == 2

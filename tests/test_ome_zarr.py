@@ -134,6 +134,19 @@ def test_transmitted_light_is_known_by_its_name(names, chosen):
     assert choose_channel(names, len(names), None, "x") == chosen
 
 
+def test_what_a_killed_run_has_left_is_removed(folder):
+    """Folders of processes that do not run any more; those of other labels and of a running process stay."""
+    write("x.zarr", squares(), "yx")
+    assert run("x.zarr", "--into", "cells").exit_code == 0
+    labels = folder / "x.zarr" / "labels"
+    gone = 2**22 + 1  # more than the system numbers processes
+    for name in (f".cells.{gone}", f".cells.{gone}.earlier", f".other.{gone}", f".cells.{os.getppid()}"):
+        shutil.copytree(labels / "cells", labels / name)
+    assert run("x.zarr", "--into", "cells").exit_code == 0
+    left = sorted(path.name for path in labels.iterdir() if path.is_dir())
+    assert left == [f".cells.{os.getppid()}", f".other.{gone}", "cells"]
+
+
 @pytest.mark.parametrize("names", [("DIC", "DIC 2"), ("predicted", "medic"), ("Ph1", "BF")])
 def test_unclear_channels_are_asked_for(names):
     with pytest.raises(InputError, match="give the channel"):

@@ -10,8 +10,8 @@ from blunet.files import expand_user
 from blunet.images.frame_source import ALL_PLANES
 from blunet.images.image_files import is_zarr, stem_of
 from blunet.images.plane_choice import PlaneChoice
-from blunet.jobs.batch_tables import OBJECT_COLUMNS, SUMMARY_COLUMNS, BatchRecord, check_own
-from blunet.jobs.events import Cancelled, CancelToken, Segmented, Warned
+from blunet.jobs.batch_tables import OBJECT_COLUMNS, SUMMARY_COLUMNS, check_own, recording
+from blunet.jobs.events import CancelToken, Warned
 from blunet.jobs.file_segmentation import segment_files
 from blunet.jobs.image_segmentation import Event
 from blunet.packed.packed_model import load_model
@@ -82,7 +82,6 @@ def segment_batch(
     folder = expand_user(out)
     for name, columns in ((IMAGES_TABLE, SUMMARY_COLUMNS), (OBJECTS_TABLE, OBJECT_COLUMNS)):
         check_own(folder / name, columns)
-    record = BatchRecord()
     events = segment_files(
         [source],
         folder,
@@ -93,16 +92,9 @@ def segment_batch(
         resume=resume,
         cancel=token,
     )
-    done = 0
-    try:
+    with recording(folder / IMAGES_TABLE, folder / OBJECTS_TABLE if measured else None) as record:
         for event in events:
             record.add(event)
-            done += isinstance(event, Segmented)
             yield event
-    except Cancelled:
-        if done:
-            record.write(folder / IMAGES_TABLE, folder / OBJECTS_TABLE if measured else None)
-        raise
-    record.write(folder / IMAGES_TABLE, folder / OBJECTS_TABLE if measured else None)
     if not measured and (table := folder / OBJECTS_TABLE).exists():
         yield Warned(table, f"'{table}' is of an earlier batch; it stays, and may not belong to these labels.")

@@ -12,7 +12,7 @@ from typing import Any
 
 from blunet.errors import InputError, describe_error
 from blunet.files import replacing
-from blunet.jobs.events import Segmented, Skipped, Warned
+from blunet.jobs.events import Cancelled, Segmented, Skipped, Warned
 from blunet.jobs.result_files import table_beside
 
 #: Columns of the table of images.
@@ -90,11 +90,20 @@ def _check_place(path: Path) -> None:
         raise InputError(f"'{path}' cannot be written: its folder is read-only; choose another place.")
 
 
+class TableError(InputError):
+    """A table of a batch cannot be written; the results of its images are there all the same."""
+
+
 class BatchRecord:
     """Collects what a batch says about its images, and writes it as tables."""
 
     def __init__(self) -> None:
         self._rows: dict[Path, dict[str, Any]] = {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether the results of an image are there."""
+        return any("labels" in row for row in self._rows.values())
 
     def add(self, event: object) -> None:
         """Keep an event of `segment_files`."""
@@ -118,9 +127,15 @@ class BatchRecord:
 
         Raises
         ------
-        InputError
+        TableError
             As `write_summary` and `join_tables`, and if a table would replace that of one image.
         """
+        try:
+            self._write(summary, objects)
+        except InputError as e:
+            raise TableError(str(e)) from e
+
+    def _write(self, summary: Path | None, objects: Path | None) -> None:
         done = [(image, table_beside(row["labels"])) for image, row in self._rows.items() if "labels" in row]
         results = {table.resolve(): image for image, table in done}
         for path in (summary, objects):
@@ -133,6 +148,30 @@ class BatchRecord:
 
     def _row(self, image: Path) -> dict[str, Any]:
         return self._rows.setdefault(image, {"image": str(image), "warnings": "", "reason": ""})
+
+
+@contextlib.contextmanager
+def recording(summary: Path | None, objects: Path | None) -> Iterator[BatchRecord]:
+    """Yield a record of a batch, and write its tables at the end; also of a batch that was stopped, if it got so far.
+
+    Parameters
+    ----------
+    summary, objects : Path or None
+        As in `BatchRecord.write`.
+
+    Raises
+    ------
+    TableError
+        As `BatchRecord.write`.
+    """
+    record = BatchRecord()
+    try:
+        yield record
+    except (Cancelled, KeyboardInterrupt):
+        if record.finished:
+            record.write(summary, objects)
+        raise
+    record.write(summary, objects)
 
 
 def write_summary(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

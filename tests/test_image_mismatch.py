@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from bright_model import bright_model, squares
@@ -10,17 +12,24 @@ from blunet.images.frame_source import FrameSource
 from blunet.images.grey_image import check_image
 from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.model_card import ModelInfo
-from blunet.packed.packed_model import load_model
+from blunet.packed.packed_model import PackedModel, load_model
 from blunet.segmentation.frames import predict_frames
-from blunet.segmentation.image_mismatch import describe_mismatch
+from blunet.segmentation.image_mismatch import HotPixels, describe_mismatch
 from blunet.segmentation.segmentation_settings import DEFAULTS
 from blunet.simulation.dic_fields import simulate_dic
+from blunet.simulation.dic_settings import DicSettings
 
 RANDOM = np.random.default_rng(0)
 RANGE, ADAPTING = (
     ModelInfo(normalisation=Normalisation(method="range")),
     ModelInfo(normalisation=Normalisation(method="percentile")),
 )
+
+
+@cache
+def field(seed: int = 2) -> np.ndarray:
+    """Return a simulated DIC image of 16 bits; do not write into it."""
+    return simulate_dic(DicSettings(shape=(256, 256), object_diameter=40), seed=seed).image
 
 
 def grey(low: float, high: float, kind: type, side: int = 64) -> np.ndarray:
@@ -69,21 +78,46 @@ def with_single_pixels(image: np.ndarray, share: float, value: float) -> np.ndar
 @pytest.mark.parametrize("share", [0.002, 0.006, 0.02])
 @pytest.mark.parametrize("value", [65_535, 0])
 def test_hot_and_dead_pixels_are_named(kind: type, share: float, value: float) -> None:
-    image = (simulate_dic(seed=2).image.astype(float) / 65_535 * 2000 + 30_000).astype(kind)
-    assert describe_mismatch(check_image(image), ADAPTING) == ""
+    image = (field().astype(float) / 65_535 * 2000 + 30_000).astype(kind)
+    pixels = HotPixels(ADAPTING.normalisation)
+    assert pixels.add(check_image(image)) == ""
     image = with_single_pixels(image, share, value)
-    assert "hot pixels" in describe_mismatch(check_image(image), ADAPTING)
-    assert "hot pixels" not in describe_mismatch(check_image(image), RANGE)
+    assert "hot pixels" in pixels.add(check_image(image))
+    assert pixels.add(check_image(image)) == ""
+    assert HotPixels(RANGE.normalisation).add(check_image(image)) == ""
 
 
 def test_a_few_hot_pixels_that_change_nothing_are_not_named() -> None:
-    image = with_single_pixels(simulate_dic(seed=2).image // 64 + 5000, 0.0003, 65_535)
-    assert describe_mismatch(check_image(image), ADAPTING) == ""
+    image = with_single_pixels(field() // 64 + 5000, 0.0003, 65_535)
+    assert HotPixels(ADAPTING.normalisation).add(check_image(image)) == ""
 
 
-def warnings_of(stack: np.ndarray, chosen: list[int] | None = None) -> dict[int, str]:
+def test_hot_pixels_are_sought_over_the_whole_of_a_large_frame() -> None:
+    image = np.tile(field() // 64 + 5000, (4, 4))
+    half = image.shape[0] // 4
+    image[:half] = with_single_pixels(image[:half], 0.02, 65_535)
+    assert "hot pixels" in HotPixels(ADAPTING.normalisation).add(check_image(image))
+
+
+def test_hot_pixels_of_a_later_frame_are_named_once() -> None:
+    frames = [field(seed)[:128, :128] // 64 + 5000 for seed in range(4)]
+    frames[2:] = [with_single_pixels(frame, 0.01, 65_535) for frame in frames[2:]]
+    warnings = warnings_of(np.stack(frames), model=load_model())
+    assert warnings[0] == warnings[1] == warnings[3] == ""
+    assert warnings[2].startswith("'lapse': frame 3 of 4: Single pixels that are far brighter")
+
+
+def test_two_warnings_about_a_frame_are_both_given() -> None:
+    frames = np.stack([squares(), squares() // 99, squares() // 99])
+    warnings = warnings_of(frames, chosen=[1, 2])
+    assert "frame 2 of 3" in warnings[1]
+    assert "equal in every pixel" in warnings[2]
+
+
+def warnings_of(stack: np.ndarray, chosen: list[int] | None = None, model: PackedModel | None = None) -> dict[int, str]:
     source = FrameSource.from_array(stack, name="lapse")
-    return {found.t: found.warning for found in predict_frames(source, bright_model(), DEFAULTS, chosen=chosen)}
+    found = predict_frames(source, model or bright_model(), DEFAULTS, chosen=chosen)
+    return {frame.t: frame.warning for frame in found}
 
 
 def test_a_time_lapse_of_one_repeated_frame_is_named_once() -> None:

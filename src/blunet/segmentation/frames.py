@@ -19,7 +19,7 @@ from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
 from blunet.images.grey_image import GreyImage
 from blunet.images.normalisation import Limits, estimate_limits
-from blunet.segmentation.image_mismatch import RepeatedFrames, describe_mismatch
+from blunet.segmentation.image_mismatch import HotPixels, RepeatedFrames, describe_mismatch
 from blunet.segmentation.measurements import measure
 from blunet.segmentation.objects import count_pixels, label_and_count, typical_diameter
 from blunet.segmentation.prediction import (
@@ -146,8 +146,8 @@ def predict_frames(
     Yields
     ------
     FramePredicted
-        A constant frame has a warning; so has the first frame if it looks unlike the images that a model can use, and
-        the first frame that equals the one before.
+        A constant frame has a warning; so has the first frame if it looks unlike the images that a model can use, the
+        first frame with hot pixels, and the first that equals the one before.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def predict_frames(
     diameter, threshold = settings.diameter, settings.threshold
     mapped = has_distance(model.settings) and (keep_distance or settings.objects == "watershed")
     limits = estimate_shared_limits(source, model, diameter, check) if source.stack else None
-    repeats = RepeatedFrames()
+    repeats, hot_pixels = RepeatedFrames(), HotPixels(model.info.normalisation)
     for t, image in zip(indices, source.each_checked(indices), strict=True):
         check()
         probability = foreground = distance = None
@@ -178,8 +178,9 @@ def predict_frames(
                 probability = predict_probability(image, model, diameter=diameter, limits=limits, check=check)
             else:
                 foreground = predict_foreground(image, model, threshold, diameter=diameter, limits=limits, check=check)
-        warning = image.warning or (describe_mismatch(image, model.info, diameter) if t == indices[0] else "")
-        warning = warning or (repeats.add(t, image) if source.stack else "")
+        unlike = describe_mismatch(image, model.info, diameter) if t == indices[0] else ""
+        found = [image.warning or unlike or hot_pixels.add(image), repeats.add(t, image) if source.stack else ""]
+        warning = " ".join(filter(None, found))
         warning = source.prefix(t) + warning if warning else ""
         yield FramePredicted(t, probability, foreground, distance, image.values, warning)
 

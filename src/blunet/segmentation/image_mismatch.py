@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blunet.images.grey_image import GreyImage
 from blunet.images.normalisation import type_limits
@@ -24,8 +26,18 @@ NARROW = 1 / 8
 #: Warn if the span from black to white shrinks to less than this fraction when every pixel is replaced by the median of
 #: those around it.
 SINGLE = 1 / 4
-#: Side of the region in the middle of the image in which such pixels are looked for, in pixels.
-REGION = 512
+#: Such pixels are looked for at about this many places along each side of the image.
+PLACES = 256
+#: Pairs of nine values to put in order, one pair after the other: then the fifth is the median.
+MEDIAN_OF_NINE = (
+    (1, 2), (4, 5), (7, 8), (0, 1), (3, 4), (6, 7), (1, 2), (4, 5), (7, 8), (0, 3), (5, 8), (4, 7), (3, 6), (1, 4),
+    (2, 5), (4, 7), (4, 2), (6, 4), (4, 2),
+)  # fmt: skip
+HOT_PIXELS = (
+    "Single pixels that are far brighter or darker than those around them (hot pixels) set what is black and white for "
+    "the model, so that it may take too much or too little for cells. Remove them first, for instance with a median "
+    "filter."
+)
 
 
 def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None = None) -> str:
@@ -54,12 +66,6 @@ def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None
                 f"and {high:g} for white, so that it may find little. Stretch the grey values, or use a model that "
                 "adapts to them."
             )
-    elif _has_hot_pixels(image, model.normalisation):
-        return (
-            "Single pixels that are far brighter or darker than those around them (hot pixels) set what is black and "
-            "white for the model, so that it may take too much or too little for cells. Remove them first, for "
-            "instance with a median filter."
-        )
     return ""
 
 
@@ -85,16 +91,43 @@ def describe_size_mismatch(found: float, trained: float | None, settings: Segmen
     )
 
 
-def _has_hot_pixels(image: GreyImage, settings: Normalisation) -> bool:
-    """Return whether single pixels set the percentiles of an image."""
-    from scipy.ndimage import median_filter
+class HotPixels:
+    """Recognises the first frame in which single pixels set what is black and white for a model.
 
-    top, left = (max(0, (length - REGION) // 2) for length in image.shape)
-    region = image.values[top : top + REGION, left : left + REGION].astype(np.float64)
-    (low, high), (low_without, high_without) = (
-        np.percentile(values, [settings.low, settings.high]) for values in (region, median_filter(region, 3))
-    )
-    return bool(high_without - low_without < SINGLE * (high - low))
+    Parameters
+    ----------
+    settings : Normalisation
+        The model's.
+    """
+
+    def __init__(self, settings: Normalisation) -> None:
+        self._settings = settings
+        self._done = settings.method == "range"
+
+    def add(self, image: GreyImage) -> str:
+        """Return a warning if a frame is the first with such pixels, else an empty string."""
+        if self._done or min(image.shape) < SMALL:
+            return ""
+        values, medians = _sample_with_medians(image.values)
+        percentiles = (self._settings.low, self._settings.high)
+        (low, high), (low_without, high_without) = (np.percentile(each, percentiles) for each in (values, medians))
+        self._done = bool(high_without - low_without < SINGLE * (high - low))
+        return HOT_PIXELS if self._done else ""
+
+
+def _sample_with_medians(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the values at places on a regular grid over the image (Y, X), and the medians of 3 x 3 pixels there."""
+    rows, columns = (slice(None, None, max(1, length // PLACES)) for length in values.shape)
+    height, width = (length - 2 for length in values.shape)
+    nine = [
+        np.asarray(values[y : y + height, x : x + width][rows, columns], values.dtype.newbyteorder("="))
+        for y in range(3)
+        for x in range(3)
+    ]
+    middle = nine[4]
+    for i, j in MEDIAN_OF_NINE:
+        nine[i], nine[j] = np.minimum(nine[i], nine[j]), np.maximum(nine[i], nine[j])
+    return middle.astype(np.float64), nine[4].astype(np.float64)
 
 
 class RepeatedFrames:

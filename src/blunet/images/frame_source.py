@@ -15,6 +15,7 @@ from blunet.images.frame_readers import ArrayReader, FileReader, PlaneReader, Re
 from blunet.images.grey_image import GreyImage, check_image
 from blunet.images.image_files import images_of, is_zarr
 from blunet.images.image_reader import read_layout
+from blunet.images.ome_planes import SetPlace
 from blunet.images.ome_zarr import open_image
 from blunet.images.pixel_size import PixelSize
 from blunet.images.plane_choice import PlaneChoice, PlaneImage, check_slice, choose_channel, choose_sharpest
@@ -56,6 +57,8 @@ class FrameSource:
         Distance of the slices, in the unit of the pixel size. None: not known.
     paths : tuple of Path
         The file of each frame, or one file with all frames; empty for an array.
+    place : SetPlace, optional
+        Of a file that says that it belongs to a set.
     """
 
     name: str
@@ -68,6 +71,7 @@ class FrameSource:
     interval: float | None = None
     spacing: float | None = None
     paths: tuple[Path, ...] = ()
+    place: SetPlace | None = None
     _ranges: dict[int, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False)
     """Darkest and brightest value of the frames that were checked."""
 
@@ -112,6 +116,7 @@ class FrameSource:
             interval=layout.interval,
             spacing=layout.spacing,
             paths=(path,),
+            place=layout.place,
         )
         return source.choose_slice(planes.z)
 

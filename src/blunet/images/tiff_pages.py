@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tifffile import TiffFile, TiffPageSeries
 
 from blunet.errors import InputError
-from blunet.images.ome_planes import OwnPlanes, find_own_planes
+from blunet.images.ome_planes import OwnPlanes, SetPlace, count_recorded_planes, find_own_planes
 
 #: More "channels" than this are frames that were saved for ImageJ without an axis.
 MOST_CHANNELS = 8
@@ -26,6 +26,8 @@ MOST_COLUMNS, FEWEST_ROWS = 4, 16
 MIN_LIKENESS, LARGEST_COMPARED = 0.5, 2**26
 #: Bits of the tag NewSubfileType: a copy of reduced resolution, a transparency mask.
 REDUCED, MASK = 1, 4
+#: Pages of a Micro-Manager file of which the record is read: enough to see whether channels or slices take turns.
+MOST_RECORDS = 64
 #: Metadata that are left aside: of files of a set, so that no other file is opened in place of this one.
 NO_SETS: dict[str, Any] = {"is_mmstack": False, "is_ndtiff": False}
 NO_DESCRIPTION: dict[str, Any] = {**NO_SETS, "is_ome": False, "is_imagej": False, "is_shaped": False}
@@ -40,10 +42,13 @@ class Pages(NamedTuple):
         All frames, and nothing else.
     axis : {"Z", "T", ""}
         What a stack runs through: slices, or time and everything else. Empty: no stack.
+    place : SetPlace or None
+        Of a file of a set.
     """
 
     series: TiffPageSeries
     axis: str
+    place: SetPlace | None = None
 
 
 @contextmanager
@@ -62,6 +67,8 @@ def open_pages(path: Path) -> Iterator[tuple[TiffFile, Pages]]:
         tif = stack.enter_context(TiffFile(path, **NO_SETS))
         _check_chain(tif, path)
         own = find_own_planes(tif.ome_metadata or "", path) if tif.is_ome else None
+        if tif.is_micromanager and (own.place is None if own is not None else not tif.is_imagej and not tif.is_ome):
+            own = count_recorded_planes(_micromanager_records(tif)) or own
         if own is None:
             series, left_out = _main_series(tif, path)
             held = len(tif.pages) - left_out
@@ -73,7 +80,8 @@ def open_pages(path: Path) -> Iterator[tuple[TiffFile, Pages]]:
             _check_own(own, path)
             axes = ["Z"] if own.slices > 1 else ["T"]
             series, _ = _main_series(stack.enter_context(TiffFile(path, **NO_DESCRIPTION)), path)
-        yield tif, Pages(series, "" if count_frames(series) == 1 else "Z" if axes == ["Z"] else "T")
+        axis = "" if count_frames(series) == 1 else "Z" if axes == ["Z"] else "T"
+        yield tif, Pages(series, axis, None if own is None else own.place)
 
 
 def count_frames(series: TiffPageSeries) -> int:
@@ -167,6 +175,13 @@ def _check_told(tif: TiffFile, told: int, axes: list[str], held: int, path: Path
         raise InputError(
             f"'{path}' holds {held} frames, and its metadata tell of {told}; export one channel of it as a stack."
         )
+
+
+def _micromanager_records(tif: TiffFile) -> list[dict[str, Any]]:
+    """Return what Micro-Manager has stored with each of the first pages."""
+    count = min(len(tif.pages), MOST_RECORDS)
+    found = [tif.pages[i].aspage().tags.valueof("MicroManagerMetadata") for i in range(count)]
+    return [record for record in found if isinstance(record, dict)]
 
 
 def _check_own(own: OwnPlanes, path: Path) -> None:

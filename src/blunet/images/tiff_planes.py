@@ -40,7 +40,7 @@ class TiffPlanes:
     @contextlib.contextmanager
     def opened(self) -> Iterator[Callable[[int, int, int], NDArray[Any]]]:
         """Open the file; yields a function that reads the plane (Y, X) of a frame, a channel and a slice."""
-        with reading(self.path), open_pages(self.path) as (_, (series, _)):
+        with reading(self.path), open_pages(self.path) as (_, (series, *_)):
             letters = [letter for letter in series.axes if letter in "TCZ"]
             lengths = [self.sizes[letter] for letter in letters]
             shape = self.sizes["Y"], self.sizes["X"]
@@ -62,7 +62,7 @@ def open_tiff_planes(path: Path) -> TiffPlanes | None:
     InputError
         If the file is damaged, or a pixel holds more than grey or a colour.
     """
-    with reading(path), open_pages(path) as (tif, (series, _)):
+    with reading(path), open_pages(path) as (tif, (series, *_)):
         sizes = {letter: int(length) for letter, length in zip(series.axes, series.shape, strict=True) if length != 1}
         if set(sizes) - set("TCZYX") or series.axes[-2:] != "YX":
             return None

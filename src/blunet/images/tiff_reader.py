@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tifffile import EXTRASAMPLE, PHOTOMETRIC
 
 from blunet.errors import InputError
+from blunet.images.ome_planes import SetPlace
 from blunet.images.pixel_size import PixelSize
 from blunet.images.tiff_metadata import read_metadata
 from blunet.images.tiff_pages import FEWEST_ROWS, MOST_CHANNELS, MOST_COLUMNS, open_pages
@@ -25,7 +26,7 @@ class Layout(NamedTuple):
     """What a file's header says about its frames.
 
     Their number, shape (Y, X) and type; the letter of the axis of a stack, "T" or "Z", empty without one; size of a
-    pixel, seconds between frames, and distance of slices in the unit of the pixel size.
+    pixel, seconds between frames, and distance of slices in the unit of the pixel size; place in a set of files.
     """
 
     frames: int
@@ -35,6 +36,7 @@ class Layout(NamedTuple):
     pixel_size: PixelSize | None = None
     interval: float | None = None
     spacing: float | None = None
+    place: SetPlace | None = None
 
 
 def read_tiff_layout(path: Path) -> Layout:
@@ -45,7 +47,7 @@ def read_tiff_layout(path: Path) -> Layout:
     InputError
         As `open_pages`, and if a frame is no grey or colour image.
     """
-    with open_pages(path) as (tif, (series, axis)):
+    with open_pages(path) as (tif, (series, axis, place)):
         _check_axes(series, path)
         stack, _, sizes = _arrangement(series)
         pixel_size, interval, spacing = read_metadata(tif)
@@ -57,6 +59,7 @@ def read_tiff_layout(path: Path) -> Layout:
             pixel_size=pixel_size,
             interval=None if axis == "Z" else interval,
             spacing=spacing if axis == "Z" and pixel_size is not None else None,
+            place=place,
         )
 
 
@@ -68,7 +71,7 @@ def read_tiff_frames(path: Path, indices: Iterable[int]) -> Iterator[NDArray[Any
     InputError
         If the data of a frame are missing or cut off.
     """
-    with open_pages(path) as (_, (series, _)):
+    with open_pages(path) as (_, (series, *_)):
         _check_axes(series, path)
         stack, letters, sizes = _arrangement(series)
         shape = tuple(sizes[letter] for letter in letters)

@@ -14,6 +14,7 @@ from blunet.dataset.mask_doubts import Doubt, describe_doubts
 from blunet.dataset.truth_masks import Truth, interpret_mask, read_truth
 from blunet.errors import InputError, naming_errors
 from blunet.images.allocation import allocate
+from blunet.images.file_sets import spans_of
 from blunet.images.frame_source import FrameSource
 from blunet.images.normalisation import Limits, estimate_limits
 from blunet.images.normalisation_settings import Normalisation
@@ -171,7 +172,7 @@ def _opened(layer: PlannedLayer, settings: OpenSettings) -> LayerOpened:
         pixel_size=_pixel_size(layer, settings),
         interval=_interval(layer, settings),
         limits=limits,
-        files=tuple(path.name for path in layer.frames.paths),
+        files=tuple(dict.fromkeys(path.name for path in layer.frames.paths)),
         slices=layer.frames.axes == "ZYX",
         spacing=_spacing(layer, settings),
     )
@@ -198,7 +199,8 @@ def _saved_labels(
     layer: PlannedLayer, settings: OpenSettings, name: str, source: Path | None = None
 ) -> Iterator[LayerOpened | LeftOut]:
     """Read saved labels and their tables into one layer; frames without labels stay empty."""
-    places = {t: layer.labels[path] for t, path in enumerate(layer.frames.paths) if path in layer.labels}
+    spans = spans_of(layer.frames.paths, layer.frames.count)
+    places = {span.start: layer.labels[path] for path, span in spans if path in layer.labels}
     found = read_saved_labels(places, layer.frames)
     yield from map(LeftOut, found.problems)
     if found.files:
@@ -217,14 +219,14 @@ def _masks(
     labels = allocate(frames.array_shape, np.uint16)
     used = []
     doubts: dict[Path, set[Doubt]] = {}
-    for t, path in enumerate(frames.paths):
+    for path, span in spans_of(frames.paths, frames.count):
         token.check()
         mask = layer.masks.get(path)
         if mask is None:
             continue
         try:
             with naming_errors(mask):
-                for place, truth in _mask_frames(mask, frames, t):
+                for place, truth in _mask_frames(mask, frames, span):
                     values = truth.labels
                     doubts.setdefault(mask, set()).update(truth.doubts)
                     if labels.dtype == np.uint16 and int(values.max(initial=0)) > np.iinfo(np.uint16).max:
@@ -242,16 +244,17 @@ def _masks(
         )  # fmt: skip
 
 
-def _mask_frames(mask: Path, image: FrameSource, t: int) -> Iterator[tuple[int, Truth]]:
-    """Yield indices of frames and their truth: of a single mask at `t`, of a stack of masks from 0."""
-    if not image.stack or len(image.paths) > 1:
-        yield t, read_truth(mask, image.shape)
+def _mask_frames(mask: Path, image: FrameSource, span: slice) -> Iterator[tuple[int, Truth]]:
+    """Yield indices of frames and their truth, of the mask of a file that holds the frames `span`."""
+    count = span.stop - span.start
+    if count == 1 and not (image.stack and len(image.paths) == 1):
+        yield span.start, read_truth(mask, image.shape)
         return
     frames = FrameSource.from_file(mask)
-    if frames.array_shape != image.array_shape:
+    if frames.array_shape != (count, *image.shape):
         raise InputError(
-            f"The mask '{mask}' has the shape {frames.array_shape} but its image {image.array_shape} (T, Y, X); give "
-            "one frame of the mask for each of the image."
+            f"The mask '{mask}' has the shape {frames.array_shape} but its image {(count, *image.shape)} (T, Y, X); "
+            "give one frame of the mask for each of the image."
         )
-    for index, frame in enumerate(frames.each()):
+    for index, frame in enumerate(frames.each(), span.start):
         yield index, interpret_mask(frame)

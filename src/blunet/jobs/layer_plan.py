@@ -12,6 +12,7 @@ from pathlib import Path
 from blunet.dataset.masks_beside import find_masks
 from blunet.errors import InputError
 from blunet.files import expand_user
+from blunet.images.file_sets import find_sets, join_stacks
 from blunet.images.frame_source import ALL_PLANES, FrameSource
 from blunet.images.image_files import find_images, find_subfolder, images_in, stem_of
 from blunet.images.pixel_size import PixelSize
@@ -115,7 +116,9 @@ def plan_layers(
         Files, folders (with images in them or in their subfolder `images`) and patterns.
     together : bool
         Whether single images are the frames of one time-lapse. Images of another size or type than most of them are
-        left out. A file that holds a stack always becomes a layer of its own.
+        left out. A file that holds a stack becomes a layer of its own, unless it continues another: the files of an
+        OME or Micro-Manager set, or those numbered by time (`x_t000.tif`), are one time-lapse. Channels and positions
+        of a set are layers of their own.
     masks : bool
         Whether to open the masks and saved labels beside the images too. Saved labels that are given themselves are
         opened as labels in any case, with their image if that is given too.
@@ -160,7 +163,8 @@ def plan_layers(
         )
     used = [source for source in given if Path(source) not in dict(refused)]
     only = Path(used[0]) if len(used) == 1 and len(groups) == 1 and not glob.has_magic(str(used[0])) else None
-    planned = tuple(_planned(group, masks_of, labels_of, only) for group in groups)
+    joined = sum(len(group) > 1 for group in groups)
+    planned = tuple(_planned(group, masks_of, labels_of, only, joined == 1) for group in groups)
     return Plan(planned, tuple(problems), tuple(skipped))
 
 
@@ -198,11 +202,24 @@ def _holds_labels(file: FrameSource) -> bool:
 
 def _grouped(files: Sequence[FrameSource], together: bool) -> tuple[list[list[FrameSource]], list[FrameSource]]:
     """Return the files of each layer, and those that are left out, as they do not fit to the others."""
-    singles = [file for file in files if not file.stack]
-    if not together or len(singles) < 2:
+    if not together:
         return [[file] for file in files], []
+    parts = find_sets(files)
+    singles = [file for part in parts for file in part if len(part) == 1 and not _is_apart(file, files)]
+    if len(singles) < 2:
+        return parts, []
     frames, others = _alike(singles)
-    return [frames, *([file] for file in files if file.stack)], others
+    return [frames, *(part for part in parts if part[0] not in singles)], others
+
+
+def _is_apart(file: FrameSource, files: Sequence[FrameSource]) -> bool:
+    """Return whether a file is a layer of its own: a stack, or a channel or position of a set with others here."""
+    return file.stack or (
+        file.place is not None
+        and any(
+            other is not file and other.place is not None and other.place.files == file.place.files for other in files
+        )
+    )
 
 
 def _alike(files: Sequence[FrameSource]) -> tuple[list[FrameSource], list[FrameSource]]:
@@ -223,16 +240,24 @@ def _size(file: FrameSource) -> str:
 
 
 def _planned(
-    group: Sequence[FrameSource], masks_of: Mapping[Path, Path], labels_of: Mapping[Path, Path], only: Path | None
+    group: Sequence[FrameSource],
+    masks_of: Mapping[Path, Path],
+    labels_of: Mapping[Path, Path],
+    only: Path | None,
+    by_folder: bool,
 ) -> PlannedLayer:
+    """Return the layer of a group of files; `by_folder`: whether one of several files is named as their folder is."""
     frames = group[0]
     first = frames.paths[0]
     name, source = stem_of(first), only
     kind = "labels" if _holds_labels(frames) else "image"
     if len(group) > 1:
         folder = first.resolve().parent
-        name = (folder.parent if folder.name.casefold() == "images" else folder).name or name
-        frames = FrameSource.from_sources(group, str(only or folder))
+        if by_folder:
+            name = (folder.parent if folder.name.casefold() == "images" else folder).name or name
+        whole = str(only or (folder if by_folder else first))
+        several = any(file.stack for file in group)
+        frames = join_stacks(group, whole) if several else FrameSource.from_sources(group, whole)
     else:
         source = first
     if kind == "labels":

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError
 from blunet.images.allocation import allocate
+from blunet.images.file_sets import spans_of
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import images_in, stem_of, stem_without, strip_suffix
 from blunet.images.pixel_size import PixelSize
@@ -71,7 +72,7 @@ def read_saved_labels(labels: Mapping[int, Path], image: FrameSource) -> SavedLa
     Parameters
     ----------
     labels : mapping of int to Path
-        By the frame that they belong to, of a time-lapse of single files; otherwise one file, of frame 0.
+        By the first frame that they belong to, of a time-lapse of several files; otherwise one file, of frame 0.
     image : FrameSource
         The image or time-lapse that they belong to, or the labels' own file.
 
@@ -82,13 +83,16 @@ def read_saved_labels(labels: Mapping[int, Path], image: FrameSource) -> SavedLa
     """
     values = allocate(image.array_shape, np.int32)
     by_frame = image.stack and len(image.paths) > 1
+    spans = {span.start: span for _, span in spans_of(image.paths, image.count)}
     tables: list[dict[str, NDArray[Any]]] = []
     files: list[str] = []
     problems: list[str] = []
     last = 0
     for t, path in sorted(labels.items()):
         try:
-            found, size = _read(path, image.shape if by_frame else image.array_shape)
+            held = spans[t].stop - t if by_frame else 1
+            shape = image.array_shape if not by_frame else image.shape if held == 1 else (held, *image.shape)
+            found, size = _read(path, shape)
             table = _read_table(path, found, size)
         except InputError as e:
             problems.append(str(e))
@@ -96,12 +100,13 @@ def read_saved_labels(labels: Mapping[int, Path], image: FrameSource) -> SavedLa
         if table is None:
             problems.append(f"The table beside '{path.name}' is not that of its labels and was left out.")
         elif table and by_frame:
-            table = {"label": table["label"] + last, "frame": np.full(table["label"].size, t), **_others(table)}
+            frame = table["frame"] if held > 1 and "frame" in table else np.zeros(table["label"].size, np.int64)
+            table = {"label": table["label"] + last, "frame": frame + t, **_others(table)}
         tables.append(table or {})
         files.append(path.name)
         if by_frame:
-            values[t] = np.where(found, found + last, 0)
-            last = max(last, int(values[t].max(initial=0)))
+            values[t : t + held] = np.where(found, found + last, 0)
+            last = max(last, int(values[t : t + held].max(initial=0)))
         else:
             values[...] = found
     return SavedLabels(values, _joined(tables), tuple(files), tuple(problems))

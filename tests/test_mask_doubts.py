@@ -79,6 +79,53 @@ def test_stored_values_count_whatever_is_shown(tmp_path, way):
     assert (truth.labels.max(), truth.instances, truth.doubts) == (4, False, ())
 
 
+def seen(colour, opacity):
+    """Return pixels of one grey value or one for each, with an opacity for each."""
+    grey = np.broadcast_to(np.asarray(colour, np.uint8), BINARY.shape)
+    return np.dstack([grey, grey, grey, opacity])
+
+
+def write_clear_palette(path, values):
+    """Write labels as a palette image whose background is white and transparent."""
+    image = Image.fromarray(values, "P")
+    image.putpalette([255, 255, 255, 200, 0, 0, 0, 200, 0, 0, 0, 200, 9, 9, 9])
+    image.save(path, transparency=0)
+
+
+WHITE = np.full_like(BINARY, 255)
+NOISE = np.random.default_rng(0).integers(0, 255, BINARY.shape, np.uint8)
+TRANSPARENT = {
+    "white on nothing": ("m.png", lambda p: write_png(p, seen(255, BINARY))),
+    "black on nothing": ("m.png", lambda p: write_png(p, seen(0, BINARY))),
+    "black on nothing that hides white": ("m.png", lambda p: write_png(p, seen(255 - BINARY, BINARY))),
+    "nothing that hides noise": ("m.png", lambda p: write_png(p, seen(np.where(BINARY > 0, 200, NOISE), BINARY))),
+    "half opaque": ("m.png", lambda p: write_png(p, seen(255, BINARY // 2))),
+    "all opaque": ("m.png", lambda p: write_png(p, seen(BINARY, WHITE))),
+    "all transparent": ("m.png", lambda p: write_png(p, seen(BINARY, 0 * WHITE))),
+    "grey": ("m.png", lambda p: Image.fromarray(seen(255, BINARY)[..., 2:], "LA").save(p)),
+    "TIFF": (
+        "m.tif",
+        lambda p: write_tiff(p, seen(255, BINARY), photometric="rgb", extrasamples=["unassalpha"]),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", TRANSPARENT)
+def test_what_is_transparent_is_background(tmp_path, way):
+    name, write = TRANSPARENT[way]
+    write(tmp_path / name)
+    truth = read_truth(tmp_path / name)
+    np.testing.assert_array_equal(truth.labels > 0, BINARY > 0)
+    assert (truth.labels.max(), truth.doubts) == (4, ())
+
+
+def test_a_transparent_colour_of_a_palette_is_background(tmp_path):
+    write_clear_palette(tmp_path / "m.png", discs())
+    truth = read_truth(tmp_path / "m.png")
+    np.testing.assert_array_equal(truth.labels > 0, BINARY > 0)
+    assert truth.doubts == ()
+
+
 def test_labels_under_an_inverted_look_up_table_keep_their_values(tmp_path):
     write_tiff(tmp_path / "m.tif", discs(), **IMAGEJ)
     np.testing.assert_array_equal(read_mask(tmp_path / "m.tif"), discs())

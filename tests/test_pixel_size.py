@@ -28,7 +28,22 @@ def write_ome(path, y, x, **others):
     return path
 
 
-SENSELESS = ["0", "-0.0", "NaN", "INF", "-INF", "-1.61736E9", "1e-30", "1e30", "", "abc", "0.5.1", "1,2,3"]
+SENSELESS = [
+    "0",
+    "-0.0",
+    "NaN",
+    "INF",
+    "-INF",
+    "-1.61736E9",
+    "1e-30",
+    "1e30",
+    "",
+    "abc",
+    "0.5.1",
+    "1,2,3",
+    "1_0",
+    "0.5 um",
+]
 
 
 @pytest.mark.parametrize("value", SENSELESS)
@@ -66,6 +81,7 @@ def test_each_axis_has_its_unit(tmp_path):
         ("micrometers", "µm"), ("Micrometre", "µm"), ("UM", "µm"), ("um/px", "µm"), ("µm / pixel", "µm"),
         ("Âµm", "µm"), ("nanometers", "nm"), ("Millimeter", "mm"), ("inches", "inch"), ("meters", "m"),
         ("angstroms", "Å"), ("å", "Å"), ("\\u00C5", "Å"), ("cm", "cm"), ("pm", "pm"),
+        ("[um]", "µm"), ("(micron)", "µm"), ('"nm"', "nm"), ("um per pixel", "µm"), ("\\u00B5m", "µm"),
         ("furlong", None), ("s", None), ("degree", None), ("dimensionless", None), ("Pixels", None), ("µm/s", None),
     ],
 )  # fmt: skip
@@ -88,6 +104,39 @@ def test_resolutions_of_microscopes_are_pixel_sizes(tmp_path):
         tifffile.imwrite(tmp_path / "x.tif", squares(), resolution=(pixels, pixels), resolutionunit="CENTIMETER")
         found = FrameSource.from_file(tmp_path / "x.tif").pixel_size
         assert (found.y, found.x, found.unit) == (pytest.approx(size), pytest.approx(size), "µm")
+
+
+@pytest.mark.parametrize("resolution", [(2**32 - 1, 1), (0, 1), (1, 0), (0, 0)])
+def test_a_resolution_that_is_infinite_or_none_is_no_pixel_size(tmp_path, resolution):
+    tags = [(282, 5, 1, resolution, True), (283, 5, 1, resolution, True), (296, 3, 1, 3, True)]
+    tifffile.imwrite(tmp_path / "x.tif", squares(), extratags=tags, metadata=None)
+    assert FrameSource.from_file(tmp_path / "x.tif").pixel_size is None
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("finterval=500000\ntunit=\\u00B5s", 0.5),
+        ("finterval=2\ntunit=min", 120),
+        ("finterval=0.5\ntunit=day", 43_200),
+        ("finterval=0", None),
+        ("finterval=-3", None),
+        ("finterval=nan", None),
+        ("finterval=3\ntunit=px", None),
+        ("fps=0.2", 5),
+        ("slices=3\nspacing=-2", 2),
+        ("slices=3\nspacing=0", None),
+        ("slices=3\nspacing=2,5", 2.5),
+    ],
+)
+def test_steps_of_imagej_stacks(tmp_path, text, step):
+    description = f"ImageJ=1.53t\nimages=3\nunit=um\n{text}\n"
+    options = {"resolution": (2, 2), "resolutionunit": 1, "metadata": None, "photometric": "minisblack"}
+    with tifffile.TiffWriter(tmp_path / "x.tif") as tif:
+        for t in range(3):
+            tif.write(squares() + np.uint8(t), description=description if t == 0 else None, **options)
+    source = FrameSource.from_file(tmp_path / "x.tif")
+    assert (source.axes, source.step) == ("ZYX" if "slices" in text else "TYX", step)
 
 
 def test_a_resolution_that_is_no_fraction_does_not_damage_the_image(tmp_path):

@@ -289,3 +289,20 @@ def test_slices_and_times_keep_their_axis_and_step(tmp_path, kind, largest):
             found = FrameSource.from_file(written)
             assert (found.axes, found.spacing, found.interval) == (axes, spacing, interval)
             assert found.pixel_size == PixelSize(0.5, 0.5, "µm")
+
+
+@pytest.mark.parametrize("lengths", [(3, 1), (1, 3), (1, 3, 1), (3, 1, 1), (1, 1, 3), (1, 1), (1,)])
+def test_axes_of_length_one_without_a_name_hide_no_frames(tmp_path, lengths):
+    count = int(np.prod(lengths))
+    tifffile.imwrite(tmp_path / "x.tif", PAGES[:count].reshape(*lengths, 24, 32), photometric="minisblack")
+    source = FrameSource.from_file(tmp_path / "x.tif")
+    assert source.axes == ("TYX" if count > 1 else "YX")
+    np.testing.assert_array_equal(list(source.each()), PAGES[:count])
+
+
+@pytest.mark.parametrize("lengths", [(2, 3), (2, 1, 3), (3, 3)])
+def test_several_axes_without_a_name_are_refused(tmp_path, lengths):
+    count = int(np.prod(lengths))
+    tifffile.imwrite(tmp_path / "x.tif", PAGES[:count].reshape(*lengths, 24, 32), photometric="minisblack")
+    with pytest.raises(InputError, match="export one channel of it"):
+        FrameSource.from_file(tmp_path / "x.tif")

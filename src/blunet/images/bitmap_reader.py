@@ -79,7 +79,7 @@ def read_bitmap(path: Path) -> NDArray[Any]:
 
 
 def read_palette(path: Path) -> NDArray[np.uint16] | None:
-    """Return the palette indices of an image plus one, and 0 where the colour is black; None without a palette.
+    """Return the palette indices of an image plus one, and 0 where it is black or transparent; None without a palette.
 
     Unlike in `read_bitmap`, two indices of the same colour stay different. The indices themselves are returned where
     the palette runs from white to black: it is ImageJ's inverted look-up table, which only changes what is shown.
@@ -89,6 +89,9 @@ def read_palette(path: Path) -> NDArray[np.uint16] | None:
             return None
         colours = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
         black = ~colours.any(axis=1)
+        opaque = image.info.get("transparency", b"")
+        clear = [opaque] if isinstance(opaque, int) else [index for index, alpha in enumerate(opaque) if not alpha]
+        black[[index for index in clear if index < black.size]] = True
         indices = np.asarray(image)
     if np.array_equal(colours, np.repeat(np.arange(256)[::-1, None], 3, axis=1)):
         return indices.astype(np.uint16)

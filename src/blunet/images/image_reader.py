@@ -72,7 +72,9 @@ class MaskValues(NamedTuple):
 
 
 def read_values(path: str | Path) -> MaskValues:
-    """Read the values of a mask: unchanged if they are grey, else one number per colour and 0 for black.
+    """Read the values of a mask: unchanged if they are grey, else one number per colour, and 0 for black.
+
+    What is transparent is 0 too; see `_without_transparency`.
 
     Raises
     ------
@@ -91,6 +93,8 @@ def read_values(path: str | Path) -> MaskValues:
                 return MaskValues(indices, coloured=True, lossy=False)
         values = next(_frames(path, [0]))
     lossy = begins.startswith(JPEG)
+    if values.ndim == 3 and values.shape[-1] in (2, 4):
+        values = _without_transparency(values)
     if values.ndim == 2:
         return MaskValues(values, coloured=False, lossy=lossy)
     first, colours = values[..., :1], values[..., :3]
@@ -99,6 +103,23 @@ def read_values(path: str | Path) -> MaskValues:
     _, colour = np.unique(colours.reshape(-1, 3), axis=0, return_inverse=True)
     numbers = np.where(colours.any(axis=-1), colour.reshape(values.shape[:2]) + 1, 0)
     return MaskValues(numbers, coloured=True, lossy=lossy)
+
+
+def _without_transparency(values: NDArray[Any]) -> NDArray[Any]:
+    """Return grey values (Y, X) or colours (Y, X, S) in which what is transparent is 0, as the background is.
+
+    Where all that can be seen has one colour, the objects are told by how opaque they are. A file that is transparent
+    as a whole is taken as opaque.
+    """
+    colours, alpha = values[..., :-1], values[..., -1]
+    shown = alpha > 0
+    if not shown.any() or alpha.min() == alpha.max():
+        return colours if colours.shape[-1] > 1 else colours[..., 0]
+    visible = colours[shown]
+    if (visible == visible[0]).all():
+        return alpha
+    colours = np.where(shown[..., np.newaxis], colours, 0)
+    return colours if colours.shape[-1] > 1 else colours[..., 0]
 
 
 def to_grey(values: NDArray[Any]) -> NDArray[Any]:

@@ -33,7 +33,9 @@ SPELLINGS = {
 #: Seconds in the units of time that files and layers name, in lower case.
 SECONDS = {
     "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3,
+    "us": 1e-6, "µs": 1e-6, "\u03bcs": 1e-6, "microsecond": 1e-6, "microseconds": 1e-6,
     "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0,
+    "d": 86_400.0, "day": 86_400.0, "days": 86_400.0,
 }  # fmt: skip
 #: Smallest and largest side of a pixel, in micrometres; others are errors in the file.
 SMALLEST, LARGEST = 1e-6, 1e6
@@ -81,9 +83,8 @@ class PixelSize:
 
 def spell_unit(name: str) -> str | None:
     """Return the one spelling of a unit of length that a file or layer names; None where it names no length."""
-    if "\\u" in name:  # as ImageJ escapes characters that are not ASCII
-        name = name.encode().decode("unicode_escape", errors="replace")
-    name, _, per = name.strip().partition("/")
+    name = unescape(name)
+    name, _, per = name.strip("[](){}<>\"' ").replace(" per ", "/").partition("/")
     if per.strip().lower() not in ("", "px", "pixel"):
         return None
     name = name.strip().strip(".")
@@ -96,9 +97,16 @@ def spell_unit(name: str) -> str | None:
     return None
 
 
+def unescape(name: str) -> str:
+    """Return a name without the escapes that ImageJ writes for characters that are not ASCII."""
+    return name.encode().decode("unicode_escape", errors="replace") if "\\u" in name else name
+
+
 def read_number(value: object) -> float | None:
     """Return a number in a file's metadata, also one with a decimal comma; None if it is none, or not finite."""
     text = str(value).strip()
+    if "_" in text:
+        return None  # Python would read it as a number
     try:
         number = float(text if "." in text else text.replace(",", "."))
     except ValueError:

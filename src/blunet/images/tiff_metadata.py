@@ -8,12 +8,14 @@ from xml.etree import ElementTree
 
 import tifffile
 
-from blunet.images.pixel_size import SECONDS, PixelSize, make_pixel_size, read_number
+from blunet.images.pixel_size import SECONDS, PixelSize, make_pixel_size, read_number, unescape
 
 #: Larger pixels (micrometres) of a plain TIFF are not a microscope's but a printer's or a screen's.
 COARSEST = 50.0
 #: Units of the tag ResolutionUnit.
 RESOLUTION_UNITS = {2: "inch", 3: "cm"}
+#: The largest fraction that a tag holds: a program has divided by a size of 0.
+INFINITE = (2**32 - 1, 1)
 
 
 class Calibration(NamedTuple):
@@ -58,8 +60,9 @@ def _of_imagej(metadata: dict[str, Any], tags: tifffile.TiffTags) -> Calibration
 
 
 def _spacing(z: object, x: object, unit_z: str, unit_x: str) -> float | None:
-    """Return the distance of slices in the unit of X."""
-    size = make_pixel_size(z, x, unit_z, unit_x)
+    """Return the distance of slices in the unit of X; one that is negative says that the stage went down."""
+    distance = read_number(z)
+    size = make_pixel_size(None if distance is None else abs(distance), x, unit_z, unit_x)
     return None if size is None else size.y
 
 
@@ -86,11 +89,13 @@ def _imagej_interval(metadata: dict[str, Any]) -> float | None:
 
 def _seconds(value: object, unit: str) -> float | None:
     number = read_number(value)
-    seconds = math.nan if number is None else number * SECONDS.get(unit.strip().lower(), math.nan)
+    seconds = math.nan if number is None else number * SECONDS.get(unescape(unit).strip().lower(), math.nan)
     return seconds if 0 < seconds < math.inf else None
 
 
 def _inverse(resolution: tuple[int, int] | float | None) -> float | None:
     """Return the size of a pixel from a tag's (pixels, units) or pixels per unit; None if there is none."""
     pixels, units = resolution if isinstance(resolution, tuple) else (resolution, 1)
+    if (pixels, units) == INFINITE:
+        return None
     return units / pixels if pixels and units else None

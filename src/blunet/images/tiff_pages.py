@@ -90,7 +90,11 @@ def count_frames(series: TiffPageSeries) -> int:
 
 
 def _sizes(series: TiffPageSeries) -> dict[str, int]:
-    return dict(zip(series.axes, series.shape, strict=True))
+    """Return the lengths of the axes; axes of one letter, such as several that have no name (Q), are one."""
+    sizes: dict[str, int] = {}
+    for letter, length in zip(series.axes, series.shape, strict=True):
+        sizes[letter] = sizes.get(letter, 1) * length
+    return sizes
 
 
 def _main_series(tif: TiffFile, path: Path) -> tuple[TiffPageSeries, int]:

@@ -97,13 +97,9 @@ def make_reader(
 
 def _arrangement(series: tifffile.TiffPageSeries) -> tuple[list[int], str, dict[str, int]]:
     """Return the lengths above 1 of the axes over frames, the axes of a frame, and the lengths of all axes."""
-    sizes = dict(zip(series.axes, series.shape, strict=True))
+    axes = list(zip(series.axes, series.shape, strict=True))  # several may have one letter
     frame = "".join(letter for letter in series.axes if letter in "YXS")
-    return (
-        [sizes[letter] for letter in series.axes if letter not in frame and sizes[letter] != 1],
-        frame,
-        sizes,
-    )
+    return [length for letter, length in axes if letter not in frame and length != 1], frame, dict(axes)
 
 
 def _brightness(values: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:

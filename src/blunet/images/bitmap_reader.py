@@ -88,7 +88,7 @@ def read_palette(path: Path) -> NDArray[np.uint16] | None:
         if image.mode != "P":
             return None
         colours = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-        black = ~colours.any(axis=1)
+        black = np.asarray(~colours.any(axis=1))
         opaque = image.info.get("transparency", b"")
         clear = [opaque] if isinstance(opaque, int) else [index for index, alpha in enumerate(opaque) if not alpha]
         black[[index for index in clear if index < black.size]] = True

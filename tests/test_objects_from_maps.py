@@ -26,7 +26,7 @@ from blunet.jobs.layer_segmentation import relabel_frames, segment_frames
 from blunet.packed.binary_weights import binarise_weights
 from blunet.packed.model_card import ModelInfo
 from blunet.packed.packed_model import PackedModel
-from blunet.segmentation import objects
+from blunet.segmentation import basins
 from blunet.segmentation.frames import predict_frames
 from blunet.segmentation.objects import label_objects
 from blunet.segmentation.prediction import predict_maps
@@ -306,22 +306,22 @@ def test_a_packed_network_with_two_maps_in_one_piece_and_in_tiles(tmp_path, monk
 @pytest.mark.parametrize("tile", [100, 256, 333])
 def test_tiles_give_the_objects_of_the_whole_image(tile, monkeypatch):
     """Cells on the borders of tiles are one object; labels, maxima and saddles equal those of the whole image."""
-    monkeypatch.setattr(objects, "MARGIN", 80)
+    monkeypatch.setattr(basins, "MARGIN", 80)
     truth, distance = crowded_cells(noise=0.1)
-    whole, tiled = (objects.find_basins(truth > 0, distance, tile=side) for side in (10_000, tile))
+    whole, tiled = (basins.find_basins(truth > 0, distance, tile=side) for side in (10_000, tile))
     assert whole.maxima.size > 200
     for name in ("labels", "maxima", "pairs", "saddles"):
         np.testing.assert_array_equal(getattr(tiled, name), getattr(whole, name))
     for splitting in (0.2, 0.4, 0.8):
-        found = objects.join_basins(tiled, splitting)
-        np.testing.assert_array_equal(found, objects.join_basins(whole, splitting))
+        found = basins.join_basins(tiled, splitting)
+        np.testing.assert_array_equal(found, basins.join_basins(whole, splitting))
 
 
 def test_tiles_differ_from_the_whole_image_at_ties_alone(monkeypatch):
     """Without noise two basins often reach a pixel at one height: such pixels may change sides, and nothing else."""
-    monkeypatch.setattr(objects, "MARGIN", 80)
+    monkeypatch.setattr(basins, "MARGIN", 80)
     truth, distance = crowded_cells(noise=0.0)
-    whole, tiled = (objects.find_basins(truth > 0, distance, tile=side) for side in (10_000, 256))
+    whole, tiled = (basins.find_basins(truth > 0, distance, tile=side) for side in (10_000, 256))
     np.testing.assert_array_equal(tiled.maxima, whole.maxima)
     assert np.mean(tiled.labels != whole.labels) < 1e-4
 
@@ -336,16 +336,16 @@ def crowded_cells(noise: float) -> tuple[np.ndarray, np.ndarray]:
 
 def test_an_object_larger_than_a_tile_is_one(monkeypatch):
     """The maximum of a cone lies in one tile, and the tiles around know it as long as it is in their margin."""
-    monkeypatch.setattr(objects, "MARGIN", 150)
+    monkeypatch.setattr(basins, "MARGIN", 150)
     y, x = np.ogrid[:300, :300]
     distance = np.clip(1 - np.hypot(y - 140, x - 160) / 130, 0, 1)
-    basins = objects.find_basins(distance > 0, distance, tile=64)
-    assert basins.maxima.size == 2
-    np.testing.assert_array_equal(objects.join_basins(basins, 0.4), distance > 0)
+    found = basins.find_basins(distance > 0, distance, tile=64)
+    assert found.maxima.size == 2
+    np.testing.assert_array_equal(basins.join_basins(found, 0.4), distance > 0)
 
 
 @pytest.mark.parametrize("foreground", [False, True])
 def test_tiles_of_constant_maps(foreground):
-    basins = objects.find_basins(np.full((50, 70), foreground), np.full((50, 70), 0.7), tile=20)
-    assert basins.labels.shape == (50, 70)
-    assert objects.join_basins(basins, 0.4).max() == int(foreground)
+    found = basins.find_basins(np.full((50, 70), foreground), np.full((50, 70), 0.7), tile=20)
+    assert found.labels.shape == (50, 70)
+    assert basins.join_basins(found, 0.4).max() == int(foreground)

@@ -20,7 +20,8 @@ from blunet.dataset.truth_masks import read_mask
 from blunet.evaluation.metrics import average_precisions, iou
 from blunet.evaluation.scores import Scores, average_scores, score
 from blunet.images.frame_source import read_image
-from blunet.segmentation.objects import find_basins, join_basins, remove_small_objects
+from blunet.segmentation.basins import find_basins, join_basins
+from blunet.segmentation.objects import remove_small_objects
 from blunet.segmentation.prediction import distance_of, has_distance
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING, DEFAULTS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,17 +9,8 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError
 from blunet.segmentation.bands import PIXELS_PER_BAND, split_into_bands
+from blunet.segmentation.basins import find_basins, renumber
 from blunet.segmentation.segmentation_settings import DEFAULT_SPLITTING, DEFAULTS, Objects, SegmentationSettings
-
-#: Basins of larger images are found in tiles of this side, which overlap by twice this margin (pixels).
-TILE, MARGIN = 2048, 256
-#: Standard deviation (pixels) of the Gaussian that smooths distances.
-SMOOTHING = 1.0
-#: What is never this high in a network's map is no object: the map should be 1 in the middle of each.
-MIDDLE = 0.5
-#: Valleys between objects are shallower in a network's map than in the distance to the background, so that they are
-#: compared with the square root of the splitting.
-MAP_EXPONENT = 0.5
 
 
 def label_objects(
@@ -176,7 +165,7 @@ def _drop_small(labels: NDArray[np.int32], sizes: NDArray[np.int64], min_size: i
     """Do what `remove_small_objects` does, in place."""
     keep = sizes >= max(min_size, 1)
     keep[0] = False
-    _renumber(labels, np.where(keep, np.cumsum(keep), 0).astype(np.int32))
+    renumber(labels, np.where(keep, np.cumsum(keep), 0).astype(np.int32))
 
 
 def remove_small_components(foreground: NDArray[np.bool_], min_size: int) -> NDArray[np.bool_]:
@@ -267,181 +256,5 @@ def split_touching(
     persistence of their maxima.
     """
     basins = find_basins(foreground, distance)
-    _renumber(basins.labels, _find_roots(basins, splitting))  # in place: the basins are not needed any more
+    renumber(basins.labels, basins.find_roots(splitting))  # in place: the basins are not needed any more
     return basins.labels
-
-
-@dataclass(frozen=True, eq=False)
-class Basins:
-    """The parts of a foreground, of which those that belong to one object are to be joined.
-
-    Attributes
-    ----------
-    labels : ndarray of shape (Y, X), int32
-        The number of each pixel's basin, 0 in the background.
-    maxima : ndarray of shape (N + 1,), float32
-        The highest distance in each basin; the first is the background's.
-    pairs : ndarray of shape (M, 2)
-        Basins that touch.
-    saddles : ndarray of shape (M,), float32
-        The highest distance between them.
-    mapped : bool
-        Whether the distance is that of a network's map.
-    """
-
-    labels: NDArray[np.int32]
-    maxima: NDArray[np.float32]
-    pairs: NDArray[Any]
-    saddles: NDArray[np.float32]
-    mapped: bool
-
-
-def find_basins(
-    foreground: NDArray[np.bool_], distance: NDArray[np.floating[Any]] | None = None, *, tile: int = TILE
-) -> Basins:
-    """Part the foreground (Y, X) into the basins of a distance (Y, X); see `split_touching`.
-
-    With a network's map the work on large images is done in tiles of about `tile` pixels, which takes less memory. The
-    result is that of the whole image, but where a basin reaches further than `MARGIN` pixels into another tile, or
-    where two basins reach a pixel at the same height.
-    """
-    if distance is not None and max(foreground.shape) > tile:
-        return _find_basins_in_tiles(foreground, distance, tile)
-    labels, smooth = _flood(foreground, distance)
-    maxima = np.zeros(int(labels.max(initial=0)) + 1, np.float32)
-    np.maximum.at(maxima, labels.ravel(), smooth.ravel())
-    return Basins(labels, maxima, *_saddles(labels, smooth), distance is not None)
-
-
-def _flood(
-    foreground: NDArray[np.bool_], distance: NDArray[np.floating[Any]] | None
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the basins of the smoothed distance, numbered by the places of their maxima, and the smoothed distance."""
-    from scipy.ndimage import distance_transform_edt, gaussian_filter
-    from skimage.segmentation import watershed
-
-    if distance is not None:
-        smooth = gaussian_filter(distance.astype(np.float32), SMOOTHING)
-        smooth[~foreground] = -1  # else a maximum just outside would take the place of one inside
-    elif foreground.all():  # there is no background, and no distance to it
-        smooth = foreground.astype(np.float32)
-    else:
-        smooth = gaussian_filter(distance_transform_edt(foreground).astype(np.float32), SMOOTHING)
-    if smooth.size and smooth.max() > smooth.min():
-        labels = watershed(-smooth, mask=foreground, connectivity=1).astype(np.int32, copy=False)
-    else:  # the watershed finds no basin in a constant image
-        labels = foreground.astype(np.int32)
-    return labels, smooth
-
-
-def _find_basins_in_tiles(foreground: NDArray[np.bool_], distance: NDArray[np.floating[Any]], tile: int) -> Basins:
-    """Find basins tile by tile. A basin has the place of its maximum as its name, the same in every tile."""
-    height, width = foreground.shape
-    labels = np.zeros(foreground.shape, np.int32)
-    number_at: dict[int, int] = {}
-    maxima, pairs, saddles = [0.0], [np.zeros((0, 2), np.int64)], [np.zeros(0, np.float32)]
-    for top, left in itertools.product(range(0, height, tile), range(0, width, tile)):
-        first = max(top - MARGIN, 0), max(left - MARGIN, 0)
-        extent = tuple(slice(start, start0 + tile + MARGIN) for start, start0 in zip(first, (top, left), strict=True))
-        found, smooth = _flood(foreground[extent], distance[extent])
-        # The tile, and the first row and column of the tiles below and beside it, to see which basins touch there.
-        inner = slice(top - first[0], top - first[0] + tile + 1), slice(left - first[1], left - first[1] + tile + 1)
-        numbers = np.zeros(int(found.max(initial=0)) + 1, np.int32)
-        for basin, place in _places_of_maxima(found, smooth, np.unique(found[inner])):
-            row, column = divmod(place, found.shape[1])
-            name = (row + first[0]) * width + column + first[1]
-            if name not in number_at:
-                number_at[name] = len(maxima)
-                maxima.append(float(smooth.flat[place]))
-            numbers[basin] = number_at[name]
-        part = numbers[found[inner]]
-        touching, highest = _saddles(part, smooth[inner])
-        pairs.append(touching)
-        saddles.append(highest)
-        core = part[:tile, :tile]
-        labels[top : top + tile, left : left + tile] = core
-    # Numbers in the order of the places, as the whole image has them.
-    order = np.zeros(len(maxima), np.int32)
-    order[1:][np.argsort(np.array(list(number_at), np.int64))] = np.arange(1, len(maxima))
-    heights = np.zeros(len(maxima), np.float32)
-    heights[order] = maxima
-    _renumber(labels, order)
-    joined, highest = _highest(order[np.concatenate(pairs)], np.concatenate(saddles))
-    return Basins(labels, heights, joined, highest, True)
-
-
-def _places_of_maxima(
-    labels: NDArray[np.int32], heights: NDArray[np.float32], wanted: NDArray[np.int32]
-) -> list[tuple[int, int]]:
-    """Return for each wanted label above 0 the first place (in the flat image) of its highest pixel."""
-    from scipy.ndimage import find_objects
-
-    boxes, width = find_objects(labels), labels.shape[1]
-    places = []
-    for label in wanted[wanted > 0].tolist():
-        rows, columns = boxes[label - 1]
-        own = np.where(labels[rows, columns] == label, heights[rows, columns], -np.inf)
-        row, column = divmod(int(own.argmax()), own.shape[1])
-        places.append((label, (row + rows.start) * width + column + columns.start))
-    return places
-
-
-def _renumber(labels: NDArray[np.int32], numbers: NDArray[np.int32]) -> None:
-    """Replace each label by its number, in place and in bands of rows."""
-    for rows in split_into_bands(labels.shape, PIXELS_PER_BAND):
-        labels[rows] = numbers[labels[rows]]
-
-
-def join_basins(basins: Basins, splitting: float) -> NDArray[np.int32]:
-    """Return the labels (Y, X) of the objects that the basins belong to; see `split_touching`."""
-    labels = basins.labels.copy()
-    _renumber(labels, _find_roots(basins, splitting))
-    return labels
-
-
-def _find_roots(basins: Basins, splitting: float) -> NDArray[np.int32]:
-    """Return for each basin the first basin of its object, 0 if it belongs to none."""
-    fraction, middle = (splitting**MAP_EXPONENT, MIDDLE) if basins.mapped else (splitting, 0.0)
-    parent = list(range(basins.maxima.size))
-    height = basins.maxima.tolist()
-
-    def root(basin: int) -> int:
-        while parent[basin] != basin:
-            parent[basin] = parent[parent[basin]]
-            basin = parent[basin]
-        return basin
-
-    order = np.argsort(-basins.saddles, kind="stable")
-    for (first, second), saddle in zip(basins.pairs[order].tolist(), basins.saddles[order].tolist(), strict=True):
-        a, b = root(first), root(second)
-        lower = min(height[a], height[b])
-        if a != b and (saddle >= fraction * lower or lower < middle):
-            parent[max(a, b)] = min(a, b)
-            height[min(a, b)] = max(height[a], height[b])
-    roots = np.array([root(basin) for basin in parent], np.int32)
-    roots[np.array(height)[roots] < middle] = 0
-    return roots
-
-
-def _saddles(basins: NDArray[Any], distance: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Return the pairs (N, 2) of basins that touch, and the heights (N,) of the highest saddles between them."""
-    firsts, seconds, heights = [], [], []
-    for axis in (0, 1):
-        first_axis, high = np.moveaxis(basins, axis, 0), np.moveaxis(distance, axis, 0)
-        here, there = first_axis[:-1], first_axis[1:]
-        border = (here != there) & (here > 0) & (there > 0)
-        firsts.append(np.minimum(here[border], there[border]))
-        seconds.append(np.maximum(here[border], there[border]))
-        heights.append(np.minimum(high[:-1][border], high[1:][border]))
-    first, second, height = (np.concatenate(parts) for parts in (firsts, seconds, heights))
-    return _highest(np.stack([first, second], axis=1), height)
-
-
-def _highest(pairs: NDArray[Any], height: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Return each pair once, the smaller number first, with the greatest of its heights."""
-    pairs = np.sort(pairs, axis=1)
-    order = np.lexsort((-height, pairs[:, 1], pairs[:, 0]))
-    pairs = pairs[order]
-    new = np.ones(len(pairs), bool)
-    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
-    return pairs[new], height[order][new]

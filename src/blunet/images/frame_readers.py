@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
-from blunet.images.image_reader import read_frames
+from blunet.images.image_reader import is_tiff, read_frames
+from blunet.images.image_windows import ChunkedImage, ImageWindows
 from blunet.images.plane_choice import PlaneImage, choose_sharpest
+from blunet.images.tiff_windows import open_tiff_windows
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -32,8 +35,22 @@ class FileReader:
     def __call__(self, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
         for frame in read_frames(self.path, indices):
             if frame.shape != self.shape or frame.dtype != self.dtype:
-                raise InputError(f"'{self.path}' has changed since it was opened; open it again.")
+                raise self._changed()
             yield frame
+
+    @contextlib.contextmanager
+    def windows(self, index: int) -> Iterator[ImageWindows | None]:
+        """Open a frame to be read in windows; None if the file does not allow it."""
+        if not is_tiff(self.path):
+            yield None
+            return
+        with open_tiff_windows(self.path, index) as windows:
+            if windows is not None and (windows.shape != self.shape or windows.dtype != self.dtype):
+                raise self._changed()
+            yield windows
+
+    def _changed(self) -> InputError:
+        return InputError(f"'{self.path}' has changed since it was opened; open it again.")
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,16 @@ class PlaneReader:
                     frame = choose_sharpest(read(index, self.channel, z) for z in range(self.image.size("z")))
                 yield frame.astype(frame.dtype.newbyteorder("="), copy=False)
 
+    @contextlib.contextmanager
+    def windows(self, index: int) -> Iterator[ImageWindows | None]:
+        """Open a frame to be read in windows; None if the file does not allow it."""
+        if isinstance(self.z, str):
+            yield None
+            return
+        t, z = (0, index) if self.z is None else (index, self.z)
+        with self.image.windows(t, self.channel, z) as windows:
+            yield windows
+
 
 @dataclass(frozen=True)
 class ArrayReader:
@@ -75,6 +102,21 @@ class ArrayReader:
         for index in indices:
             yield np.asarray(self.array[index] if stack else self.array)
 
+    @contextlib.contextmanager
+    def windows(self, index: int) -> Iterator[ImageWindows | None]:
+        """Yield a frame, of which windows are read or computed where they are needed."""
+        frames = (index,) if len(self.array.shape) == 3 else ()
+        if isinstance(self.array, np.ndarray):
+            yield self.array[frames]
+            return
+        height, width = self.array.shape[-2:]
+
+        def read(rows: slice, columns: slice) -> NDArray[Any]:
+            return np.asarray(self.array[(*frames, rows, columns)])
+
+        chunk = _chunk_of(self.array)
+        yield ChunkedImage((int(height), int(width)), np.dtype(self.array.dtype), chunk, read)
+
     def as_dask(self) -> Array | None:
         """Return the array with one chunk per frame if it is a dask array, else None."""
         import dask.array as da
@@ -85,6 +127,15 @@ class ArrayReader:
         chunks = (1, *shape[1:]) if len(shape) == 3 else shape
         array: Array = self.array.rechunk(chunks)  # type: ignore[no-untyped-call]
         return array
+
+
+def _chunk_of(array: Any) -> tuple[int, int]:
+    """Return height and width of the chunks of a dask or Zarr array, or of pieces of another one."""
+    sides = []
+    for chunks, length in zip(getattr(array, "chunks", (1024, 1024))[-2:], array.shape[-2:], strict=True):
+        side = chunks if isinstance(chunks, int) else max(chunks)
+        sides.append(min(side, int(length)))
+    return sides[0], sides[1]
 
 
 def make_lazy_array(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from blunet.images.frame_readers import ArrayReader, FileReader, PlaneReader, Re
 from blunet.images.grey_image import GreyImage, check_image
 from blunet.images.image_files import images_of, is_zarr
 from blunet.images.image_reader import read_layout
+from blunet.images.image_windows import ImageWindows
 from blunet.images.ome_planes import SetPlace
 from blunet.images.ome_zarr import open_image
 from blunet.images.pixel_size import PixelSize
@@ -343,6 +345,25 @@ class FrameSource:
             except OSError as e:
                 raise self.error(index, f"the image cannot be read: {e}.") from e
             yield frame
+
+    @contextlib.contextmanager
+    def windows(self, index: int = 0) -> Iterator[ImageWindows]:
+        """Open one frame to be read in windows, without the memory for all of it where the file allows that.
+
+        Yields
+        ------
+        ImageWindows
+            A NumPy array of the whole frame for files that have to be read in one piece, such as PNG, colour, or the
+            sharpest slice.
+
+        Raises
+        ------
+        InputError
+            If there is no such frame or it cannot be read; also while windows are read.
+        """
+        opened = getattr(self.reader, "windows", None)
+        with contextlib.nullcontext() if opened is None else opened(index) as windows:
+            yield self.frame(index) if windows is None else windows
 
     def each_checked(self, indices: Iterable[int] | None = None) -> Iterator[GreyImage]:
         """Yield frames as `each` does, each checked the first time that it is read.

@@ -144,6 +144,12 @@ def to_grey(values: NDArray[Any]) -> NDArray[Any]:
     return rounded.astype(values.dtype)
 
 
+def is_tiff(path: Path) -> bool:
+    """Return whether a file is a TIFF, by its content."""
+    with reading(path):
+        return _begins(path).startswith(TIFF)
+
+
 def _begins(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(16)

@@ -50,13 +50,23 @@ def estimate_limits(frames: Iterable[NDArray[Any] | GreyImage], settings: Normal
     InputError
         If there is no frame, or a frame is not a finite grey image.
     """
+
+    def corrected() -> Iterator[_Corrected]:
+        for image in frames:
+            yield _Corrected(image if isinstance(image, GreyImage) else check_image(image), settings.shading)
+
+    if settings.method == "range":
+        for image in frames:
+            return type_limits((image if isinstance(image, GreyImage) else check_image(image)).dtype)
+    return _estimate(corrected(), settings)
+
+
+def _estimate(frames: Iterable[_Corrected], settings: Normalisation) -> Limits:
+    """Do what `estimate_limits` does, with percentiles."""
     samples, lowest, highest = [], math.inf, -math.inf
-    for image in frames:
-        frame = image if isinstance(image, GreyImage) else check_image(image)
-        if settings.method == "range":
-            return type_limits(frame.dtype)
-        step = math.ceil(math.sqrt(frame.values.size / PIXELS_PER_FRAME))
-        for rows, values in _Corrected(frame, settings.shading).bands():
+    for frame in frames:
+        step = math.ceil(math.sqrt(math.prod(frame.shape) / PIXELS_PER_FRAME))
+        for rows, values in frame.bands():
             lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
             samples.append(values[-rows.start % step :: step, ::step].ravel())
     if not samples:
@@ -118,8 +128,11 @@ class Normaliser:
             if image.warning:
                 warnings.warn(image.warning, UserWarning, stacklevel=3)
         self.shape = image.shape
-        self._limits = limits if limits is not None else estimate_limits([image], settings)
         self._corrected = _Corrected(image, settings.shading)
+        if limits is None:
+            known = settings.method == "range"
+            limits = type_limits(image.dtype) if known else _estimate([self._corrected], settings)
+        self._limits = limits
 
     def part(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Return the part of the image between these rows and columns as float32 in [0, 1]."""
@@ -141,7 +154,7 @@ class _Corrected:
     """An image as floats, minus its slow background if `sigma` is given; made part by part."""
 
     def __init__(self, image: GreyImage, sigma: float | None) -> None:
-        self._image = image.values
+        self._image, self.shape = image.values, image.shape
         # float32 holds integers of 16 bits exactly; wider types may carry a large offset.
         self._wide = image.dtype.itemsize > (4 if image.dtype.kind == "f" else 2)
         self._background: SlowBackground | None = None
@@ -156,7 +169,7 @@ class _Corrected:
 
     def bands(self) -> Iterator[tuple[slice, NDArray[np.floating[Any]]]]:
         """Yield the image's rows in bands of about `PIXELS_PER_BAND`."""
-        height, width = self._image.shape
+        height, width = self.shape
         step = max(1, PIXELS_PER_BAND // width)
         for start in range(0, height, step):
             rows = slice(start, min(start + step, height))

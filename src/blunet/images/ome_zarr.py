@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError, describe_error
 from blunet.images.image_files import is_zarr
+from blunet.images.image_windows import ChunkedImage
 from blunet.images.pixel_size import SECONDS, PixelSize, make_pixel_size
 
 if TYPE_CHECKING:
@@ -112,13 +113,27 @@ class ZarrImage:
         InputError
             If a chunk is damaged.
         """
-        places = {"t": t, "c": channel, "z": z}
-        key = tuple(slice(None) if axis in "yx" else places[axis] for axis in self.axes)
+        return self._read({"t": t, "c": channel, "z": z, "y": slice(None), "x": slice(None)})
+
+    @contextlib.contextmanager
+    def windows(self, t: int, channel: int, z: int) -> Iterator[ChunkedImage]:
+        """Yield one plane, which is read in windows; see `read`."""
+
+        def read(rows: slice, columns: slice) -> NDArray[Any]:
+            values = self._read({"t": t, "c": channel, "z": z, "y": rows, "x": columns})
+            return values.astype(self.dtype, copy=False)
+
+        chunk = self.array.chunks[-2], self.array.chunks[-1]
+        yield ChunkedImage((self.size("y"), self.size("x")), self.dtype, chunk, read)
+
+    def _read(self, places: dict[str, Any]) -> NDArray[Any]:
         try:
-            return np.asarray(self.array[key])
+            return np.asarray(self.array[tuple(places[axis] for axis in self.axes)])
         except Exception as e:  # codecs raise many kinds of errors
+            y, x = places["y"], places["x"]
+            where = "" if y.start is None else f" in rows {y.start} to {y.stop} and columns {x.start} to {x.stop}"
             raise InputError(
-                f"'{self.path}' cannot be read ({describe_error(e)}): a chunk is damaged; copy the file again."
+                f"'{self.path}' cannot be read{where} ({describe_error(e)}): a chunk is damaged; copy the file again."
             ) from e
 
 

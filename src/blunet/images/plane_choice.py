@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError
+from blunet.images.image_windows import ChunkedImage
 from blunet.images.pixel_size import PixelSize
 
 BEST_FOCUS: Literal["best-focus"] = "best-focus"
@@ -61,6 +62,10 @@ class PlaneImage(Protocol):
 
     def opened(self) -> AbstractContextManager[Callable[[int, int, int], NDArray[Any]]]:
         """Open the file; yields a function that reads the plane (Y, X) of a frame, a channel and a slice."""
+        ...
+
+    def windows(self, t: int, channel: int, z: int) -> AbstractContextManager[ChunkedImage | None]:
+        """Open the plane of a frame, a channel and a slice to be read in windows; None if that cannot be."""
         ...
 
 

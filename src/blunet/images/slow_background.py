@@ -38,10 +38,18 @@ class SlowBackground:
         height, width = shape
         rows, columns = (math.ceil(size / max(1, int(sigma / BLOCKS_PER_SIGMA))) for size in shape)
         down, across = _averaging(height, rows), _averaging(width, columns)
-        halfway = np.zeros((rows, width), np.float32)
+        means = np.empty((rows, columns), np.float32)
+        block_of = ((np.arange(height) + 0.5) * rows / height).astype(int)
+        begun = np.zeros((1, width), np.float32)  # the block that the next band goes on with, averaged over rows
         for where, values in bands:
-            halfway += (down[:, where] @ values).astype(np.float32, copy=False)
-        means = np.ascontiguousarray((across @ np.ascontiguousarray(halfway.T)).T, np.float32)
+            start, stop, _ = where.indices(height)
+            first, last = block_of[start], block_of[stop - 1]
+            halfway = (down[first : last + 1, where] @ values).astype(np.float32, copy=False)
+            halfway[0] += begun[0]
+            done = last + 1 - first - (stop < height and block_of[stop] == last)
+            if done:
+                means[first : first + done] = (across @ np.ascontiguousarray(halfway[:done].T)).T
+            begun = halfway[done:] if done <= last - first else np.zeros((1, width), np.float32)
         self._blurred = gaussian_filter(means, (sigma * rows / height, sigma * columns / width), mode="reflect")
         self._down, self._across = _interpolation(height, rows), _interpolation(width, columns)
 

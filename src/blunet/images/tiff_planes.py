@@ -15,10 +15,12 @@ import tifffile
 from numpy.typing import NDArray
 
 from blunet.images.image_reader import reading
+from blunet.images.image_windows import ChunkedImage
 from blunet.images.pixel_size import PixelSize
 from blunet.images.tiff_metadata import read_metadata
 from blunet.images.tiff_pages import open_pages
 from blunet.images.tiff_reader import check_samples, make_reader
+from blunet.images.tiff_windows import open_tiff_windows
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,28 @@ class TiffPlanes:
     def opened(self) -> Iterator[Callable[[int, int, int], NDArray[Any]]]:
         """Open the file; yields a function that reads the plane (Y, X) of a frame, a channel and a slice."""
         with reading(self.path), open_pages(self.path) as (_, (series, *_)):
-            letters = [letter for letter in series.axes if letter in "TCZ"]
-            lengths = [self.sizes[letter] for letter in letters]
-            shape = self.sizes["Y"], self.sizes["X"]
-            read_frame = make_reader(series, prod(lengths), shape, self.path)
+            letters = _order(series)
+            count = prod(self.sizes[letter] for letter in letters)
+            read_frame = make_reader(series, count, (self.sizes["Y"], self.sizes["X"]), self.path)
 
             def read(t: int, channel: int, z: int) -> NDArray[Any]:
-                place = {"T": t, "C": channel, "Z": z}
-                index = int(np.ravel_multi_index([place[letter] for letter in letters], lengths)) if letters else 0
-                return read_frame(index)
+                return read_frame(self._index(letters, t, channel, z))
 
             yield read
+
+    @contextlib.contextmanager
+    def windows(self, t: int, channel: int, z: int) -> Iterator[ChunkedImage | None]:
+        """Yield one plane, which is read in windows; None if it has to be read as a whole."""
+        with reading(self.path), open_pages(self.path) as (_, (series, *_)):
+            index = self._index(_order(series), t, channel, z)
+        with open_tiff_windows(self.path, index) as windows:
+            yield windows
+
+    def _index(self, letters: str, t: int, channel: int, z: int) -> int:
+        """Return the number of a plane in the file, whose axes but the last two have these letters."""
+        place = {"T": t, "C": channel, "Z": z}
+        lengths = [self.sizes[letter] for letter in letters]
+        return int(np.ravel_multi_index([place[letter] for letter in letters], lengths)) if letters else 0
 
 
 def open_tiff_planes(path: Path) -> TiffPlanes | None:
@@ -77,6 +90,11 @@ def open_tiff_planes(path: Path) -> TiffPlanes | None:
             interval=interval,
             spacing=spacing if pixel_size is not None else None,
         )
+
+
+def _order(series: tifffile.TiffPageSeries) -> str:
+    """Return the letters of the axes that the planes run through, in the file's order."""
+    return "".join(letter for letter in series.axes if letter in "TCZ")
 
 
 def _name_channels(tif: tifffile.TiffFile) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def make_reader(
 
     def read(index: int) -> NDArray[Any]:
         frame = _page(series, index, path).reshape(shape) if whole is None else np.array(whole[index])
-        return _brightness(np.asarray(frame, frame.dtype.newbyteorder("=")), series.keyframe)
+        return brightness(np.asarray(frame, frame.dtype.newbyteorder("=")), series.keyframe)
 
     return read
 
@@ -102,7 +102,7 @@ def _arrangement(series: tifffile.TiffPageSeries) -> tuple[list[int], str, dict[
     return [length for letter, length in axes if letter not in frame and length != 1], frame, dict(axes)
 
 
-def _brightness(values: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
+def brightness(values: NDArray[Any], page: tifffile.TiffPage) -> NDArray[Any]:
     """Return values that grow from black to white, also of a page whose 0 is white.
 
     ImageJ marks pages as such when their look-up table is inverted, which changes what is shown and not the values.

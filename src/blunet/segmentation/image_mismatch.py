@@ -40,7 +40,9 @@ HOT_PIXELS = (
 )
 
 
-def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None = None) -> str:
+def describe_mismatch(
+    image: GreyImage, model: ModelInfo, diameter: float | None = None, sample: NDArray[Any] | None = None
+) -> str:
     """Return a warning if an image looks unlike the images that a model can use, else an empty string.
 
     Parameters
@@ -49,12 +51,15 @@ def describe_mismatch(image: GreyImage, model: ModelInfo, diameter: float | None
     model : ModelInfo
     diameter : float, optional
         Typical diameter of the objects (pixels), as the user has set it.
+    sample : ndarray, optional
+        Pixels that are evenly spread over the image. None: they are taken here.
     """
     if min(image.shape) < SMALL:
         return f"The image has only {image.shape[0]} × {image.shape[1]} pixels: a cell hardly fits into it."
     if diameter is not None and diameter > max(image.shape):
         return f"A diameter of {diameter:g} px is larger than the image."
-    sample = image.values[:: max(1, image.shape[0] // 512), :: max(1, image.shape[1] // 512)]
+    if sample is None:
+        sample = image.values[:: max(1, image.shape[0] // 512), :: max(1, image.shape[1] // 512)]
     if np.unique(sample).size <= FEW_VALUES:
         return "The image has hardly any grey values: is it a mask rather than a DIC image?"
     if model.normalisation.method == "range":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +13,33 @@ from numpy.typing import NDArray
 
 from blunet.errors import InputError
 from blunet.files import replacing
+from blunet.images.image_windows import ImageWindows
 from blunet.images.pixel_size import PixelSize
-from blunet.segmentation.bands import PIXELS_PER_BAND, split_into_bands
+from blunet.segmentation.bands import split_into_windows
 
 
 def measure(
-    labels: NDArray[np.integer[Any]],
-    image: NDArray[Any] | None = None,
+    labels: ImageWindows,
+    image: ImageWindows | None = None,
     *,
     pixel_size: PixelSize | None = None,
     frame: int | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> dict[str, NDArray[Any]]:
     """Measure every object.
 
     Parameters
     ----------
-    labels : ndarray of shape (Y, X)
-        0 is background.
-    image : ndarray of shape (Y, X), optional
+    labels : ndarray of shape (Y, X), or ImageWindows
+        0 is background. What is read in windows takes the memory for a few of them.
+    image : ndarray of shape (Y, X), or ImageWindows, optional
         Raw grey values, for the columns of intensity.
     pixel_size : PixelSize, optional
         None: lengths are in pixels; else in micrometres, whatever its unit, so that all tables have the same columns.
     frame : int, optional
         Index of the frame, for the column `frame`.
+    check : callable
+        Called many times. An exception that it raises ends the work.
 
     Returns
     -------
@@ -74,12 +78,13 @@ def measure(
     height, width, unit = 1.0, 1.0, "px"
     if pixel_size is not None:
         height, width, unit = pixel_size.in_micrometres.y, pixel_size.in_micrometres.x, "um"
-    numbers = _find_numbers(labels)
+    whole = _Labels(labels, check)
+    numbers = whole.numbers
     table: dict[str, NDArray[Any]] = {"label": numbers}
     if frame is not None:
         table["frame"] = np.full(numbers.size, frame)
-    sums = _Sums(labels, image, numbers)
-    table |= _sizes(sums, _second_moments(labels, numbers, sums, height, width), height, width, unit)
+    sums = _Sums(whole, image)
+    table |= _sizes(sums, _second_moments(whole, sums, height, width), height, width, unit)
     if image is not None:
         table |= {
             "mean_intensity": sums.brightness / sums.pixels,
@@ -94,25 +99,38 @@ def measure(
     }
 
 
-def _find_numbers(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return the labels of the objects, in their order."""
-    bands = split_into_bands(labels.shape, PIXELS_PER_BAND)
-    numbers = np.unique(np.concatenate([np.zeros(0, labels.dtype), *(np.unique(labels[rows]) for rows in bands)]))
-    objects: NDArray[Any] = numbers[numbers != 0]
-    return objects
+class _Labels:
+    """The pixels of objects, window by window.
 
+    Attributes
+    ----------
+    numbers : ndarray of shape (N,)
+        The labels of the objects, in their order.
+    """
 
-def _pixels(
-    labels: NDArray[Any], numbers: NDArray[Any]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield row, column and index of the object of all pixels of objects, band by band."""
-    dense = numbers.size and numbers[-1] - numbers[0] == numbers.size - 1
-    for rows in split_into_bands(labels.shape, PIXELS_PER_BAND):
-        band = labels[rows]
-        y, x = np.nonzero(band)
-        own = band[y, x]
-        index = own.astype(np.int64) - int(numbers[0]) if dense else np.searchsorted(numbers, own)
-        yield y + rows.start, x, index
+    def __init__(self, labels: ImageWindows, check: Callable[[], None]) -> None:
+        self._labels, self._check = labels, check
+        found = [np.zeros(0, labels.dtype), *(np.unique(values) for _, values in self._windows())]
+        numbers = np.unique(np.concatenate(found))
+        self.numbers = numbers[numbers != 0]
+        self._dense = numbers.size and self.numbers.size and numbers[-1] - self.numbers[0] == self.numbers.size - 1
+
+    def _windows(self) -> Iterator[tuple[tuple[slice, slice], NDArray[Any]]]:
+        for window in split_into_windows(self._labels.shape):
+            self._check()
+            yield window, np.asarray(self._labels[window])
+
+    def pixels(
+        self, image: ImageWindows | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[Any] | None]]:
+        """Yield row, column, index of the object, and grey value with an image, of all pixels of objects."""
+        for window, labels in self._windows():
+            y, x = np.nonzero(labels)
+            own = labels[y, x]
+            numbers = self.numbers
+            index = own.astype(np.int64) - int(numbers[0]) if self._dense else np.searchsorted(numbers, own)
+            values = None if image is None or not y.size else image[window][y, x]
+            yield y + window[0].start, x + window[1].start, index, values
 
 
 class _Sums:
@@ -130,8 +148,8 @@ class _Sums:
         Sum, smallest and largest of the grey values, with an image.
     """
 
-    def __init__(self, labels: NDArray[Any], image: NDArray[Any] | None, numbers: NDArray[Any]) -> None:
-        count = numbers.size
+    def __init__(self, labels: _Labels, image: ImageWindows | None) -> None:
+        count = labels.numbers.size
         self.pixels = np.zeros(count, np.int64)
         self.first, self.last = np.full((2, count), np.iinfo(np.int64).max), np.full((2, count), -1)
         places = np.zeros((2, count))
@@ -139,14 +157,13 @@ class _Sums:
             low, high = _range_of(image.dtype)
             self.brightness = np.zeros(count)
             self.darkest, self.brightest = np.full(count, high, image.dtype), np.full(count, low, image.dtype)
-        for y, x, index in _pixels(labels, numbers):
+        for y, x, index, values in labels.pixels(image):
             self.pixels += np.bincount(index, minlength=count)
             for axis, place in enumerate((y, x)):
                 places[axis] += np.bincount(index, place, count)  # exact: sums of integers
                 np.minimum.at(self.first[axis], index, place)
                 np.maximum.at(self.last[axis], index, place)
-            if image is not None:
-                values = image[y, x]
+            if values is not None:
                 self.brightness += np.bincount(index, values.astype(np.float64), count)
                 np.minimum.at(self.darkest, index, values)
                 np.maximum.at(self.brightest, index, values)
@@ -164,14 +181,14 @@ def _range_of(dtype: np.dtype[Any]) -> tuple[Any, Any]:
 
 
 def _second_moments(
-    labels: NDArray[Any], numbers: NDArray[Any], sums: _Sums, height: float, width: float
+    labels: _Labels, sums: _Sums, height: float, width: float
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return the means of up², right² and up x right around the centre of each object, in the unit squared."""
-    totals = np.zeros((3, numbers.size))
-    for y, x, index in _pixels(labels, numbers):
+    totals = np.zeros((3, labels.numbers.size))
+    for y, x, index, _ in labels.pixels():
         up, right = (sums.middle[0][index] - y) * height, (x - sums.middle[1][index]) * width
         for total, values in zip(totals, (up * up, right * right, up * right), strict=True):
-            total += np.bincount(index, values, numbers.size)
+            total += np.bincount(index, values, labels.numbers.size)
     yy, xx, xy = totals / sums.pixels
     return yy, xx, xy
 

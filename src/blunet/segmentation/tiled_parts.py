@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,21 +9,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.images.image_windows import ImageWindows
 from blunet.segmentation.flooding import find_contacts, find_saddles, keep_highest
 
 #: Rows and columns.
 Window = tuple[slice, slice]
 
 
-class WindowArray(Protocol):
+class WindowArray(ImageWindows, Protocol):
     """An array (Y, X) that is read and written in windows: in memory, or on disk."""
 
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __getitem__(self, window: Any, /) -> Any: ...
-
-    def __setitem__(self, window: Any, values: Any, /) -> None: ...
+    def __setitem__(self, window: tuple[slice, slice], values: Any, /) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +118,8 @@ class _Found:
     def __init__(self, width: int) -> None:
         self.width = width
         self.count = 0
-        self._places, self._heights, self._sizes = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)], []
-        self._own = [np.zeros(0, bool)]
+        self._places, self._sizes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        self._heights, self._own = [np.zeros(0, np.float32)], [np.zeros(0, bool)]
         self._pairs, self._saddles = [np.zeros((0, 2), np.int32)], [np.zeros(0, np.float32)]
 
     def add(
@@ -164,7 +159,7 @@ class _Found:
         same = _join_unseen(names, heights, ~known, part, out, self.width, tile, check)
         kept, same = np.unique(same, return_inverse=True)  # in the order of the places
         numbers = np.concatenate([[0], same[part] + 1]).astype(np.int32)
-        sizes = np.bincount(numbers[1:], np.concatenate([np.zeros(0), *self._sizes]), kept.size + 1).astype(np.int64)
+        sizes = np.bincount(numbers[1:], np.concatenate(self._sizes), kept.size + 1).astype(np.int64)
         pairs = numbers[np.concatenate(self._pairs)]
         differ = pairs[:, 0] != pairs[:, 1]
         pairs, saddles = keep_highest(pairs[differ], np.concatenate(self._saddles)[differ])
@@ -220,10 +215,3 @@ def _join_unseen(
     first = order[np.concatenate([[True], np.diff(whole[order]) > 0])]
     chosen: NDArray[np.int64] = first[whole]
     return chosen
-
-
-def split_axes(shape: tuple[int, ...], side: int) -> itertools.product[Window]:
-    """Return the windows of an image of `shape` (Y, X), of at most `side` pixels along each axis."""
-    return itertools.product(
-        *([slice(start, min(start + side, length)) for start in range(0, length, side)] for length in shape)
-    )

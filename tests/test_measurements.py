@@ -141,13 +141,13 @@ def test_a_table_that_cannot_be_written_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, bool])
-def test_bands_of_rows_give_the_same_table(dtype, monkeypatch):
-    """Objects that lie in several bands are measured as in one; numbers with gaps keep their rows."""
+def test_windows_give_the_same_table(dtype, monkeypatch):
+    """Objects that lie in several windows are measured as in one; numbers with gaps keep their rows."""
     rng = np.random.default_rng(0)
     labels = simulate_dic(DicSettings(shape=(200, 150), object_diameter=30), 1).labels * 3
     image = (rng.normal(0, 50, labels.shape) if dtype is not bool else rng.random(labels.shape) > 0.5).astype(dtype)
     whole = measure(labels, image, pixel_size=PixelSize(0.5, 0.25, "µm"))
-    monkeypatch.setattr(measurements, "PIXELS_PER_BAND", 1000)
+    monkeypatch.setattr(measurements, "WINDOW", (7, 60))
     banded = measure(labels, image, pixel_size=PixelSize(0.5, 0.25, "µm"))
     assert list(banded) == list(whole)
     assert len(whole["label"]) > 10

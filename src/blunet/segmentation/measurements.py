@@ -15,7 +15,7 @@ from blunet.errors import InputError
 from blunet.files import replacing
 from blunet.images.image_windows import ImageWindows
 from blunet.images.pixel_size import PixelSize
-from blunet.segmentation.bands import split_into_windows
+from blunet.segmentation.bands import WINDOW, split_into_windows
 
 
 def measure(
@@ -116,7 +116,7 @@ class _Labels:
         self._dense = numbers.size and self.numbers.size and numbers[-1] - self.numbers[0] == self.numbers.size - 1
 
     def _windows(self) -> Iterator[tuple[tuple[slice, slice], NDArray[Any]]]:
-        for window in split_into_windows(self._labels.shape):
+        for window in split_into_windows(self._labels.shape, WINDOW):
             self._check()
             yield window, np.asarray(self._labels[window])
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from blunet.version import __version__
+
 if TYPE_CHECKING:
     from blunet.packed.packed_model import PackedModel, load_model
     from blunet.segmentation.array_segmentation import segment
+    from blunet.tracking.array_tracking import track
 
-#: The one place of the version; the build reads it here.
-__version__ = "0.1.0"
-
-__all__ = ["PackedModel", "__version__", "load_model", "segment"]
+__all__ = ["PackedModel", "__version__", "load_model", "segment", "track"]
 
 _MODULES = {
     "PackedModel": "blunet.packed.packed_model",
     "load_model": "blunet.packed.packed_model",
     "segment": "blunet.segmentation.array_segmentation",
+    "track": "blunet.tracking.array_tracking",
 }
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet import __version__
 from blunet.architecture import NetworkSettings
 from blunet.files import sha256_of
 from blunet.packed.model_card import ModelInfo
 from blunet.segmentation.segmentation_settings import SegmentationSettings
+from blunet.version import __version__
 
 #: Keys of a description: hashes of the labels as they were found, and of the table that was written with them.
 LABELS_HASH, TABLE_HASH = "labels_sha256", "table_sha256"

@@ -16,7 +16,7 @@ from blunet.architecture import NetworkSettings, count_parameters
 from blunet.compression.report import FileFigures, ImageFigures, StageFigures
 from blunet.compression.report_pictures import draw_foreground
 from blunet.dataset.pairs import Pair
-from blunet.dataset.truth_masks import read_mask
+from blunet.dataset.reviewed import find_reviewed, read_pair_labels
 from blunet.evaluation.metrics import average_precisions, iou
 from blunet.evaluation.scores import Scores, average_scores, score
 from blunet.images.frame_source import read_image
@@ -88,7 +88,7 @@ def score_stage(
         began = time.perf_counter()
         maps = model.predict_maps(image)
         seconds.append(time.perf_counter() - began)
-        return maps, read_mask(pair.mask, maps.shape[1:])
+        return maps, read_pair_labels(pair, maps.shape[1:])
 
     def predict_all() -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
         yield from map(predict, validation)
@@ -114,7 +114,7 @@ def score_stage(
         for pair, truth in zip(validation, _truths(validation), strict=True):
             maps = np.load(file)
             rows.append((pair.name, _score_maps(maps, model.settings, threshold, splitting, truth)))
-            pictures[pair.name] = draw_foreground(maps[0] > threshold, truth > 0)
+            pictures[pair.name] = draw_foreground((maps[0] > threshold) & find_reviewed(truth), truth > 0)
     tested = []
     for pair in test:
         maps, truth = predict(pair)
@@ -191,7 +191,7 @@ def _find_good(values: Sequence[T], scores: Sequence[Sequence[float]], indistinc
 def _truths(pairs: Sequence[Pair], simulated: Sequence[DicField] = ()) -> Iterator[NDArray[np.int32]]:
     """Yield the truth of each pair and field, one in memory at a time."""
     for pair in pairs:
-        yield read_mask(pair.mask)
+        yield read_pair_labels(pair)
     for field in simulated:
         yield field.labels
 
@@ -203,7 +203,8 @@ def _open_temporary(folder: Path | None) -> IO[bytes]:
 
 def _score_thresholds(probability: NDArray[np.float32], truth: NDArray[np.int32]) -> list[float]:
     """Return the IoU of the foreground at each of `THRESHOLDS`."""
-    return [iou(truth > 0, probability > threshold) for threshold in THRESHOLDS]
+    known = find_reviewed(truth)
+    return [iou(truth > 0, (probability > threshold) & known) for threshold in THRESHOLDS]
 
 
 def _score_splittings(
@@ -212,7 +213,9 @@ def _score_splittings(
     """Return the mean average precision of the objects at each of `SPLITTINGS`; the basins are found once."""
     basins = find_basins(maps[0] > threshold, _distance(maps, settings))
     found = (remove_small_objects(join_basins(basins, splitting), DEFAULTS.min_size) for splitting in SPLITTINGS)
-    return [float(np.mean(average_precisions(truth, labels))) for labels in found]
+    known = find_reviewed(truth)
+    truth = np.maximum(truth, 0)
+    return [float(np.mean(average_precisions(truth, np.where(known, labels, 0)))) for labels in found]
 
 
 def _score_maps(

@@ -16,6 +16,7 @@ from blunet.compression.compression_settings import StepSettings
 from blunet.compression.scoring import THRESHOLDS
 from blunet.dataset.crops import Batch
 from blunet.dataset.fields import Field
+from blunet.dataset.reviewed import NOT_REVIEWED, find_reviewed
 from blunet.evaluation.metrics import iou
 from blunet.evaluation.scores import score
 from blunet.networks.keras_file import run_network
@@ -96,14 +97,15 @@ def make_segmentation_task(
     if len(target.maps) > 1:
         loss: Any = maps_loss
     else:
-        loss = "binary_crossentropy" if settings.loss == "bce" else cross_entropy_and_dice
+        loss = cross_entropy if settings.loss == "bce" else cross_entropy_and_dice
     soft = settings.soft if student is not None else 0.0
 
     def make_targets(batch: Batch) -> NDArray[np.float32]:
         if not soft or student is None:
             return batch.truths
         answer = ops.convert_to_numpy(student.predict_on_batch(batch.images))
-        return np.asarray((1 - soft) * batch.truths + soft * answer, np.float32)
+        mixed = (1 - soft) * batch.truths + soft * answer
+        return np.where(batch.truths == NOT_REVIEWED, batch.truths, mixed).astype(np.float32)
 
     def measure() -> Validation:
         if target.form == "published":
@@ -119,17 +121,28 @@ def maps_loss(truth: Any, maps: Any) -> Any:
     Parameters
     ----------
     truth, maps : tensor of shape (N, Y, X, 2)
-        Foreground and distance map.
+        Foreground and distance map. The loss is 0 where the truth is `NOT_REVIEWED`.
 
     Returns
     -------
     tensor of shape (N, Y, X)
         The smooth L1 loss (Girshick 2015) of a difference d is ``d^2 / (2 beta)`` below beta, else ``d - beta / 2``.
     """
-    difference = ops.abs(truth[..., 1] - maps[..., 1])
+    difference = ops.where(truth[..., 1] < 0, 0.0, ops.abs(truth[..., 1] - maps[..., 1]))
     beta = DISTANCE_BETA
     smooth = ops.where(difference < beta, ops.square(difference) / (2 * beta), difference - beta / 2)
     return cross_entropy_and_dice(truth[..., :1], maps[..., :1]) + DISTANCE_WEIGHT * smooth
+
+
+def cross_entropy(truth: Any, probability: Any) -> Any:
+    """Return the binary cross-entropy of each pixel (N, Y, X), 0 where the truth is `NOT_REVIEWED`.
+
+    Parameters
+    ----------
+    truth, probability : tensor of shape (N, Y, X, 1)
+    """
+    entropy = keras.losses.binary_crossentropy(ops.maximum(truth, 0.0), probability)
+    return ops.where(truth[..., 0] < 0, 0.0, entropy)
 
 
 def cross_entropy_and_dice(truth: Any, probability: Any) -> Any:
@@ -138,13 +151,16 @@ def cross_entropy_and_dice(truth: Any, probability: Any) -> Any:
     Parameters
     ----------
     truth, probability : tensor of shape (N, Y, X, 1)
+        Pixels whose truth is `NOT_REVIEWED` count in neither.
 
     Returns
     -------
     tensor of shape (N, Y, X)
         The Dice loss is ``1 - (2 sum(t p) + 1) / (sum(t) + sum(p) + 1)``.
     """
-    entropy = keras.losses.binary_crossentropy(truth, probability)
+    entropy = cross_entropy(truth, probability)
+    probability = ops.where(truth < 0, 0.0, probability)
+    truth = ops.maximum(truth, 0.0)
     overlap = ops.sum(truth * probability, axis=(1, 2, 3), keepdims=False)
     total = ops.sum(truth + probability, axis=(1, 2, 3), keepdims=False)
     dice = 1.0 - (2.0 * overlap + 1.0) / (total + 1.0)
@@ -156,10 +172,10 @@ def validate(network: keras.Model, validation: Sequence[Field], multiple: int) -
     losses, ious, mask = [], [], None
     for field in validation:
         p = run_network(network, field.image, multiple)[0]
-        truth = field.labels > 0
+        truth, known = field.labels > 0, find_reviewed(field.labels)
         likelihood = np.clip(np.where(truth, p, 1 - p), 1e-7, 1)
-        losses.append(float(-np.log(likelihood).mean()))
-        ious.append(iou(truth, p > 0.5))
+        losses.append(float(-np.log(likelihood).mean(where=known)) if known.any() else 0.0)
+        ious.append(iou(truth, (p > 0.5) & known))
         mask = p > 0.5 if mask is None else mask
     return Validation(float(np.mean(losses)), float(np.mean(ious)), mask)
 
@@ -182,11 +198,20 @@ def validate_objects(
         truths = [(field.labels > 0).astype(np.float32)]
         if field.distance is not None:
             truths.append(field.distance)
-        of_pixels = function(np.stack(truths, axis=-1)[None], np.moveaxis(maps, 0, -1)[None])
+        of_field = np.stack(truths, axis=-1)
+        of_field[~find_reviewed(field.labels)] = NOT_REVIEWED
+        of_pixels = function(of_field[None], np.moveaxis(maps, 0, -1)[None])
         losses.append(float(np.mean(ops.convert_to_numpy(of_pixels))))
         found.append(maps)
     ious = {
-        t: float(np.mean([iou(f.labels > 0, m[0] > t) for f, m in zip(validation, found, strict=True)]))
+        t: float(
+            np.mean(
+                [
+                    iou(f.labels > 0, (m[0] > t) & find_reviewed(f.labels))
+                    for f, m in zip(validation, found, strict=True)
+                ]
+            )
+        )
         for t in THRESHOLDS
     }
     threshold = max(THRESHOLDS, key=lambda t: (ious[t], -abs(t - 0.5)))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.dataset.augmentation_settings import AugmentationSettings
+from blunet.dataset.reviewed import NOT_REVIEWED
 from blunet.errors import InputError
 
 Image = NDArray[np.float32]
@@ -15,6 +16,8 @@ Labels = NDArray[np.int32]
 
 #: Places that are drawn for a crop in which objects are wanted.
 CROP_TRIES = 3
+#: Places that are drawn for a crop in which reviewed pixels are wanted, and their wanted share of it.
+REVIEWED_TRIES, REVIEWED_SHARE = 20, 0.05
 #: Interior points of the curves through which grey values and illumination are warped.
 HISTOGRAM_POINTS = 3
 ILLUMINATION_POINTS = 4
@@ -32,7 +35,7 @@ class Planes(NamedTuple):
     image : ndarray of shape (Y, X), float32
         In [0, 1].
     labels : ndarray of shape (Y, X), int32
-        0 is background.
+        0 is background, `NOT_REVIEWED` is what does not count.
     distance : ndarray of shape (Y, X), float32, or None
         The map of `compute_distance_map`, where it is learnt.
     """
@@ -44,6 +47,8 @@ class Planes(NamedTuple):
 
 def crop_at_random(planes: Planes, size: int, rng: np.random.Generator, foreground: float = 0.0) -> Planes:
     """Crop a random square; a smaller image is padded with 0 at the bottom and right.
+
+    Of a partly reviewed image, places are drawn until a twentieth of one was reviewed, at most twenty.
 
     Parameters
     ----------
@@ -67,9 +72,12 @@ def crop_at_random(planes: Planes, size: int, rng: np.random.Generator, foregrou
     height, width = _check_shapes(planes)
     if size < 1:
         raise InputError(f"The crop's size is {size}; give at least 1 pixel.")
-    for _ in range(CROP_TRIES if foreground > 0 else 1):
+    tries = CROP_TRIES if foreground > 0 else 1
+    for attempt in range(REVIEWED_TRIES):
         y, x = int(rng.integers(max(0, height - size) + 1)), int(rng.integers(max(0, width - size) + 1))
-        if foreground > 0 and np.count_nonzero(planes.labels[y : y + size, x : x + size]) >= foreground * size**2:
+        place = planes.labels[y : y + size, x : x + size]
+        reviewed = np.count_nonzero(place != NOT_REVIEWED) >= REVIEWED_SHARE * place.size
+        if reviewed and (attempt + 1 >= tries or np.count_nonzero(place > 0) >= foreground * size**2):
             break
     padding = [(0, max(0, size - length)) for length in (height, width)]
 

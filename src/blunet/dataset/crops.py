@@ -14,6 +14,7 @@ from blunet.dataset.augmentation import Planes, augment, crop_at_random
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.border_weights import compute_border_weights
 from blunet.dataset.fields import Field
+from blunet.dataset.reviewed import NOT_REVIEWED, find_reviewed
 
 #: Batches that are drawn ahead of the one that is trained on.
 PREFETCHED_BATCHES = 4
@@ -27,7 +28,8 @@ class Batch(NamedTuple):
     images : ndarray of shape (N, Y, X, 1), float32
         In [0, 1].
     truths : ndarray of shape (N, Y, X, K), float32
-        The foreground, 0 or 1, and behind it the distance map, where it is learnt.
+        The foreground, 0 or 1, and behind it the distance map, where it is learnt. All are `NOT_REVIEWED` where
+        nothing is known.
     weights : ndarray of shape (N, Y, X), float32, or None
         Weights of the pixels in the loss.
     """
@@ -79,7 +81,9 @@ class Crops:
         if len(distances) == len(crops):
             truths.append(np.stack(distances))
         images = np.stack([crop.image for crop in crops])
-        return Batch(images[..., None], np.stack(truths, axis=-1), self._compute_weights(labels))
+        truth = np.stack(truths, axis=-1)
+        truth[~find_reviewed(labels)] = NOT_REVIEWED
+        return Batch(images[..., None], truth, self._compute_weights(np.maximum(labels, 0)))
 
     def draw_batches(self, first: int, last: int) -> Iterator[Batch]:
         """Yield the batches from `first` up to but not including `last`; a thread draws them ahead."""

@@ -78,6 +78,11 @@ def _refuse_useless_masks(folder: Path, pairs: list[PairFacts]) -> None:
             f"All {len(pairs)} masks in '{folder}' are empty (value 0, or only specks under {SMALLEST_SPECK} px); "
             "give masks whose objects are not 0."
         )
+    if all(pair.foreground == 1 for pair in pairs) and any(pair.reviewed_share < 1 for pair in pairs):
+        raise InputError(
+            f"In '{folder}' nothing but cells was reviewed; mark some background as reviewed, too, so that it can be "
+            "told from cells."
+        )
     if all(pair.foreground == 1 for pair in pairs):
         raise InputError(
             f"All {len(pairs)} masks in '{folder}' are full (no pixel is 0); give masks whose background is 0."

@@ -56,14 +56,23 @@ class DatasetReport:
         objects = [pair.objects for pair in self.pairs]
         fractions = [pair.foreground for pair in self.pairs]
         areas = [pair.shape[0] * pair.shape[1] for pair in self.pairs]
-        mean = float(np.average(fractions, weights=areas))
+        known = [area * pair.reviewed_share for area, pair in zip(areas, self.pairs, strict=True)]
+        mean = float(np.average(fractions, weights=known)) if any(known) else 0.0
+        partly = [pair for pair in self.pairs if pair.reviewed is not None]
+        reviewed = (
+            [f"Reviewed: {sum(known) / sum(areas):.1%} of the pixels; {len(partly)} of the images in part"]
+            if partly
+            else []
+        )
         diameter = "" if self.object_diameter is None else f"; typical diameter {self.object_diameter:.1f} px"
         dtypes = ", ".join(sorted({pair.dtype for pair in self.pairs}))
         return [
             f"{len(self.pairs)} images with masks in '{self.folder}'",
             f"Images: {_format_sizes(self.pairs)}; {dtypes}",
             f"Objects: {sum(objects)}, from {min(objects)} to {max(objects)} in an image{diameter}",
-            f"Foreground: {mean:.1%} of the pixels, from {min(fractions):.1%} to {max(fractions):.1%} in an image",
+            *reviewed,
+            f"Foreground: {mean:.1%} of the {'reviewed ' if partly else ''}pixels, "
+            f"from {min(fractions):.1%} to {max(fractions):.1%} in an image",
             *self.remarks,
         ]
 
@@ -130,8 +139,13 @@ def find_changed_files(before: Mapping[str, Any], report: DatasetReport) -> list
 
 
 def _hashes(report: DatasetReport) -> dict[str, str]:
-    hashes = {_name_within(pair.image, report): pair.image_sha256 for pair in report.pairs}
-    return hashes | {_name_within(pair.mask, report): pair.mask_sha256 for pair in report.pairs}
+    hashes = {}
+    for pair in report.pairs:
+        hashes[_name_within(pair.image, report)] = pair.image_sha256
+        hashes[_name_within(pair.mask, report)] = pair.mask_sha256
+        if pair.reviewed is not None and pair.reviewed_sha256 is not None:
+            hashes[_name_within(pair.reviewed, report)] = pair.reviewed_sha256
+    return hashes
 
 
 def _name_within(path: Path, report: DatasetReport) -> str:

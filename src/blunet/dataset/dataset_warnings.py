@@ -36,6 +36,9 @@ def find_warnings(found: Pairs, pairs: Sequence[PairFacts], *, crop: int, valida
         Number of pairs that validate.
     """
     yield from _warn_about_partners(found.unpaired_images, found.unpaired_masks)
+    if found.unpaired_reviewed:
+        files = found.unpaired_reviewed
+        yield f"{_count(files, 'file')} of reviewed pixels without image and mask, not used: {name_files(files)}."
     yield from _warn_about_images(pairs, crop)
     yield from _warn_about_masks(pairs)
     if len(pairs) < FEW_IMAGES:
@@ -95,7 +98,14 @@ def _warn_about_masks(pairs: Sequence[PairFacts]) -> Iterator[str]:
             "leave these out unless the images hold no objects."
         )
     yield from describe_doubts({pair.mask: pair.doubts for pair in pairs})
-    crowded = [pair.mask for pair in pairs if MAX_FOREGROUND < pair.foreground < 1 and "inverted" not in pair.doubts]
+    bare = [pair.mask for pair in pairs if pair.reviewed is not None and pair.foreground == 1]
+    if bare:
+        yield f"{_count(bare, 'image')} with no reviewed background: {name_files(bare)}; mark some in every image."
+    crowded = [
+        pair.mask
+        for pair in pairs
+        if MAX_FOREGROUND < pair.foreground < 1 and pair.reviewed is None and "inverted" not in pair.doubts
+    ]
     if crowded:
         yield (
             f"{_count(crowded, 'mask')} with more than {MAX_FOREGROUND:.0%} foreground: {name_files(crowded)}; check "

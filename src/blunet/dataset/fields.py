@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from blunet.dataset.augmentation import Planes
 from blunet.dataset.pairs import Pair
+from blunet.dataset.reviewed import read_pair_labels
 from blunet.dataset.targets import compute_distance_map
-from blunet.dataset.truth_masks import read_mask, separate_touching
+from blunet.dataset.truth_masks import separate_touching
 from blunet.dataset.validation_crop import find_validation_crop
 from blunet.errors import naming_errors
 from blunet.images.frame_source import read_image
@@ -30,7 +31,7 @@ class Field:
     image : ndarray of shape (Y, X), float32
         In [0, 1].
     labels : ndarray of shape (Y, X), int32
-        0 is background, 1..N are instances.
+        0 is background, 1..N are instances, `NOT_REVIEWED` is what does not count.
     distance : ndarray of shape (Y, X), float32, or None
         The map of `compute_distance_map`, where it is learnt.
     """
@@ -56,7 +57,7 @@ def read_field(pair: Pair, normalisation: Normalisation) -> Field:
     """
     with naming_errors(pair.image):
         image = read_image(pair.image)
-        labels = read_mask(pair.mask, (image.shape[0], image.shape[1]))
+        labels = read_pair_labels(pair, (image.shape[0], image.shape[1]))
         return Field(pair.name, normalise(image, normalisation), labels)
 
 
@@ -83,7 +84,7 @@ def prepare_for_training(field: Field, *, gap: bool = True, distance: bool = Fal
         field.name,
         field.image,
         separate_touching(field.labels) if gap else field.labels,
-        compute_distance_map(field.labels) if distance else None,
+        compute_distance_map(np.maximum(field.labels, 0)) if distance else None,
     )
 
 

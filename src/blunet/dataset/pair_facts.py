@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from blunet.dataset.mask_doubts import Doubt
 from blunet.dataset.pairs import Pair
+from blunet.dataset.reviewed import find_reviewed, read_pair_truth
 from blunet.dataset.time_lapse import Outline, outline_objects
-from blunet.dataset.truth_masks import measure_diameter, read_truth
+from blunet.dataset.truth_masks import measure_diameter
 from blunet.errors import naming_errors
 from blunet.files import sha256_of
 from blunet.images.frame_source import read_image
@@ -29,12 +30,16 @@ class PairFacts:
     name : str
         The stem that both files share.
     image, mask : Path
+    reviewed : Path or None
+        File of the pixels that were reviewed; None: all were.
+    reviewed_share : float
+        Fraction of the pixels that were reviewed, 0 to 1.
     shape : (Y, X)
         Of both, in pixels.
     dtype : str
         Type of the image's values, such as "uint16".
     foreground : float
-        Fraction of the pixels that belong to an object, 0 to 1.
+        Fraction of the reviewed pixels that belong to an object, 0 to 1.
     objects : int
     object_diameter : float or None
         Median equivalent diameter of this image's objects in pixels; None without objects.
@@ -42,6 +47,7 @@ class PairFacts:
         Whether all pixels of the image have the same value.
     image_sha256, mask_sha256 : str
         Hashes of the files, in hexadecimal digits.
+    reviewed_sha256 : str or None
     outline : Outline
         Where the objects are.
     instances : bool
@@ -53,6 +59,8 @@ class PairFacts:
     name: str
     image: Path
     mask: Path
+    reviewed: Path | None
+    reviewed_share: float
     shape: tuple[int, int]
     dtype: str
     foreground: float
@@ -61,6 +69,7 @@ class PairFacts:
     uniform: bool
     image_sha256: str
     mask_sha256: str
+    reviewed_sha256: str | None
     outline: Outline
     instances: bool
     doubts: tuple[Doubt, ...]
@@ -79,20 +88,25 @@ def examine_pairs(pairs: Iterable[Pair], facts: list[PairFacts]) -> Iterator[NDA
             image = read_image(pair.image)
             check_image(image)
             shape = (image.shape[0], image.shape[1])
-            labels, instances, doubts = read_truth(pair.mask, shape)
+            truth, instances, doubts = read_pair_truth(pair, shape)
+            known = int(np.count_nonzero(find_reviewed(truth)))
+            labels = np.maximum(truth, 0)
             facts.append(
                 PairFacts(
                     name=pair.name,
                     image=pair.image,
                     mask=pair.mask,
+                    reviewed=pair.reviewed,
+                    reviewed_share=known / labels.size,
                     shape=shape,
                     dtype=str(image.dtype),
-                    foreground=np.count_nonzero(labels) / labels.size,
+                    foreground=np.count_nonzero(labels) / max(known, 1),
                     objects=np.unique(labels[labels > 0]).size,
                     object_diameter=measure_diameter([labels]),
                     uniform=bool(image.min() == image.max()),
                     image_sha256=hash_file(pair.image),
                     mask_sha256=hash_file(pair.mask),
+                    reviewed_sha256=None if pair.reviewed is None else hash_file(pair.reviewed),
                     outline=outline_objects(labels),
                     instances=instances,
                     doubts=doubts,

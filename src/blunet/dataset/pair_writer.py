@@ -15,7 +15,13 @@ from blunet.errors import InputError
 from blunet.files import output_folder, replacing
 
 
-def write_pair(image: NDArray[Any], labels: NDArray[np.integer[Any]], name: str, folder: str | Path) -> None:
+def write_pair(
+    image: NDArray[Any],
+    labels: NDArray[np.integer[Any]],
+    name: str,
+    folder: str | Path,
+    reviewed: NDArray[Any] | None = None,
+) -> None:
     """Write ``images/NAME.tif`` and ``masks/NAME.tif``, which `blunet.dataset.pairs.find_pairs` finds.
 
     Parameters
@@ -23,7 +29,9 @@ def write_pair(image: NDArray[Any], labels: NDArray[np.integer[Any]], name: str,
     image, labels : ndarray of shape (Y, X)
     name : str
     folder : str or Path
-        It and its two folders are made if there are none.
+        It and its folders are made if there are none.
+    reviewed : ndarray of shape (Y, X), optional
+        Not 0 where the image was reviewed; it becomes ``reviewed/NAME.tif``. None: all of it.
 
     Raises
     ------
@@ -32,8 +40,11 @@ def write_pair(image: NDArray[Any], labels: NDArray[np.integer[Any]], name: str,
     """
     images, masks = output_folder(Path(folder) / "images"), output_folder(Path(folder) / "masks")
     kind = np.uint16 if labels.max() <= np.iinfo(np.uint16).max else np.uint32
+    written = [(masks, labels.astype(kind)), (images, image)]
+    if reviewed is not None:
+        written.insert(0, (output_folder(Path(folder) / "reviewed"), (reviewed != 0).astype(np.uint8)))
     with reporting(folder):  # the image last: a mask alone is no pair
-        for target, values in ((masks, labels.astype(kind)), (images, image)):
+        for target, values in written:
             with replacing(target / f"{name}.tif") as temporary:
                 tifffile.imwrite(temporary, np.ascontiguousarray(values), compression="zlib")
 

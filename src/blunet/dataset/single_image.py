@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from blunet.dataset.pair_writer import reporting, write_pair
 from blunet.dataset.pairs import find_pairs
+from blunet.dataset.reviewed import find_reviewed, read_pair_labels
 from blunet.dataset.splits import VALIDATION_LIST
-from blunet.dataset.truth_masks import measure_diameter, read_mask
+from blunet.dataset.truth_masks import measure_diameter
 from blunet.errors import InputError
 from blunet.files import replacing
 from blunet.images.frame_source import read_image
@@ -67,7 +68,13 @@ def divide(labels: NDArray[np.integer[Any]]) -> Parts | None:
     return None
 
 
-def write_parts(image: NDArray[Any], labels: NDArray[np.integer[Any]], name: str, folder: str | Path) -> bool:
+def write_parts(
+    image: NDArray[Any],
+    labels: NDArray[np.integer[Any]],
+    name: str,
+    folder: str | Path,
+    reviewed: NDArray[Any] | None = None,
+) -> bool:
     """Write an image as two pairs, with a list that names the one to validate on.
 
     Parameters
@@ -76,7 +83,9 @@ def write_parts(image: NDArray[Any], labels: NDArray[np.integer[Any]], name: str
     name : str
         Beginning of the pairs' names.
     folder : str or Path
-        Gets `images`, `masks` and the list.
+        Gets `images`, `masks` and the list, and `reviewed` where it is given.
+    reviewed : ndarray of shape (Y, X), optional
+        As in `write_pair`.
 
     Returns
     -------
@@ -92,7 +101,8 @@ def write_parts(image: NDArray[Any], labels: NDArray[np.integer[Any]], name: str
     if parts is None:
         return False
     for use, region in parts._asdict().items():
-        write_pair(image[region], labels[region], f"{name}_{use}", folder)
+        part = None if reviewed is None else reviewed[region]
+        write_pair(image[region], labels[region], f"{name}_{use}", folder, part)
     with reporting(folder), replacing(Path(folder) / VALIDATION_LIST) as temporary:
         temporary.write_text(f"{name}_validation\n", encoding="utf-8")
     return True
@@ -126,8 +136,9 @@ def cut_if_single(data: str | Path, folder: str | Path) -> Path:
         return Path(data)
     (pair,) = pairs
     image = read_image(pair.image)
-    labels = read_mask(pair.mask, (image.shape[0], image.shape[1]))
-    if not write_parts(image, labels, pair.name, folder):
+    truth = read_pair_labels(pair, (image.shape[0], image.shape[1]))
+    reviewed = None if pair.reviewed is None else find_reviewed(truth)
+    if not write_parts(image, np.maximum(truth, 0), pair.name, folder, reviewed):
         raise InputError(
             f"The folder '{data}' holds one image with a mask, '{pair.image.name}', which is too small, or has too few "
             "cells, to be cut into a part to train on and a part to choose the best weights by; give at least two."

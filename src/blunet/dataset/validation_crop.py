@@ -15,7 +15,7 @@ def find_validation_crop(labels: NDArray[np.int32], size: int) -> Region:
     Parameters
     ----------
     labels : ndarray of shape (Y, X)
-        0 is background.
+        0 is background, numbers above it are objects.
     size : int
         Largest side of the crop in pixels; a shorter side of the field is kept whole.
 
@@ -28,7 +28,7 @@ def find_validation_crop(labels: NDArray[np.int32], size: int) -> Region:
     shape = (labels.shape[0], labels.shape[1])
     sides = (min(shape[0], size), min(shape[1], size))
     middle = _region(((shape[0] - sides[0]) // 2, (shape[1] - sides[1]) // 2), sides)
-    if labels[middle].any() or not labels.any():
+    if (labels[middle] > 0).any() or not (labels > 0).any():
         return middle
     nearest = _find_nearest_to_middle(labels)
     y, x = (min(max(0, at - side // 2), length - side) for at, side, length in zip(nearest, sides, shape, strict=True))
@@ -45,7 +45,7 @@ def _find_nearest_to_middle(labels: NDArray[np.int32]) -> tuple[int, int]:
     for y in sorted(range(labels.shape[0]), key=lambda y: abs(y - middle_y)):
         if (y - middle_y) ** 2 >= least:
             break
-        columns = np.flatnonzero(labels[y])
+        columns = np.flatnonzero(labels[y] > 0)
         if columns.size:
             x = int(columns[np.argmin(np.abs(columns - middle_x))])
             distance = (y - middle_y) ** 2 + (x - middle_x) ** 2

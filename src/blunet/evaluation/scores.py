@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blunet.dataset.mask_doubts import Doubt
 from blunet.dataset.pairs import Pair
-from blunet.dataset.truth_masks import read_mask, read_truth
+from blunet.dataset.reviewed import NOT_REVIEWED, find_reviewed, read_pair_labels, read_pair_truth
 from blunet.errors import InputError, naming_errors
 from blunet.evaluation.metrics import CellCounts, ObjectOverlaps, f1, iou
 from blunet.images.frame_source import FrameSource
@@ -51,7 +51,10 @@ def score(
     splitting: float = DEFAULT_SPLITTING,
     distance: NDArray[np.floating[Any]] | None = None,
 ) -> Scores:
-    """Compare one image with its truth labels (Y, X); the other parameters are those of `label_objects`."""
+    """Compare one image with its truth labels (Y, X), as `score_labels` does.
+
+    The other parameters are those of `label_objects`.
+    """
     labels = label_objects(probability, threshold, splitting=splitting, distance=distance)
     return score_labels(probability > threshold, labels, truth)
 
@@ -59,7 +62,13 @@ def score(
 def score_labels(
     foreground: NDArray[np.bool_], labels: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]]
 ) -> Scores:
-    """Compare the foreground and the objects of one image, all (Y, X), with its truth labels."""
+    """Compare the foreground and the objects of one image, all (Y, X), with its truth labels.
+
+    Pixels that are `NOT_REVIEWED` in the truth do not count, and objects end where these begin.
+    """
+    if (truth == NOT_REVIEWED).any():
+        known = find_reviewed(truth)
+        foreground, labels, truth = foreground & known, np.where(known, labels, 0), np.maximum(truth, 0)
     overlaps = ObjectOverlaps(truth, labels)
     precisions = overlaps.average_precisions()
     return Scores(
@@ -117,7 +126,7 @@ def check_pairs(pairs: Iterable[Pair]) -> list[CheckedPair]:
             if source.stack:
                 raise InputError(f"'{pair.image}' is a stack of {source.count} frames; give single images with masks.")
             for _ in source.each_checked():
-                truth = read_truth(pair.mask, source.shape)
+                truth = read_pair_truth(pair, source.shape)
             checked.append(CheckedPair(pair, source, truth.doubts))
     return checked
 
@@ -157,6 +166,6 @@ def evaluate(
         with naming_errors(pair.pair.image):
             predicted = predict_frames(pair.source, model, settings)
             (found,) = label_frames(predicted, pair.source, settings)
-            truth = read_mask(pair.pair.mask, pair.source.shape)
+            truth = read_pair_labels(pair.pair, pair.source.shape)
             scores = score_labels(found.foreground, found.labels, truth)
         yield PairScored(pair.pair, scores, found.warning)

@@ -18,7 +18,7 @@ ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 #: Files of which a Zarr group or array has one.
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
 #: Ends of the stems of result files and masks, which are no images to segment.
-MADE = ("_labels", "_probability", "_mask", "_masks")
+MADE = ("_labels", "_probability", "_mask", "_masks", "_reviewed")
 
 
 def stem_of(path: str | Path) -> str:
@@ -69,7 +69,7 @@ def images_in(folder: Path, *, made: bool = False, zarr: bool = False) -> list[P
     folder : Path
         It must exist.
     made : bool
-        Whether to include files whose stem ends in `_labels`, `_probability`, `_mask` or `_masks`.
+        Whether to include files whose stem ends in one of `MADE`.
     zarr : bool
         Whether to include the folders of Zarr groups.
     """

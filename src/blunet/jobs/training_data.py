@@ -84,7 +84,12 @@ def _check(folder: Path, crop: int, split: SplitSettings, temporary: str) -> Dat
 
 
 def check_layers(
-    image: Any, labels: Any, crop: int, split: SplitSettings, token: CancelToken | None = None
+    image: Any,
+    labels: Any,
+    crop: int,
+    split: SplitSettings,
+    token: CancelToken | None = None,
+    reviewed: Any | None = None,
 ) -> Iterator[Checked]:
     """Check layers as `check_data` checks the folder that `write_pairs` writes of them.
 
@@ -96,16 +101,20 @@ def check_layers(
         If asked to stop.
     """
     with tempfile.TemporaryDirectory(prefix="blunet-") as name:
-        written = list(write_pairs(image, labels, name, token))
+        written = list(write_pairs(image, labels, name, token, reviewed))
         report = _check(Path(name), crop, split, name)
     frames = 1 if len(labels.shape) == 2 else len(labels)
-    used = f"{len(written)} of {frames} frames have labels: these are used."
+    what = "have labels" if reviewed is None else "were reviewed"
+    used = f"{len(written)} of {frames} frames {what}: these are used."
     if len(written) == 1:
-        used = CUT.format("One frame has labels" if frames > 1 else "One image with labels")
+        one = "One frame has labels" if reviewed is None else "One frame was reviewed"
+        used = CUT.format(one if frames > 1 else "One image with labels")
     yield Checked((used, *report.describe()[1:]), tuple(report.validation_sizes))
 
 
-def write_pairs(image: Any, labels: Any, folder: str | Path, token: CancelToken | None = None) -> Iterator[Written]:
+def write_pairs(
+    image: Any, labels: Any, folder: str | Path, token: CancelToken | None = None, reviewed: Any | None = None
+) -> Iterator[Written]:
     """Write the labelled frames of an image as pairs that `check_dataset` reads.
 
     Parameters
@@ -118,11 +127,14 @@ def write_pairs(image: Any, labels: Any, folder: str | Path, token: CancelToken 
         two pairs.
     token : CancelToken, optional
         Checked between frames.
+    reviewed : array, same shape, optional
+        Not 0 where the image was reviewed; frames of which nothing was reviewed are not written. None: what has labels
+        was reviewed as a whole.
 
     Raises
     ------
     InputError
-        If the shapes differ, no frame has labels, only one has and it cannot be cut in two
+        If the shapes differ, no frame has labels or was reviewed, only one has and it cannot be cut in two
         (`blunet.dataset.single_image.divide`), or the folder cannot be written.
     Cancelled
         If asked to stop.
@@ -134,25 +146,38 @@ def write_pairs(image: Any, labels: Any, folder: str | Path, token: CancelToken 
         )
     if len(image.shape) not in (2, 3):
         raise InputError(f"The image has {len(image.shape)} dimensions; give (Y, X) or (T, Y, X).")
+    if reviewed is not None and tuple(reviewed.shape) != tuple(labels.shape):
+        raise InputError(
+            f"The labels have the shape {tuple(labels.shape)} and the reviewed region {tuple(reviewed.shape)}; give "
+            "equal shapes."
+        )
     if len(image.shape) == 2:
-        image, labels = image[None], labels[None]
+        image, labels, reviewed = image[None], labels[None], None if reviewed is None else reviewed[None]
+    marked = labels if reviewed is None else reviewed
     labelled = []
     for t in range(len(labels)):
         token.check()
-        if np.any(np.asarray(labels[t])):
+        if np.any(np.asarray(marked[t])):
             labelled.append(t)
+    if not labelled and reviewed is not None:
+        raise InputError("Of the layers no frame was reviewed; paint over what you have checked, or leave it out.")
     if not labelled:
         raise InputError("Of the layers no frame has labels; label at least one large image, or two.")
     folder = Path(folder)
     with reporting(folder):
-        for kind in ("images", "masks"):
+        for kind in ("images", "masks", "reviewed"):
             for old in (folder / kind).glob("frame_*.tif"):
                 old.unlink()
         (folder / VALIDATION_LIST).unlink(missing_ok=True)
     names = {t: f"frame_{t + 1:04d}" for t in labelled}
+
+    def planes(t: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], str, Path, np.ndarray[Any, Any] | None]:
+        known = None if reviewed is None else np.asarray(reviewed[t])
+        return np.asarray(image[t]), np.asarray(labels[t]), names[t], folder, known
+
     if len(labelled) == 1:
         (t,) = labelled
-        if not write_parts(np.asarray(image[t]), np.asarray(labels[t]), names[t], folder):
+        if not write_parts(*planes(t)):
             raise InputError(
                 "Of the layers only one frame has labels, and it is too small, or has too few cells, to be cut into a "
                 "part to train on and a part to choose the best weights by; label a second one."
@@ -161,5 +186,5 @@ def write_pairs(image: Any, labels: Any, folder: str | Path, token: CancelToken 
         return
     for done, t in enumerate(labelled, start=1):
         token.check()
-        write_pair(np.asarray(image[t]), np.asarray(labels[t]), names[t], folder)
+        write_pair(*planes(t))
         yield Written(t, done, len(labelled))

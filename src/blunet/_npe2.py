@@ -159,6 +159,28 @@ def write_labels(path: str | None = None, data: Any = None, attributes: dict[str
     return [str(file) for file in written]
 
 
+def export_labels(path: str | None = None, data: Any = None, attributes: dict[str, Any] | None = None) -> list[str]:
+    """Write a Labels layer for another program, as the ending says: .zip, .geojson, .csv or .parquet.
+
+    Without a path, ask for one and write the selected layer.
+    """
+    if path is None:
+        from blunet.widgets.palette import export_selected_labels
+
+        _in_viewer(export_selected_labels)
+        return []
+    from napari import current_viewer
+
+    from blunet.jobs.layer_export import export_layer
+    from blunet.widgets.layer_facts import frames_of, image_of, unwrap_viewer
+
+    attributes, viewer, frames = attributes or {}, current_viewer(), None
+    if viewer is not None:
+        image = image_of(unwrap_viewer(viewer), attributes.get("metadata") or {}, getattr(data, "shape", ()))
+        frames = None if image is None else frames_of(image)
+    return [str(export_layer(Path(path), data, attributes, image=frames))]
+
+
 def _in_viewer(ask: Callable[[Viewer], object]) -> None:
     """Call a function that asks the user, with the viewer that is open; without one there is nobody to ask."""
     from napari import current_viewer

@@ -14,6 +14,7 @@ from blunet.cli.benchmark import benchmark
 from blunet.cli.compress import compress
 from blunet.cli.demo import demo
 from blunet.cli.evaluate import evaluate
+from blunet.cli.export import export
 from blunet.cli.import_annotations import import_annotations
 from blunet.cli.import_weights import import_weights
 from blunet.cli.info import info
@@ -58,6 +59,7 @@ app.command(cls=SEGMENTATION)(segment)
 app.command()(info)
 app.command("import-weights")(import_weights)
 app.command("import-annotations")(import_annotations)
+app.command()(export)
 app.command(cls=SEGMENTATION)(evaluate)
 app.command(cls=COMPRESSION)(compress)
 app.command(cls=BENCHMARK)(benchmark)

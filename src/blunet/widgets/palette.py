@@ -18,6 +18,9 @@ from blunet.widgets.preferences import PLUGIN, recall, remember
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+#: Files that labels can be exported as.
+EXPORT_FILES = "Regions of ImageJ (*.zip);;GeoJSON of QuPath (*.geojson);;Table (*.csv);;Parquet (*.parquet)"
+
 
 def open_chosen_folder(viewer: Viewer) -> None:
     """Ask for a folder and open its images as a time-lapse."""
@@ -51,9 +54,31 @@ def use_chosen_model(viewer: Viewer) -> None:
 
 def save_selected_labels(viewer: Viewer) -> list[Path]:
     """Ask for a name and save the selected Labels layer with its table; return the files."""
+    labels = _selected_labels(viewer, "saved")
+    return [] if labels is None else save_labels_as(viewer, labels)
+
+
+def export_selected_labels(viewer: Viewer) -> None:
+    """Ask for a name, and save the selected Labels layer for another program."""
+    labels = _selected_labels(viewer, "exported")
+    if labels is None:
+        return
+    proposed = str(Path(recall("save_folder", "")) / f"{labels.name}_RoiSet.zip")
+    name, _ = QFileDialog.getSaveFileName(window_of(viewer), "Export labels", proposed, EXPORT_FILES)
+    if not name:
+        return
+    remember("save_folder", str(Path(name).parent))
+    try:
+        labels.save(name, plugin=PLUGIN)
+    except InputError as e:
+        show_warning(str(e))
+
+
+def _selected_labels(viewer: Viewer, what: str) -> Labels | None:
+    """Return the selected Labels layer; None, with a warning, if there is not exactly one."""
     chosen = [layer for layer in viewer.layers.selection if isinstance(layer, Labels)]
     if len(chosen) != 1:
         problem = f"{len(chosen)} Labels layers are selected" if chosen else "No Labels layer is selected"
-        show_warning(f"{problem}; select the layer that is to be saved.")
-        return []
-    return save_labels_as(viewer, chosen[0])
+        show_warning(f"{problem}; select the layer that is to be {what}.")
+        return None
+    return chosen[0]

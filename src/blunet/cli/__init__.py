@@ -20,11 +20,13 @@ from blunet.cli.import_weights import import_weights
 from blunet.cli.info import info
 from blunet.cli.segment import segment
 from blunet.cli.setting_help import make_settings_command
+from blunet.cli.track import track
 
 __all__ = ["app", "main"]
 
-#: Commands with settings of a segmentation, of a compression, and of a benchmark.
+#: Commands with settings of a segmentation, of tracking, of a compression, and of a benchmark.
 SEGMENTATION = make_settings_command("blunet.segmentation.segmentation_settings", "SegmentationSettings")
+TRACKING = make_settings_command("blunet.tracking.tracking_settings", "TrackingSettings")
 COMPRESSION = make_settings_command("blunet.compression.run_request", "Request")
 BENCHMARK = make_settings_command("blunet.jobs.benchmark_settings", "BenchmarkSettings")
 
@@ -56,6 +58,7 @@ def common(
 
 app.command()(demo)
 app.command(cls=SEGMENTATION)(segment)
+app.command(cls=TRACKING)(track)
 app.command()(info)
 app.command("import-weights")(import_weights)
 app.command("import-annotations")(import_annotations)

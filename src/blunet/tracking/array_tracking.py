@@ -58,8 +58,8 @@ def track(
     mend : bool
         Whether objects that are missing for at most `gap` frames, and objects that are in pieces or merged with others
         for one frame, are mended.
-    method : {"assignment", "trackastra", "ultrack"}
-        What links the objects; the last two need these packages.
+    method : {"assignment", "trackastra"}
+        What links the objects; trackastra needs this package, and `image`.
     pixel_size : float, optional
         Side of a pixel in micrometres.
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from blunet.images.frame_source import FrameSource
 from blunet.tracking.detections import Detections, detect_objects
+from blunet.tracking.frame_order import looks_shuffled
 from blunet.tracking.methods import choose_linker
 from blunet.tracking.relabelling import join_rows, relabel_frames
 from blunet.tracking.track_plan import plan_tracks
@@ -27,9 +28,13 @@ class FrameRead:
 
 @dataclass(frozen=True)
 class Linked:
-    """The objects were linked; the frames are relabelled next."""
+    """The objects were linked to so many tracks; the frames are relabelled next.
+
+    `warning` is a sentence about the frames, such as that they look shuffled; empty if there is none.
+    """
 
     tracks: int
+    warning: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +72,8 @@ def track_frames(
     detections = yield from _detect(source)
     links = linker.link(detections, source, image)
     plan = plan_tracks(detections, links, gap=settings.gap, mend=settings.mend)
-    yield Linked(plan.tracks)
+    shuffled = "its frames resemble distant ones as much as their neighbours; check that they are in order of time."
+    yield Linked(plan.tracks, shuffled if looks_shuffled(detections) else "")
     rows = []
     for frame in relabel_frames(source, plan):
         yield FrameTracked(frame.t, frame.labels)

@@ -12,7 +12,7 @@ from blunet.settings_model import SettingsModel, setting
 if TYPE_CHECKING:
     from blunet.images.pixel_size import PixelSize
 
-Method = Literal["assignment", "trackastra", "ultrack"]
+Method = Literal["assignment", "trackastra"]
 
 
 class TrackingSettings(SettingsModel):
@@ -52,7 +52,7 @@ class TrackingSettings(SettingsModel):
     method: Method = setting(
         "assignment",
         title="Method",
-        description="What links the objects: assignment is built in; trackastra and ultrack need these packages.",
+        description="What links the objects: assignment is built in; trackastra needs this package, and the images.",
     )
 
     @field_validator("*", mode="before")

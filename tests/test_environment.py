@@ -49,6 +49,16 @@ def test_variables_of_speed_are_kept(monkeypatch):
     assert not {"NUMBA_DEBUG", "KERAS_MAX_EPOCHS"} & set(os.environ)
 
 
+@pytest.mark.parametrize("threads", ["0", "-1", "abc", "", "1.5"])
+def test_a_number_of_threads_that_is_none_is_ignored(monkeypatch, threads):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+    ignore_debugging()
+    assert "NUMBA_NUM_THREADS" not in os.environ
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
+    ignore_debugging()
+    assert os.environ["NUMBA_NUM_THREADS"] == "2"
+
+
 def test_the_settings_file_of_keras_is_ignored(folder):
     settings = {"floatx": "float128", "image_data_format": "channels_first", "backend": "jax", "epsilon": 1e-2}
     (folder / "keras.json").write_text(json.dumps(settings))

@@ -13,8 +13,10 @@ KERAS_DEBUGGING = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_E
 def ignore_debugging() -> None:
     """Remove what was left from debugging from this process's environment. Call this before libraries are imported.
 
-    With some variables of numba the kernels cannot be compiled, and others print to stdout.
+    With some variables of numba the kernels cannot be compiled, and others print to stdout. A number of threads that is
+    none would end the program.
     """
-    for name in list(os.environ):
-        if (name.startswith("NUMBA_") and name not in NUMBA_KEPT) or name in KERAS_DEBUGGING:
+    for name, value in list(os.environ.items()):
+        kept = name in NUMBA_KEPT and (name != "NUMBA_NUM_THREADS" or (value.isdecimal() and int(value) > 0))
+        if (name.startswith("NUMBA_") and not kept) or name in KERAS_DEBUGGING:
             del os.environ[name]

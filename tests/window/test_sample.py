@@ -12,6 +12,9 @@ from napari import Viewer
 from napari._app_model import get_app_model
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManager, PluginManifest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from blunet.packed.packed_model import BUNDLED, TILE
 
@@ -174,3 +177,45 @@ def test_segment_begins_with_the_model_of_the_preferences(
     gone = SegmentWidget(viewer)
     assert gone.form.picker.path is None
     assert "mine.blunet" in gone.form.warning.text()
+
+
+def test_the_page_of_preferences_has_a_file_chooser_and_explains_0_and_empty(
+    viewer: Viewer,
+    plugin_settings: None,
+    qtbot: QtBot,
+    npe2pm: PluginManager,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from napari._qt.dialogs.preferences_dialog import PreferencesDialog
+    from napari.settings import get_plugin_settings
+
+    from blunet.widgets.model_picker import ModelPicker
+
+    npe2pm.register(PluginManifest.from_distribution(PLUGIN))
+    model = tmp_path / "mine.blunet"
+    model.write_bytes(BUNDLED.read_bytes())
+    picker = ModelPicker()
+    qtbot.addWidget(picker)
+    picker.restore()
+    dialog = PreferencesDialog()
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog._list.setCurrentRow(dialog._list.count() - 1)
+    words = " ".join(widget.toolTip() for widget in dialog.findChildren(QWidget))
+    assert "Empty means the model that was used last" in words
+    assert "0 means one for each processor" in words
+    assert 'Empty means "BLU-Net runs" in your documents' in words
+    asked = []
+
+    def choose(parent: object, title: str, folder: str, kinds: str) -> tuple[str, str]:
+        asked.append(kinds)
+        return str(model), kinds
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", choose)
+    browse = [button for button in dialog.findChildren(QPushButton) if button.text() == "Browse"][-1]
+    qtbot.mouseClick(browse, Qt.MouseButton.LeftButton)
+    assert asked == ["File (*.blunet)"]
+    assert get_plugin_settings(PLUGIN).general.default_model == str(model)
+    picker.restore()
+    assert picker.path == model

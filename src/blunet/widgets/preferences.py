@@ -55,8 +55,22 @@ def read_preference(name: str, default: Any) -> Any:
     """Return a preference of this plugin from napari's settings, or `default` if it is not set."""
     from napari.settings import get_plugin_settings
 
-    value = getattr(get_plugin_settings(PLUGIN).general, name, None)
+    general = get_plugin_settings(PLUGIN).general
+    _offer_file_chooser(type(general))
+    value = getattr(general, name, None)
     return default if value in (None, "") else value
+
+
+def _offer_file_chooser(general: Any) -> None:
+    """Let napari's page of preferences show a button that chooses the model's file, from its next opening on.
+
+    npe2's manifests cannot ask for it: they have no `format`. napari's page itself knows it, from the JSON schema that
+    pydantic makes of the settings.
+    """
+    field = general.model_fields["default_model"]
+    if field.json_schema_extra is None:
+        field.json_schema_extra = {"format": "filepath", "file_extension": "blunet"}
+        general.model_rebuild(force=True)
 
 
 def name_run_folder() -> str:

@@ -105,6 +105,23 @@ def test_stacks_of_other_names_stay_apart(tmp_path: Path, names: list[str]) -> N
     assert [layer.data.shape[0] for layer in opened([tmp_path])] == [3, 3]
 
 
+def test_channels_that_are_numbered_in_the_names_are_layers_of_their_own(tmp_path: Path) -> None:
+    for t in range(3):
+        for c in range(2):
+            tifffile.imwrite(tmp_path / f"x_t{t}_ch{c}.tif", PAGES[t] + np.uint8(c), photometric="minisblack")
+    first, second = opened([tmp_path])
+    assert first.files == ("x_t0_ch0.tif", "x_t1_ch0.tif", "x_t2_ch0.tif")
+    np.testing.assert_array_equal(second.data.compute(), PAGES[:3] + np.uint8(1))
+
+
+@pytest.mark.parametrize("names", [["c1.tif", "c2.tif"], ["x_t0_c1.tif", "x_t1_c1.tif"], ["x_t1.tif", "x_t2.tif"]])
+def test_other_single_images_are_one_time_lapse(tmp_path: Path, names: list[str]) -> None:
+    for t, name in enumerate(names):
+        tifffile.imwrite(tmp_path / name, PAGES[t], photometric="minisblack")
+    (layer,) = opened([tmp_path])
+    assert layer.files == tuple(names)
+
+
 def test_stacks_of_another_size_stay_apart(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "x_t0.tif", PAGES[:3], photometric="minisblack")
     tifffile.imwrite(tmp_path / "x_t1.tif", PAGES[:3, 1:], photometric="minisblack")

@@ -16,6 +16,8 @@ from blunet.images.image_files import sort_naturally, stem_of
 
 #: A number of a time in a name, such as that in "x_t000.tif" and "e_T001_C0.ome.tif".
 TIME = re.compile(r"(?<![a-z])(?:t|tp|time|timepoint|frame)[-_]?(\d+)(?![a-z\d])", re.IGNORECASE)
+#: A number of a channel in a name, such as that in "x_t000_ch1.tif" and "e_T001_C0.ome.tif".
+CHANNEL = re.compile(r"(?<![a-z])(?:c|ch|chan|channel|w)[-_]?(\d+)(?![a-z\d])", re.IGNORECASE)
 #: The number by which Micro-Manager and NDTiff continue a file that became too large: "a_MMStack_Pos0_1.ome.tif".
 CONTINUED = re.compile(r"(.*(?:MMStack|NDTiffStack).*?)_([1-9]\d*)")
 
@@ -41,6 +43,23 @@ def find_sets(files: Sequence[FrameSource]) -> list[list[FrameSource]]:
         key = None if file.axes == "ZYX" else _key_by_metadata(file) or _key_by_name(file, stems)
         sets.setdefault(number if key is None else (key, file.shape, file.dtype), []).append(file)
     return [part for group in sets.values() for part in _in_time(group)]
+
+
+def split_channels(files: Sequence[FrameSource]) -> list[list[FrameSource]]:
+    """Separate single images whose names number both times and channels, such as "x_t0_ch1.tif", by their channel.
+
+    All are one group if no two names are equal but for the channel.
+    """
+    channels: dict[str, list[FrameSource]] = {}
+    names: list[str] = []
+    for file in files:
+        stem = stem_of(file.paths[0])
+        found = list(CHANNEL.finditer(stem))
+        begin, end = found[-1].span(1) if found else (len(stem), len(stem))
+        channels.setdefault(stem[begin:end], []).append(file)
+        names.append(stem[:begin] + stem[end:])
+    numbered = "" not in channels and all(TIME.search(name) for name in names)
+    return list(channels.values()) if numbered and len(set(names)) < len(names) else [list(files)]
 
 
 def join_stacks(parts: Sequence[FrameSource], name: str) -> FrameSource:

@@ -12,7 +12,7 @@ from pathlib import Path
 from blunet.dataset.masks_beside import find_masks
 from blunet.errors import InputError
 from blunet.files import expand_user
-from blunet.images.file_sets import find_sets, join_stacks
+from blunet.images.file_sets import find_sets, join_stacks, split_channels
 from blunet.images.frame_source import ALL_PLANES, FrameSource
 from blunet.images.image_files import find_images, find_subfolder, images_in, stem_of
 from blunet.images.pixel_size import PixelSize
@@ -209,7 +209,7 @@ def _grouped(files: Sequence[FrameSource], together: bool) -> tuple[list[list[Fr
     if len(singles) < 2:
         return parts, []
     frames, others = _alike(singles)
-    return [frames, *(part for part in parts if part[0] not in singles)], others
+    return [*split_channels(frames), *(part for part in parts if part[0] not in singles)], others
 
 
 def _is_apart(file: FrameSource, files: Sequence[FrameSource]) -> bool:

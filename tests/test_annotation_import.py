@@ -283,23 +283,28 @@ def test_overlapping_regions_are_counted_and_the_smaller_is_on_top():
     found = content("data/x_RoiSet.zip")
     counts = found["images"][0]
     assert (counts["objects"], counts["overlapping"], counts["hidden"], counts["outside"]) == (2, 2, 1, 1)
-    assert "2 on top of larger ones" in found["warnings"][0]
+    assert "of its outlines 2 lie on top of larger ones" in found["warnings"][0]
     assert "1 left out, as smaller ones cover them" in found["warnings"][0]
     assert np.count_nonzero(read_pair("x")[1] == read_pair("x")[1][6, 6]) == 16
 
 
-def test_crowds_boxes_and_images_without_outlines_are_left_out():
+def test_crowds_are_not_reviewed_and_boxes_and_images_without_outlines_are_left_out():
     found = coco()
     cell = {"image_id": 5, "category_id": 1}
+    first_column = {"size": list(SHAPE), "counts": [0, SHAPE[0], SHAPE[0] * (SHAPE[1] - 1)]}
     found["annotations"] += [
-        {**cell, "iscrowd": 1, "segmentation": {"size": list(SHAPE), "counts": [0, SHAPE[0] * SHAPE[1]]}},
+        {**cell, "iscrowd": 1, "segmentation": first_column},
         {**cell, "iscrowd": 0, "bbox": [1, 1, 3, 3]},
         {"image_id": 99, "category_id": 1, "segmentation": [flat(0, 0, 3, 3)]},
     ]
     found["images"].append({"id": 6, "file_name": "empty.tif", "height": 9, "width": 9})
     dump("data/a.json", found)
     told = content("data/a.json")
-    assert told["images"][0]["not_single_objects"] == 2
+    assert (told["images"][0]["not_single_objects"], told["images"][0]["crowds"]) == (1, 1)
+    expected = np.ones(SHAPE)
+    expected[:, 0] = 0
+    np.testing.assert_array_equal(read_image("out/reviewed/x.tif") > 0, expected)
+    assert find_pairs("out").pairs[0].reviewed is not None
     np.testing.assert_array_equal(read_pair("x")[1], truth())
     assert "images without outlines, left out: 1." in told["warnings"][0]
     assert "does not list, left out: 1." in told["warnings"][1]

@@ -153,6 +153,20 @@ def test_an_ome_zarr_is_read_by_the_reference_reader():
     np.testing.assert_array_equal(nodes["cells"].data[0], labels)
 
 
+def test_labels_through_time_become_masks_of_the_challenge_without_gaps():
+    lapse = np.zeros((4, 8, 8), np.int32)
+    lapse[:, :2, :2] = 5
+    lapse[[0, 1, 3], 4:6, 4:6] = 2  # missing in frame 2
+    write_labels("l_labels.tif", lapse, description={})
+    export("l_labels.tif", "--format", "ctc")
+    masks = np.stack([tifffile.imread(f"out/l_RES/mask{t:03d}.tif") for t in range(4)])
+    assert masks.dtype == np.uint16
+    expected = lapse.copy()
+    expected[3][lapse[3] == 2] = 6
+    np.testing.assert_array_equal(masks, expected)
+    assert Path("out/l_RES/res_track.txt").read_text() == "2 0 1 0\n5 0 3 0\n6 3 3 2\n"
+
+
 def test_a_folder_stands_for_its_labels_and_images():
     export(".", "--format", "csv", "--image", ".")
     assert sorted(path.name for path in Path("out").iterdir()) == ["s_objects.csv", "x_objects.csv"]

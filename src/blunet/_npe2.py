@@ -93,6 +93,18 @@ def read_labels(path: str | Sequence[str] | None = None) -> Callable[[str], list
     return _planned_layers if isinstance(path, str) and is_labels_file(Path(path)) else None
 
 
+def read_annotations(path: str | Sequence[str] | None = None) -> Callable[[str], list[LayerData]] | None:
+    """Offer to open annotations with their image; without a path, ask for the file."""
+    from blunet.dataset.annotations.formats import ANNOTATION_ENDINGS
+
+    if path is None:
+        from blunet.widgets.palette import open_chosen_annotations
+
+        _in_viewer(open_chosen_annotations)
+        return None
+    return _planned_layers if isinstance(path, str) and path.lower().endswith(ANNOTATION_ENDINGS) else None
+
+
 def _planned_layers(path: str) -> list[LayerData]:
     from napari.utils.notifications import show_warning
 

@@ -32,9 +32,10 @@ def export(
         typer.Option(parser=given_path, metavar="DIR", help="Folder for the results; it is made if missing."),
     ],
     format: Annotated[
-        Literal["roi", "geojson", "ome-zarr", "csv", "parquet"],
+        Literal["roi", "geojson", "ctc", "ome-zarr", "csv", "parquet"],
         typer.Option(
-            help="roi: x_RoiSet.zip for ImageJ and Fiji. geojson: for QuPath, with measurements. ome-zarr: image and "
+            help="roi: x_RoiSet.zip for ImageJ and Fiji. geojson: for QuPath, with measurements. ctc: x_RES "
+            "of the Cell Tracking Challenge. ome-zarr: image and "
             "labels. csv, parquet: a table of the objects."
         ),
     ],

@@ -119,7 +119,7 @@ def import_annotations(
     elif content["images"]:
         pairs = sum(len(each["names"]) for each in content["images"])
         cells = sum(each["objects"] for each in content["images"])
-        say(f"{pairs:,} pairs with {cells:,} cells ({content['format']}) -> {out}")
+        say(f"{pairs:,} pair{'s' * (pairs != 1)} with {cells:,} cells ({content['format']}) -> {out}")
         say(f"Train on them  {shlex.join(['blunet', 'compress', '--data', str(out), '--out', 'RUN'])}")
     if not content["images"]:
         raise typer.Exit(BAD_INPUT)
@@ -152,4 +152,5 @@ def _plain(event: Any) -> dict[str, Any]:
         "empty": counts.empty,
         "unusable": counts.unusable,
         "not_single_objects": event.left_out,
+        "crowds": event.crowds,
     }

@@ -24,6 +24,7 @@ from blunet.compression.run_result import RunNetworks, write_result
 from blunet.compression.step_trainer import StepTrainer, is_step_done
 from blunet.compression.steps import STEPS
 from blunet.compression.teacher import load_teacher, rebuild
+from blunet.dataset.data_origin import describe_origins
 from blunet.networks.build import build_network
 from blunet.networks.conversion import convert_network
 from blunet.networks.keras_file import KerasModel
@@ -196,9 +197,11 @@ def _describe_start(context: RunContext, resumed: bool) -> RunStarted:
 def _describe_model(request: Request, data: Data, teacher: KerasModel | None) -> ModelInfo:
     """Return the normalisation and the card that all networks of the run have."""
     name = Path(request.data).resolve().name
+    origin, licence = describe_origins(Path(request.data))
     card = ModelCard(
         name=request.name.strip() or f"BLU-Net of {name}",
-        data=f"{len(data.training)} images of '{name}'",
+        data=f"{len(data.training)} images of '{name}'" + (f", labels: {origin}" if origin else ""),
+        licence=f"As its training data: {licence}" if licence else "",
         object_diameter=data.report.object_diameter,
         date=date.today().isoformat(),
         settings=request.settings.to_dict(),

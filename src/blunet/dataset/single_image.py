@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.dataset.data_origin import read_origins, write_origins
 from blunet.dataset.pair_writer import reporting, write_pair
 from blunet.dataset.pairs import find_pairs
 from blunet.dataset.reviewed import find_reviewed, read_pair_labels
@@ -143,4 +144,6 @@ def cut_if_single(data: str | Path, folder: str | Path) -> Path:
             f"The folder '{data}' holds one image with a mask, '{pair.image.name}', which is too small, or has too few "
             "cells, to be cut into a part to train on and a part to choose the best weights by; give at least two."
         )
+    if origins := read_origins(Path(data)):
+        write_origins(Path(folder), origins)
     return Path(folder)

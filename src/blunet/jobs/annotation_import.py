@@ -32,6 +32,8 @@ class Imported:
         What became of the outlines, in all frames together.
     left_out : int
         Number of annotations that are no outlines of single objects.
+    crowds : int
+        Number of regions of many cells, which count as not reviewed.
     """
 
     image: Path
@@ -39,6 +41,7 @@ class Imported:
     names: tuple[str, ...]
     counts: FillCounts
     left_out: int
+    crowds: int
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,13 @@ def import_annotations(
         yield event
         told = [*event.counts.describe()]
         if image.left_out:
-            told.append(f"{image.left_out:,} left out, as they outline no single object (points, lines, crowds)")
+            told.append(f"{image.left_out:,} left out, as they outline no object (points, lines, boxes)")
+        if image.crowds:
+            told.append(f"{len(image.crowds):,} regions of many cells, which training passes over")
         if told:
-            yield Warned(image.image, f"'{image.annotation}' of '{image.image.name}': {'; '.join(told)}.")
+            yield Warned(
+                image.image, f"'{image.annotation}' of '{image.image.name}': of its outlines {'; '.join(told)}."
+            )
         written += len(event.names)
     if written:
         _record(folder, found, source, origin, licence, written)
@@ -151,12 +158,12 @@ def _import(image: AnnotatedImage, name: str, folder: Path, token: CancelToken) 
                     raise InputError(
                         f"'{place}' exists already and would be overwritten; choose another output folder."
                     )
-            write_pair(source.frame(index), labels, pair, folder)
+            write_pair(source.frame(index), labels, pair, folder, image.find_reviewed(source.shape))
             names.append(pair)
     if not names:
         told = "; ".join(counts.describe()) or "there are none"
         raise InputError(f"'{image.annotation}' gives no cell in '{image.image.name}': {told}.")
-    return Imported(image.image, image.annotation, tuple(names), counts, image.left_out)
+    return Imported(image.image, image.annotation, tuple(names), counts, image.left_out, len(image.crowds))
 
 
 def _record(folder: Path, found: Annotations, source: str | Path, origin: str, licence: str, written: int) -> None:

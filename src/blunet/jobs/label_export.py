@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,19 +18,21 @@ from blunet.files import expand_user, output_folder, replacing
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import ENDINGS, images_in, stem_of, stem_without
 from blunet.images.pixel_size import PixelSize
+from blunet.jobs.challenge_export import write_challenge
 from blunet.jobs.events import CancelToken, Skipped, Started
 from blunet.jobs.layer_measurement import measure_frames
+from blunet.jobs.table_files import check_parquet, write_columns
 from blunet.outlines.geojson import write_geojson
 from blunet.outlines.imagej_rois import write_rois
 from blunet.outlines.outline import Outline
 from blunet.outlines.tracing import trace_outlines
-from blunet.segmentation.measurements import write_measurements
 from blunet.segmentation.provenance import describe_software
 
 #: Names of the formats, and what a file of labels becomes in them.
 FILES = {
     "roi": "{}_RoiSet.zip",
     "geojson": "{}.geojson",
+    "ctc": "{}_RES",
     "ome-zarr": "{}.ome.zarr",
     "csv": "{}_objects.csv",
     "parquet": "{}_objects.parquet",
@@ -88,7 +91,7 @@ def export_labels(
     if format not in FILES:
         raise InputError(f"There is no format '{format}'; known are {', '.join(FILES)}.")
     if format == "parquet":
-        _check_parquet()
+        check_parquet()
     paths = _find_labels(sources)
     folder = expand_user(out)
     targets = {path: folder / FILES[format].format(stem_without(path, *SUFFIXES)) for path in paths}
@@ -160,14 +163,17 @@ def write_export(
         if format == "roi":
             with replacing(path) as temporary:
                 return write_rois(temporary, _trace(labels, token))
+        if format == "ctc":
+            with _new_folder(path) as temporary:
+                temporary.mkdir()
+                return write_challenge(temporary, labels, token)
         (table,) = measure_frames(labels, image, size, token)
         if format == "geojson":
             with replacing(path) as temporary:
                 write_geojson(temporary, _trace(labels, token), _by_object(table))
-        elif format == "csv":
-            write_measurements(path, [table])
-        elif format == "parquet":
-            _write_parquet(path, table)
+        elif format in ("csv", "parquet"):
+            with replacing(path) as temporary:
+                write_columns(temporary, table)
         else:
             assert image is not None
             _write_zarr(path, labels, image, table)
@@ -194,32 +200,23 @@ def _by_object(table: Table) -> dict[tuple[int, int], dict[str, float]]:
     }
 
 
-def _check_parquet() -> None:
-    try:
-        import pyarrow.parquet  # noqa: F401 - is it installed?
-    except ImportError as e:
-        raise InputError("Parquet needs pyarrow: pip install napari-blunet[parquet], or choose csv.") from e
-
-
-def _write_parquet(path: Path, table: Table) -> None:
-    _check_parquet()
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    with replacing(path) as temporary:
-        parquet.write_table(pa.table({name: np.asarray(column) for name, column in table.items()}), temporary)
-
-
 def _write_zarr(path: Path, labels: FrameSource, image: FrameSource, table: Table) -> None:
     from blunet.images.ome_zarr_image import write_image_group
     from blunet.images.ome_zarr_labels import write_labels_group
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with _new_folder(path) as temporary:
         group = write_image_group(temporary, image)
         write_labels_group(
             group, LABELS_NAME, labels.each(), axes=labels.axes, description=describe_software(), tables=[table]
         )
+
+
+@contextlib.contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    """Yield the path of a temporary folder beside `path`, which gets this name on success."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -19,6 +19,7 @@ from blunet.images.frame_source import FrameSource
 from blunet.images.normalisation import Limits, estimate_limits
 from blunet.images.normalisation_settings import Normalisation
 from blunet.images.pixel_size import MICROMETRES, PixelSize
+from blunet.jobs.annotation_layers import fill_annotations
 from blunet.jobs.events import CancelToken
 from blunet.jobs.layer_plan import Plan, PlannedLayer
 from blunet.jobs.saved_labels import read_saved_labels
@@ -154,6 +155,8 @@ def open_layers(
         yield opened
         if layer.masks:
             yield from _masks(layer, opened, token)
+        if layer.annotations:
+            yield from _annotations(layer, opened, token)
         if layer.labels:
             yield from _saved_labels(layer, settings, f"{layer.name} – cells")
 
@@ -241,6 +244,20 @@ def _masks(
         yield LayerOpened(
             "labels", labels, f"{layer.name} – mask", None, image.pixel_size, image.interval, None,
             tuple(used), slices=image.slices, spacing=image.spacing,
+        )  # fmt: skip
+
+
+def _annotations(layer: PlannedLayer, image: LayerOpened, token: CancelToken) -> Iterator[LayerOpened | Doubted]:
+    """Fill the outlines of other programs into one layer of labels; frames without any stay empty."""
+    spans = spans_of(layer.frames.paths, layer.frames.count)
+    for found in fill_annotations(layer.frames, layer.annotations, spans, token):
+        if isinstance(found, str):
+            yield Doubted(found)
+            continue
+        files = tuple(dict.fromkeys(each.annotation.name for each in layer.annotations.values()))
+        yield LayerOpened(
+            "labels", found, f"{layer.name} – annotations", None, image.pixel_size, image.interval, None,
+            files, slices=image.slices, spacing=image.spacing,
         )  # fmt: skip
 
 

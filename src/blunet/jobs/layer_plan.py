@@ -6,9 +6,10 @@ import glob
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from blunet.dataset.annotations.annotated_image import AnnotatedImage
 from blunet.dataset.masks_beside import find_masks
 from blunet.errors import InputError
 from blunet.files import expand_user
@@ -17,6 +18,7 @@ from blunet.images.frame_source import ALL_PLANES, FrameSource
 from blunet.images.image_files import find_images, find_subfolder, images_in, stem_of
 from blunet.images.pixel_size import PixelSize
 from blunet.images.plane_choice import PlaneChoice
+from blunet.jobs.annotation_layers import read_annotated_sources
 from blunet.jobs.events import CancelToken, Skipped
 from blunet.jobs.saved_labels import find_saved_labels, is_labels_file
 
@@ -41,6 +43,8 @@ class PlannedLayer:
         The masks, by the paths of their images.
     labels : mapping of Path to Path
         The saved labels, by the paths of their images; those of labels by themselves, by their own paths.
+    annotations : mapping of Path to AnnotatedImage
+        Those of other programs, by the paths of their images.
     kind : {"image", "labels"}
     """
 
@@ -49,6 +53,7 @@ class PlannedLayer:
     source: Path | None = None
     masks: Mapping[Path, Path] = field(default_factory=dict)
     labels: Mapping[Path, Path] = field(default_factory=dict)
+    annotations: Mapping[Path, AnnotatedImage] = field(default_factory=dict)
     kind: str = "image"
 
     @property
@@ -113,7 +118,8 @@ def plan_layers(
     Parameters
     ----------
     sources : iterable of str or Path
-        Files, folders (with images in them or in their subfolder `images`) and patterns.
+        Files, folders (with images in them or in their subfolder `images`) and patterns; also annotations of other
+        programs, which open their images.
     together : bool
         Whether single images are the frames of one time-lapse. Images of another size or type than most of them are
         left out. A file that holds a stack becomes a layer of its own, unless it continues another: the files of an
@@ -139,10 +145,11 @@ def plan_layers(
     given = [images_folder(source) for source in sources]
     if not given:
         raise InputError("Nothing was chosen; give image files, a folder or a pattern.")
-    paths, refused = find_images(given)
+    annotated = read_annotated_sources(given)
+    paths, refused = find_images(annotated.sources)
     files, unreadable = _headers(paths, planes, token)
     skipped = [*(Skipped(*each) for each in refused), *unreadable]
-    problems = [file.reason for file in skipped]
+    problems = [*annotated.remarks, *(file.reason for file in skipped)]
     if not files:
         raise InputError(problems[0] if len(problems) == 1 else f"None of {len(problems)} files opens: {problems[0]}")
     images = [file for file in files if not _holds_labels(file)]
@@ -164,7 +171,13 @@ def plan_layers(
     used = [source for source in given if Path(source) not in dict(refused)]
     only = Path(used[0]) if len(used) == 1 and len(groups) == 1 and not glob.has_magic(str(used[0])) else None
     joined = sum(len(group) > 1 for group in groups)
+    if annotated.annotations:
+        only = None
     planned = tuple(_planned(group, masks_of, labels_of, only, joined == 1) for group in groups)
+    of = annotated.annotations
+    planned = tuple(
+        replace(layer, annotations={path: of[path] for path in layer.frames.paths if path in of}) for layer in planned
+    )
     return Plan(planned, tuple(problems), tuple(skipped))
 
 

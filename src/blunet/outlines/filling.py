@@ -59,7 +59,7 @@ class FillCounts:
     def describe(self) -> list[str]:
         """Return what the user should know, in words such as "3 outside the image"."""
         told = (
-            (self.overlapping, "on top of larger ones, which lost these pixels"),
+            (self.overlapping, "lie on top of larger ones, which lose these pixels"),
             (self.hidden, "left out, as smaller ones cover them"),
             (self.outside, "left out, as they lie outside the image"),
             (self.empty, "left out, as they surround no pixel's centre"),

@@ -14,6 +14,7 @@ from blunet.compression.run_directory import RunDirectory
 from blunet.errors import InputError
 from blunet.files import expand_user
 from blunet.jobs.earlier_run import EarlierRun
+from blunet.widgets.annotation_box import AnnotationBox
 from blunet.widgets.compress_details import make_details_form
 from blunet.widgets.compress_steps import StepsEditor
 from blunet.widgets.layer_facts import frames_of
@@ -68,6 +69,7 @@ class CompressForm(QWidget):
         self.folder.setToolTip(
             "The folder holds 'images' and 'masks' with files of equal names, or files x.tif beside files x_mask.tif."
         )
+        self.annotations = Section("Import annotations of another program", lambda: self._make_annotation_box(viewer))
         self.image, self.labels = LayerList(viewer, Image), LayerList(viewer, Labels, own=True)
         self.image.setToolTip("A time-lapse (T, Y, X), or single images that were opened as one.")
         self.labels.setToolTip("Labels of the same shape. Frames without labels are not used.")
@@ -206,13 +208,14 @@ class CompressForm(QWidget):
             self.name, self.load_button,
         ):  # fmt: skip
             widget.setEnabled(editable)
-        for section in self.sections:
+        for section in (self.annotations, *self.sections):
             section.set_editable(editable)
 
     def _on_choice(self) -> None:
         layers = self.from_layers
         for field, shown in (
             (self.folder, not layers),
+            (self.annotations, not layers),
             (self.image, layers),
             (self.labels, layers),
             (self.teacher_file, self.teacher.currentText() == FILE),
@@ -221,6 +224,11 @@ class CompressForm(QWidget):
         self.teacher_remark.setText(TEACHER_REMARKS[self.teacher.currentText()])
         self.steps.set_pretraining(self.teacher.currentText() == SIMULATED)
         self.data_changed.emit()
+
+    def _make_annotation_box(self, viewer: Viewer) -> AnnotationBox:
+        box = AnnotationBox(viewer)
+        box.imported.connect(self.folder.set_text)
+        return box
 
     def _on_preset(self) -> None:
         self.state.replace(self._presets.get(self.preset.currentData(), self.state.settings))
@@ -239,6 +247,7 @@ class CompressForm(QWidget):
         for title, field in (
             ("Training data", self.source),
             ("Folder", self.folder),
+            (None, self.annotations),
             ("Image", self.image),
             ("Labels", self.labels),
             ("Teacher", self.teacher),

@@ -154,6 +154,7 @@ def _described(layers: Sequence[PlannedLayer]) -> str:
     labels = sum(len(layer.labels) for layer in layers if layer.kind == "image")
     with_masks = f", {masks} mask{'s' * (masks != 1)}" if masks else ""
     with_masks += ", with saved labels" if labels else ""
+    with_masks += ", with annotations" if any(layer.annotations for layer in layers) else ""
     if len(layers) > 1:
         return f"{len(layers)} layers{with_masks}"
     source = layers[0].frames

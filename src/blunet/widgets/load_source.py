@@ -9,10 +9,15 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from blunet.dataset.annotations.formats import ANNOTATION_ENDINGS
 from blunet.images.image_files import ENDINGS
 from blunet.widgets.preferences import recall, remember
+from blunet.widgets.text import wrap_tooltip
 
-FILTER = f"Images ({' '.join('*' + ending for ending in ENDINGS)});;All files (*)"
+FILTER = (
+    f"Images ({' '.join('*' + ending for ending in ENDINGS)});;"
+    f"Annotations ({' '.join('*' + ending for ending in ANNOTATION_ENDINGS)});;All files (*)"
+)
 IDLE = "QFrame#drop { border: 1px dashed palette(mid); border-radius: 6px; }"
 OVER = "QFrame#drop { border: 1px solid palette(highlight); border-radius: 6px; }"
 
@@ -32,7 +37,12 @@ class SourceBox(QFrame):
         hint = QLabel("Drop images or a folder here")
         hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.files_button = QPushButton("Choose files…")
-        self.files_button.setToolTip("One or more image files: TIFF, PNG or JPEG.")
+        self.files_button.setToolTip(
+            wrap_tooltip(
+                "One or more image files: TIFF, PNG or JPEG. Or annotations of ImageJ, QuPath, Labelme or COCO, which "
+                "open the image beside them with its cells as labels."
+            )
+        )
         self.files_button.clicked.connect(self._choose_files)
         self.folder_button = QPushButton("Choose a folder…")
         self.folder_button.setToolTip(

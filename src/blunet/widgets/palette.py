@@ -9,6 +9,7 @@ from napari.layers import Labels
 from napari.utils.notifications import show_warning
 from qtpy.QtWidgets import QFileDialog
 
+from blunet.dataset.annotations.formats import ANNOTATION_ENDINGS
 from blunet.errors import InputError
 from blunet.widgets.docks import show_segment_dock
 from blunet.widgets.label_files import save_labels_as, window_of
@@ -42,6 +43,21 @@ def open_chosen_labels(viewer: Viewer) -> None:
     if name:
         remember("save_folder", str(Path(name).parent))
         viewer.open(name, plugin=PLUGIN)
+
+
+def open_chosen_annotations(viewer: Viewer) -> None:
+    """Ask for a file of annotations and open the image that it belongs to, with its cells as labels."""
+    endings = " ".join(f"*{ending}" for ending in ANNOTATION_ENDINGS)
+    name, _ = QFileDialog.getOpenFileName(
+        window_of(viewer), "Open annotations", recall("load_folder", ""), f"Annotations ({endings})"
+    )
+    if not name:
+        return
+    remember("load_folder", str(Path(name).parent))
+    try:
+        viewer.open(name, plugin=PLUGIN)
+    except InputError as e:
+        show_warning(str(e))
 
 
 def use_chosen_model(viewer: Viewer) -> None:

@@ -42,7 +42,9 @@ class AnnotatedImage:
     size : (Y, X), optional
         Of the image, as the annotations tell.
     left_out : int
-        Number of annotations that are no outlines of single objects: points, lines, regions of many cells.
+        Number of annotations that are no outlines of single objects: points, lines, boxes.
+    crowds : tuple of Outline
+        Regions of many cells that are not outlined one by one: neither cells nor background.
     """
 
     name: str
@@ -53,6 +55,15 @@ class AnnotatedImage:
     instances: bool = True
     size: tuple[int, int] | None = None
     left_out: int = 0
+    crowds: tuple[Outline, ...] = ()
+
+    def find_reviewed(self, shape: tuple[int, int]) -> NDArray[np.uint8] | None:
+        """Return 1 where the annotations tell cells from background and 0 in crowds; None where they do everywhere."""
+        if not self.crowds:
+            return None
+        labels, _ = fill_outlines(self.crowds, shape)
+        reviewed: NDArray[np.uint8] = (labels == 0).astype(np.uint8)
+        return reviewed
 
     def each_frame(self, source: FrameSource) -> Iterator[tuple[int, NDArray[np.int32], FillCounts]]:
         """Yield the index, the labels (Y, X) and the counts of each frame that has annotations.
@@ -199,7 +210,12 @@ class Annotations:
         if not (x or y):
             return self
         images = [
-            replace(image, outlines=tuple(outline.moved(x, y) for outline in image.outlines)) for image in self.images
+            replace(
+                image,
+                outlines=tuple(outline.moved(x, y) for outline in image.outlines),
+                crowds=tuple(outline.moved(x, y) for outline in image.crowds),
+            )
+            for image in self.images
         ]
         return replace(self, images=tuple(images))
 

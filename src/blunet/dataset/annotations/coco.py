@@ -26,8 +26,9 @@ def is_coco(content: Any) -> bool:
 def read_coco(path: Path, content: Mapping[str, Any], finder: ImageFinder) -> Annotations:
     """Read polygons and run lengths.
 
-    Regions of many cells (`iscrowd`) are left out, and so are annotations with a box alone. Images without any outline
-    are left out too: a file does not say whether they are empty or were not annotated.
+    Regions of many cells (`iscrowd`) are kept apart, as they are neither cells nor background. Annotations with a box
+    alone are left out, and so are images without any outline: a file does not say whether they are empty or were not
+    annotated.
 
     Raises
     ------
@@ -38,21 +39,22 @@ def read_coco(path: Path, content: Mapping[str, Any], finder: ImageFinder) -> An
     kinds = {each.get("id"): str(each.get("name", "")) for each in _list(content, "categories", path)}
     outlines: dict[Any, list[Outline]] = {}
     problems: dict[Any, str] = {}
-    crowds: dict[Any, int] = {}
+    crowds: dict[Any, list[Outline]] = {}
+    boxes: dict[Any, int] = {}
     unknown = 0
     for each in _list(content, "annotations", path):
         owner = _entry(each, "image_id", path)
         if owner not in images:
             unknown += 1
-        elif each.get("iscrowd") or each.get("segmentation") is None:
-            crowds[owner] = crowds.get(owner, 0) + 1
+        elif each.get("segmentation") is None:
+            boxes[owner] = boxes.get(owner, 0) + 1
         else:
             try:
                 outline = _read_outline(each, _size(images[owner]), kinds.get(each.get("category_id"), ""))
             except InputError as e:
                 problems.setdefault(owner, f"'{path}': {images[owner].get('file_name')}: {e}")
             else:
-                outlines.setdefault(owner, []).append(outline)
+                (crowds if each.get("iscrowd") else outlines).setdefault(owner, []).append(outline)
     found, skipped, remarks = [], [], []
     for owner, about in images.items():
         name = str(_entry(about, "file_name", path))
@@ -64,10 +66,15 @@ def read_coco(path: Path, content: Mapping[str, Any], finder: ImageFinder) -> An
             except InputError as e:
                 skipped.append((Path(name), str(e)))
                 continue
-            size = _size(about)
             found.append(
                 AnnotatedImage(
-                    stem_of(image), image, path, tuple(outlines[owner]), size=size, left_out=crowds.get(owner, 0)
+                    stem_of(image),
+                    image,
+                    path,
+                    tuple(outlines[owner]),
+                    size=_size(about),
+                    left_out=boxes.get(owner, 0),
+                    crowds=tuple(crowds.get(owner, ())),
                 )
             )
     empty = len(images) - len(found) - len(skipped)

@@ -113,7 +113,7 @@ def test_the_channel_is_known_or_asked_for(folder, version):
     assert "has no channel 'RFP'; its channels are: 0 DAPI, 1 DIC N2, 2 GFP" in result.stderr
     write("y.zarr", np.stack([dark, squares()]), "cyx", version)
     result = run("y.zarr")
-    assert "has 2 channels, and it is not clear which is DIC: 0, 1; give the channel" in result.stderr
+    assert "has 2 channels, and it is not clear which is DIC: 0, 1; choose the channel" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_what_a_killed_run_has_left_is_removed(folder):
 
 @pytest.mark.parametrize("names", [("DIC", "DIC 2"), ("predicted", "medic"), ("Ph1", "BF")])
 def test_unclear_channels_are_asked_for(names):
-    with pytest.raises(InputError, match="give the channel"):
+    with pytest.raises(InputError, match="choose the channel"):
         choose_channel(names, len(names), None, "x")
 
 
@@ -159,7 +159,7 @@ def test_the_slice_is_asked_for(folder, version):
     write("x.zarr", image, "tczyx", version)
     result = run("x.zarr")
     assert result.exit_code == 2
-    assert "has 2 frames of 3 slices; give the slice (--z), or best-focus" in result.stderr
+    assert "has 2 frames of 3 slices; choose the slice (in a terminal: --z), or best-focus" in result.stderr
     for z, found in (("1", 4), ("best-focus", 4)):
         content = json.loads(run("x.zarr", "--z", z, "--json").stdout)
         assert content["images"][0]["objects"] == found

@@ -57,7 +57,9 @@ def test_one_channel_is_read(kind, axes):
     assert np.array_equal(np.squeeze(np.stack(list(source.each()))), wanted)
     assert (source.pixel_size.y, source.pixel_size.x) == pytest.approx((0.5, 0.25))
     assert source.interval == (30 if "T" in axes else None)
-    with pytest.raises(InputError, match=r"has 2 channels, and it is not clear which is DIC: 0.*, 1.*give the channel"):
+    with pytest.raises(
+        InputError, match=r"has 2 channels, and it is not clear which is DIC: 0.*, 1.*choose the channel"
+    ):
         FrameSource.from_file("x.tif")
 
 
@@ -75,7 +77,7 @@ def test_a_slice_of_each_frame_is_read(kind):
     write(image, "TZYX", kind)
     result = run()
     assert result.exit_code == 2
-    assert "has 2 frames of 3 slices; give the slice (--z), or best-focus" in result.stderr
+    assert "has 2 frames of 3 slices; choose the slice (in a terminal: --z), or best-focus" in result.stderr
     for z in ("1", "best-focus"):
         assert json.loads(run("--json", "--z", z).stdout)["images"][0]["objects"] == 4
     labels = FrameSource.from_file("out/x_labels.tif")

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -83,6 +84,24 @@ def remove_unfinished(folder: str | Path) -> None:
     for path in Path(folder).iterdir():
         if re.fullmatch(r"\..+\.\d+\.\w+", path.name) and path.is_file():
             path.unlink(missing_ok=True)
+
+
+def remove_leftovers(target: Path, ending: str = "") -> None:
+    """Remove the folders ``.NAME.PID`` beside a folder that killed processes had begun to write in its place.
+
+    Parameters
+    ----------
+    target : Path
+        The folder NAME, which need not exist.
+    ending : str
+        A regular expression for what follows the number of the process.
+    """
+    import psutil
+
+    for path in target.parent.iterdir():
+        found = re.fullmatch(rf"\.{re.escape(target.name)}\.(\d+){ending}", path.name)
+        if found and (int(found[1]) == os.getpid() or not psutil.pid_exists(int(found[1]))):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def sha256_of(path: Path) -> str:

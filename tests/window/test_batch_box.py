@@ -172,7 +172,7 @@ def test_the_channel_of_a_plate_can_be_given(widget, folder, qtbot):
     batch = widget.form.batch
     write_plate(folder.parent / "plate.zarr")
     start(widget, folder.parent / "plate.zarr", qtbot)
-    assert "give the channel" in batch.warning.text()
+    assert "choose the channel" in batch.warning.text()
     assert "Found 0 cells in 0 images" in batch.state.status
     batch.channel.setText(" 1 ")
     start(widget, folder.parent / "plate.zarr", qtbot)

@@ -86,7 +86,7 @@ def test_controls_of_forms_above_each_other_have_one_left_edge(make_napari_viewe
 def test_controls_have_the_names_of_their_labels(make_napari_viewer):
     segment = SegmentWidget(make_napari_viewer())
     assert segment.form.images.accessibleName() == "Image"
-    assert segment.form.range.accessibleName() == "Frames"
+    assert segment.form.parts.kinds.accessibleName() == "Part"
 
 
 @pytest.mark.parametrize("kind", [LoadWidget, SegmentWidget, CompressWidget])

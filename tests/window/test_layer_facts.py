@@ -46,11 +46,14 @@ def test_a_z_stack_is_called_one(make_napari_viewer):
     names = {"axis_labels": ("z", "y", "x")}, {"units": ("um", "um", "um"), "scale": (2, 0.5, 0.5)}
     for how in names:
         viewer.add_image(data, name="Stack", **how)
-        assert widget.form.range.itemText(1) == "All 4 slices"
+        assert widget.form.parts.kinds.itemText(1) == "All 4 slices"
         assert not widget.form.slices_remark.isHidden()
         viewer.layers.clear()
     for how in ({}, {"axis_labels": ("t", "y", "x")}, {"units": ("s", "um", "um")}):
         viewer.add_image(data, name="Lapse", **how)
-        assert (widget.form.range.itemText(0), widget.form.range.itemText(1)) == ("This frame", "All 4 frames")
+        assert (widget.form.parts.kinds.itemText(0), widget.form.parts.kinds.itemText(1)) == (
+            "This frame",
+            "All 4 frames",
+        )
         assert widget.form.slices_remark.isHidden()
         viewer.layers.clear()

@@ -33,7 +33,7 @@ def widget(viewer):
     widget = SegmentWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Segment")
     widget.form.measure_box.setChecked(True)
-    widget.form.range.setCurrentIndex(1)
+    widget.form.parts.choose("all")
     return widget
 
 

@@ -37,7 +37,7 @@ def test_labels_follow_settings_changed_during_a_run(viewer, widget, qtbot, fiel
 def test_what_is_painted_during_a_run_is_kept(viewer, widget, qtbot, field):
     viewer.add_image(np.stack([field] * 8), name="Lapse")
     viewer.dims.set_point(0, 0)
-    widget.form.range.setCurrentIndex(1)
+    widget.form.parts.choose("all")
     painted = []
 
     def paint(_):
@@ -165,7 +165,7 @@ def test_a_stack_of_one_frame(viewer, widget, qtbot, field):
     assert labels.data.shape == image.data.shape
     np.testing.assert_allclose(labels.scale, image.scale)
     np.testing.assert_array_equal(labels.data[0], blunet.segment(field))
-    assert not widget.form.range.isVisibleTo(widget)
+    assert widget.form.parts.kinds.itemText(0) == "Whole image"
     assert "area_um2" in labels.features
 
 
@@ -197,7 +197,7 @@ def test_only_the_cells_of_this_image_are_an_estimate(viewer, widget, qtbot, fie
 
 def test_closing_the_dock_stops_the_run(viewer, widget, qtbot, field):
     viewer.add_image(np.stack([field] * 200), name="Long")
-    widget.form.range.setCurrentIndex(1)
+    widget.form.parts.choose("all")
     widget.start()
     with qtbot.waitSignal(widget.finished, timeout=20_000):
         viewer.window.remove_dock_widget(widget)

@@ -33,7 +33,7 @@ def numbers(frame):
 
 def test_frames_are_labelled_as_they_arrive(viewer, widget, qtbot, stack):
     viewer.dims.set_point(0, 2)
-    widget.form.range.setCurrentIndex(1)
+    widget.form.parts.choose("all")
     widget.form.measure_box.setChecked(True)
     labelled, said = [], []
 
@@ -66,7 +66,7 @@ def test_what_stays_after_cancel_has_labels_and_numbers_of_its_own(viewer, widge
 
     monkeypatch.setattr("blunet.jobs.layer_segmentation.label_frames", label_slowly)
     viewer.dims.set_point(0, 3)
-    widget.form.range.setCurrentIndex(1)
+    widget.form.parts.choose("all")
     widget.form.measure_box.setChecked(True)
     widget.start()
     qtbot.waitUntil(lambda: widget.result.labelled == 3, timeout=120_000)
@@ -148,7 +148,7 @@ def test_the_estimate_takes_the_cells_and_not_the_crumbs(viewer, widget, qtbot):
 
 def test_what_a_run_does_not_read_is_locked_meanwhile(viewer, widget, qtbot):
     widget.start()
-    locked = (widget.form.images, widget.form.picker, widget.form.diameter, widget.form.range)
+    locked = (widget.form.images, widget.form.picker, widget.form.diameter, widget.form.parts)
     assert not any(control.isEnabled() for control in locked)
     wait(qtbot, widget)
     assert all(control.isEnabled() for control in locked)

@@ -110,8 +110,8 @@ def test_a_time_lapse_is_read_lazily_and_numbered_on(viewer, widget, qtbot, fiel
     labels = widget.result.labels
     assert labels.data[1].any()
     assert not labels.data[0].any()
-    widget.form.range.setCurrentIndex(1)
-    assert widget.form.range.itemText(1) == "All 3 frames"
+    widget.form.parts.choose("all")
+    assert widget.form.parts.kinds.itemText(1) == "All 3 frames"
     run(qtbot, widget)
     labels = widget.result.labels
     sets = [set(np.unique(labels.data[t])) - {0} for t in range(3)]
@@ -146,7 +146,7 @@ def test_cancel_stops_within_a_frame(viewer, widget, qtbot):
 
 def test_layers_that_are_removed_during_a_run(viewer, widget, qtbot, field):
     image = viewer.add_image(np.stack([field] * 4), name="Lapse")
-    widget.form.range.setCurrentIndex(1)
+    widget.form.parts.choose("all")
     widget.start()
     viewer.layers.remove(image)
     wait(qtbot, widget)  # its frames were captured before
@@ -165,7 +165,7 @@ def test_closing_the_viewer_stops_the_run(make_napari_viewer, qtbot):
     widget = SegmentWidget(viewer)
     viewer.window.add_dock_widget(widget)
     viewer.add_image(np.zeros((40, 512, 512), np.uint16) + np.arange(512, dtype=np.uint16))
-    widget.form.range.setCurrentIndex(1)
+    widget.form.parts.choose("all")
     widget.start()
     token, job = widget.job.token, widget.job
     qtbot.wait(100)

@@ -205,8 +205,8 @@ class FrameSource:
         z = 0 if planes.z is None and slices == 1 else planes.z
         if z is None and frames > 1:
             raise InputError(
-                f"'{name}' has {frames} frames of {slices} slices; give the slice (--z), or best-focus for the "
-                "sharpest of each frame."
+                f"'{name}' has {frames} frames of {slices} slices; choose the slice (in a terminal: --z), or "
+                "best-focus for the sharpest of each frame."
             )
         if z is not None:
             check_slice(z, slices, name)

@@ -189,13 +189,13 @@ def _find_groups(path: Path, refused: list[tuple[Path, str]]) -> Iterator[tuple[
     """Yield the folders of the images and the stems of their results; wells without images are added to `refused`."""
     from yaozarrs import v04, v05
 
-    stem = _stem(path)
-    about = _read_metadata(path)
+    stem = stem_of_group(path)
+    about = read_metadata(path)
     if isinstance(about, v04.Plate | v05.Plate):
         for well in about.plate.wells:
             try:
                 for place, number in _fields(path / well.path):
-                    yield place, f"{stem}_{_name_well(*well.path.split('/'))}_{number}"
+                    yield place, f"{stem}_{name_well(*well.path.split('/'))}_{number}"
             except InputError as e:
                 refused.append((path / well.path, str(e)))
     elif isinstance(about, v04.Well | v05.Well):
@@ -213,7 +213,7 @@ def _find_groups(path: Path, refused: list[tuple[Path, str]]) -> Iterator[tuple[
 
 def _fields(well: Path) -> Iterator[tuple[Path, str]]:
     """Yield the folders of the fields of a well, and their names."""
-    about = _read_metadata(well)
+    about = read_metadata(well)
     images = getattr(getattr(about, "well", None), "images", [])
     if not images:
         raise InputError(f"The well '{well}' is empty: it names no images.")
@@ -224,13 +224,13 @@ def _fields(well: Path) -> Iterator[tuple[Path, str]]:
 def _list_series(collection: Path) -> list[str]:
     """Return the names of the images of a collection: those that its group OME lists, or else the numbered ones."""
     with contextlib.suppress(InputError):
-        if listed := getattr(_read_metadata(collection / "OME"), "series", None):
+        if listed := getattr(read_metadata(collection / "OME"), "series", None):
             return [str(name) for name in listed]
     return sorted((each.name for each in collection.iterdir() if each.name.isdecimal()), key=int)
 
 
 def _open_image(path: Path, stem: str) -> ZarrImage:
-    about = _read_metadata(path)
+    about = read_metadata(path)
     scales = getattr(about, "multiscales", None)
     if not scales:
         raise InputError(f"'{path}' is no image: its metadata name no resolution levels.")
@@ -284,7 +284,7 @@ def _name_channels(path: Path) -> tuple[str, ...]:
     return tuple(str(each.get("label") or "") if isinstance(each, dict) else "" for each in listed)
 
 
-def _read_metadata(path: Path) -> object:
+def read_metadata(path: Path) -> object:
     """Return what the OME metadata of a group say, checked against their version's rules but for those of display."""
     import warnings
 
@@ -333,13 +333,13 @@ def _opening(path: Path) -> Iterator[None]:
         raise InputError(f"'{path}' cannot be opened as Zarr ({describe_error(e)}); it may be damaged.") from e
 
 
-def _stem(path: Path) -> str:
+def stem_of_group(path: Path) -> str:
     """Return the name of a group for those of results, after the names of the groups that it lies in."""
     place, *within = _lineage(path)
     stem = _without_endings(place.name)
     names = [_without_endings(each.name) for each in within]
     if len(names) in (2, 3) and _holds_wells(place):  # a well of a plate, or a field of one
-        names[:2] = [_name_well(*names[:2])]
+        names[:2] = [name_well(*names[:2])]
     return "_".join([stem, *names])
 
 
@@ -353,12 +353,12 @@ def _lineage(path: Path) -> list[Path]:
 
 def _holds_wells(path: Path) -> bool:
     try:
-        return hasattr(_read_metadata(path), "plate")
+        return hasattr(read_metadata(path), "plate")
     except InputError:
         return False
 
 
-def _name_well(row: str, column: str) -> str:
+def name_well(row: str, column: str) -> str:
     """Return ``B3`` for row B and column 3; a name that could mean two wells has a hyphen, such as ``A1-1``."""
     return row + column if row.isalpha() and column.isdecimal() else f"{row}-{column}"
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.errors import InputError, describe_error
+from blunet.files import remove_leftovers
 from blunet.images.image_files import is_zarr
 from blunet.images.ome_zarr import ZarrImage
 
@@ -132,12 +133,12 @@ def write_labels_group(
     temporary = target.with_name(f".{name}.{os.getpid()}")
     try:
         target.parent.mkdir(exist_ok=True)
-        _remove_unfinished(target)
+        remove_leftovers(target)
         labels = _write_levels(temporary, image, frames, axes)
         _describe(temporary, image, name, axes, z, description, labels, list(tables))
         _replace(temporary, target)
         _list(target.parent, name, image.version)
-        _remove_unfinished(target, r"\.earlier")
+        remove_leftovers(target, r"\.earlier")
     except InputError:
         raise
     except Exception as e:  # stores and codecs raise many kinds of errors
@@ -241,20 +242,6 @@ def _replace(temporary: Path, target: Path) -> None:
         target.rename(earlier)
     temporary.rename(target)
     shutil.rmtree(earlier, ignore_errors=True)
-
-
-def _remove_unfinished(target: Path, ending: str = "") -> None:
-    """Remove the folders that killed processes have left beside labels of this name."""
-    for path in target.parent.iterdir():
-        found = re.fullmatch(rf"\.{re.escape(target.name)}\.(\d+){ending}", path.name)
-        if found and not _runs(int(found[1])):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _runs(process: int) -> bool:
-    import psutil
-
-    return process != os.getpid() and bool(psutil.pid_exists(process))
 
 
 def _list(folder: Path, name: str, version: str) -> None:

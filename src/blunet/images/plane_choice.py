@@ -140,8 +140,8 @@ def choose_channel(names: Sequence[str], count: int, wanted: str | None, image: 
         if len(places) == 1:
             return places[0]
     raise InputError(
-        f"'{image}' has {count} channels, and it is not clear which is DIC: {listed}; give the channel (--channel), or "
-        "export one channel as an image of its own."
+        f"'{image}' has {count} channels, and it is not clear which is DIC: {listed}; choose the channel (in a "
+        "terminal: --channel), or export one as an image of its own."
     )
 
 

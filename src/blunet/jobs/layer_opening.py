@@ -20,8 +20,9 @@ from blunet.images.normalisation import Limits, estimate_limits
 from blunet.images.normalisation_settings import Normalisation
 from blunet.images.pixel_size import MICROMETRES, PixelSize
 from blunet.jobs.annotation_layers import fill_annotations
+from blunet.images.plane_choice import PlaneChoice
 from blunet.jobs.events import CancelToken
-from blunet.jobs.layer_plan import Plan, PlannedLayer
+from blunet.jobs.layer_plan import Plan, PlannedLayer, plan_layers
 from blunet.jobs.saved_labels import read_saved_labels
 from blunet.settings_model import SettingsModel, setting
 
@@ -159,6 +160,21 @@ def open_layers(
             yield from _annotations(layer, opened, token)
         if layer.labels:
             yield from _saved_labels(layer, settings, f"{layer.name} – cells")
+
+
+def open_field(
+    path: Path, planes: PlaneChoice, settings: OpenSettings, token: CancelToken
+) -> Iterator[LayerOpened | LeftOut | Doubted]:
+    """Open an image of a well.
+
+    Raises
+    ------
+    InputError
+        If it cannot be opened.
+    Cancelled
+        If the job was asked to stop.
+    """
+    yield from open_layers(plan_layers([path], masks=False, planes=planes, token=token), settings, token)
 
 
 def _opened(layer: PlannedLayer, settings: OpenSettings) -> LayerOpened:

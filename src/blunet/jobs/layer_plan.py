@@ -15,11 +15,14 @@ from blunet.errors import InputError
 from blunet.files import expand_user
 from blunet.images.file_sets import find_sets, join_stacks, split_channels
 from blunet.images.frame_source import ALL_PLANES, FrameSource
-from blunet.images.image_files import find_images, find_subfolder, images_in, stem_of
+from blunet.images.image_files import find_images, find_subfolder, images_in, is_zarr, stem_of
+from blunet.images.ome_zarr import stem_of_group
+from blunet.images.ome_zarr_plate import Plate, read_plate
 from blunet.images.pixel_size import PixelSize
 from blunet.images.plane_choice import PlaneChoice
 from blunet.jobs.annotation_layers import read_annotated_sources
 from blunet.jobs.events import CancelToken, Skipped
+from blunet.jobs.plane_options import PlaneOptions, find_plane_options
 from blunet.jobs.saved_labels import find_saved_labels, is_labels_file
 
 #: Most layers that are opened at once: napari's list of layers is not made for more.
@@ -93,15 +96,26 @@ class Refused:
 
 
 def look(
-    sources: Iterable[str], *, together: bool, masks: bool, token: CancelToken
-) -> Iterator[Plan | Refused]:  # fmt: skip
-    """Yield the plan of the sources (see `plan_layers`), or why they cannot be opened."""
+    sources: Sequence[str], *, together: bool, masks: bool, token: CancelToken, planes: PlaneChoice = ALL_PLANES
+) -> Iterator[PlaneOptions | Plate | Plan | Refused]:
+    """Yield what the sources are: their channels and slices, and then a plate, or the plan of layers.
+
+    Yields
+    ------
+    PlaneOptions, and then a Plate if the only source is one, else a Plan (see `plan_layers`) or a Refused.
+    """
     import dask.array  # noqa: F401 - takes half a second, better now than when the user has pressed Open
 
     try:
-        yield plan_layers(sources, together=together, masks=masks, token=token)
+        plate = read_plate(expand_user(sources[0])) if len(sources) == 1 else None
+        yield find_plane_options(sources if plate is None else _first_field(plate))
+        yield plate or plan_layers(sources, together=together, masks=masks, planes=planes, token=token)
     except InputError as e:
         yield Refused(str(e))
+
+
+def _first_field(plate: Plate) -> list[Path]:
+    return [well.image(well.fields[0]) for well in plate.wells if well.fields][:1]
 
 
 def plan_layers(
@@ -262,7 +276,7 @@ def _planned(
     """Return the layer of a group of files; `by_folder`: whether one of several files is named as their folder is."""
     frames = group[0]
     first = frames.paths[0]
-    name, source = stem_of(first), only
+    name, source = stem_of_group(first) if is_zarr(first) else stem_of(first), only
     kind = "labels" if _holds_labels(frames) else "image"
     if len(group) > 1:
         folder = first.resolve().parent

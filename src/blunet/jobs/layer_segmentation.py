@@ -10,9 +10,16 @@ import numpy as np
 
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
+from blunet.images.image_part import ImagePart
 from blunet.jobs.events import CancelToken
 from blunet.packed.packed_model import load_model
-from blunet.segmentation.frames import FrameLabelled, FramePredicted, label_frames, predict_frames
+from blunet.segmentation.frames import (
+    FrameLabelled,
+    FramePredicted,
+    estimate_shared_limits,
+    label_frames,
+    predict_frames,
+)
 from blunet.segmentation.prefetch import prefetch
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
@@ -34,12 +41,14 @@ def segment_frames(
     measured: bool = False,
     threads: int | None = None,
     tile: int | None = None,
+    part: ImagePart | None = None,
 ) -> Iterator[FramePredicted | FirstLook | FrameLabelled]:
     """Run the network on frames of a layer and find their objects.
 
     Parameters
     ----------
     source : FrameSource
+        With `part`, its frames.
     model : Path or None
         A `.blunet` file; None: the bundled model.
     settings : SegmentationSettings
@@ -53,6 +62,8 @@ def segment_frames(
         None: one for each processor.
     tile : int, optional
         Side of the tiles (pixels) in which larger images are run. None: the model's.
+    part : ImagePart, optional
+        The part of a frame that `source` is: it is normalised as the whole, and tables hold places in the whole.
 
     Yields
     ------
@@ -70,9 +81,19 @@ def segment_frames(
     network = load_model(model, threads=threads)
     network = network if tile is None else replace(network, tile=tile)
     settings = settings.for_model(network.info)
+    limits = None
+    if part is not None:
+        limits = estimate_shared_limits(part.to_normalise(), network, settings.diameter, token.check)
     kept = allocate((len(chosen), *source.shape), np.float32)
     predicted = predict_frames(
-        source, network, settings, chosen=chosen, keep_probability=True, keep_distance=True, check=token.check
+        source,
+        network,
+        settings,
+        chosen=chosen,
+        keep_probability=True,
+        keep_distance=True,
+        limits=limits,
+        check=token.check,
     )
     first: FrameLabelled | None = None
     before = 0
@@ -83,6 +104,7 @@ def segment_frames(
         event = replace(event, probability=probability)
         yield event
         (found,) = label_frames([event], source, settings, measured=measured, check=token.check)
+        found = found if part is None else replace(found, table=part.move_table(found.table))
         if len(chosen) > 1 and event.t == chosen[0]:
             first = found
             yield FirstLook(found)
@@ -94,6 +116,13 @@ def segment_frames(
         before += _numbers(found)
     if first is not None:
         yield first.numbered_on(before)
+
+
+def count_bytes(source: FrameSource, chosen: int) -> int:
+    """Return the memory that labels and maps take: those of `chosen` frames of a source, and their layers."""
+    pixels = source.shape[0] * source.shape[1]
+    layers, maps = 4 + 4, 4 + 2  # labels and probability of all frames; probability and distance of the chosen ones
+    return pixels * (layers * source.count + maps * chosen)
 
 
 def _numbers(found: FrameLabelled) -> int:
@@ -109,6 +138,7 @@ def relabel_frames(
     *,
     shown: int = 0,
     measured: bool = False,
+    part: ImagePart | None = None,
 ) -> Iterator[FirstLook | FrameLabelled]:
     """Find the objects in maps that were kept.
 
@@ -126,6 +156,8 @@ def relabel_frames(
         The frame that is shown.
     measured : bool
         Whether to measure the objects.
+    part : ImagePart, optional
+        As in `segment_frames`.
 
     Yields
     ------
@@ -139,4 +171,5 @@ def relabel_frames(
     if len(predictions) > 1 and shown in predictions:
         yield from map(FirstLook, label_frames([predictions[shown]], source, settings, check=token.check))
     each = (predictions[t] for t in sorted(predictions))
-    yield from label_frames(each, source, settings, measured=measured, check=token.check)
+    for found in label_frames(each, source, settings, measured=measured, check=token.check):
+        yield found if part is None else replace(found, table=part.move_table(found.table))

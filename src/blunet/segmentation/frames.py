@@ -121,6 +121,7 @@ def predict_frames(
     chosen: Sequence[int] | None = None,
     keep_probability: bool = False,
     keep_distance: bool = False,
+    limits: Limits | None = None,
     check: Callable[[], None] = _never_stop,
 ) -> Iterator[FramePredicted]:
     """Run the network on frames, one in memory at a time.
@@ -140,6 +141,8 @@ def predict_frames(
         takes a quarter of the memory.
     keep_distance : bool
         Whether to yield the distance map, if the model has one, whichever objects are wanted.
+    limits : Limits, optional
+        From `estimate_shared_limits` of the image that the frames are a part of. None: they are estimated here.
     check : callable
         Called between frames and many times within. An exception that it raises ends the work.
 
@@ -160,7 +163,8 @@ def predict_frames(
     indices = list(range(source.count)) if chosen is None else list(chosen)
     diameter, threshold = settings.diameter, settings.threshold
     mapped = has_distance(model.settings) and (keep_distance or settings.objects == "watershed")
-    limits = estimate_shared_limits(source, model, diameter, check) if source.stack else None
+    if limits is None and source.stack:
+        limits = estimate_shared_limits(source, model, diameter, check)
     repeats, hot_pixels = RepeatedFrames(), HotPixels(model.info.normalisation)
     for t, image in zip(indices, source.each_checked(indices), strict=True):
         check()

@@ -17,10 +17,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from blunet.images.ome_zarr_plate import Plate
 from blunet.images.pixel_size import PixelSize
 from blunet.jobs.layer_opening import OpenSettings
 from blunet.jobs.layer_plan import Plan, PlannedLayer
 from blunet.widgets.load_source import SourceBox
+from blunet.widgets.plane_box import PlaneBox
+from blunet.widgets.plate_box import PlateBox
 from blunet.widgets.settings_form import SettingsForm
 from blunet.widgets.settings_state import SettingsState
 from blunet.widgets.text import WarningLabel, make_sentence_label, wrap_tooltip
@@ -59,6 +62,8 @@ class LoadForm(QWidget):
                 "saved: 'x_labels.tif', with their table 'x_objects.csv'."
             )
         )
+        self.planes = PlaneBox()
+        self.plate = PlateBox()
         self.found = make_sentence_label()
         self.asked = SettingsForm(self.settings_state, ASKED, unset=dict.fromkeys(ASKED, MISSING))
         self.open_button = QPushButton("Open")
@@ -77,6 +82,7 @@ class LoadForm(QWidget):
         self.source.changed.connect(self.changed)
         self.together.currentIndexChanged.connect(self.changed)
         self.masks.toggled.connect(self.changed)
+        self.planes.changed.connect(self.changed)
         self.settings_state.changed.connect(self._show_state)
         self.show_plan(None)
 
@@ -91,8 +97,15 @@ class LoadForm(QWidget):
         self.asked.set_row_visible("interval", bool(stacks))
         self._ask("pixel_size", [_in_words(size) for size in {layer.pixel_size for layer in layers}])
         self._ask("interval", [f"{s:g} s" if s else "" for s in {layer.interval for layer in stacks}])
+        self.plate.set_plate(None)
         self.note("" if layers else NOTHING)
         self._show_state()
+
+    def show_plate(self, plate: Plate) -> None:
+        """Show the wells of a plate, of which a click opens one."""
+        self.plate.set_plate(plate)
+        self.asked.set_row_visible("pixel_size", True)
+        self.note("")
 
     def set_busy(self, busy: bool) -> None:
         """Show whether images are being opened."""
@@ -113,7 +126,8 @@ class LoadForm(QWidget):
         problem = self.settings_state.problem
         self.bar.setVisible(self._busy)
         self.cancel_button.setEnabled(self._busy)
-        self.source.setEnabled(not self._busy)
+        for control in (self.source, self.planes):
+            control.setEnabled(not self._busy)
         self.open_button.setEnabled(bool(self._plan and self._plan.layers) and not self._busy and not problem)
         more = len(self._warnings) - MOST_SENTENCES
         shown = [*self._warnings[:MOST_SENTENCES], *[f"… and {more} more."] * (more > 0), *[problem] * bool(problem)]
@@ -140,6 +154,8 @@ class LoadForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.source)
         layout.addLayout(rows)
+        layout.addWidget(self.planes)
+        layout.addWidget(self.plate)
         layout.addWidget(self.found)
         layout.addWidget(self.asked)
         layout.addLayout(buttons)

@@ -73,6 +73,14 @@ def _offer_file_chooser(general: Any) -> None:
         general.model_rebuild(force=True)
 
 
+def read_memory() -> int:
+    """Return how many bytes labels and maps may take: what the preferences say, or half of what is free."""
+    import psutil
+
+    mebibytes = read_preference("memory", 0)
+    return int(mebibytes) * 2**20 if mebibytes else int(psutil.virtual_memory().available) // 2
+
+
 def name_run_folder() -> str:
     """Return the path of a run folder that does not exist yet, in the folder that the preferences name."""
     parent = read_preference("run_folder", None)

@@ -9,7 +9,6 @@ from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -21,6 +20,8 @@ from qtpy.QtWidgets import (
 )
 
 from blunet.errors import InputError
+from blunet.images.frame_source import FrameSource
+from blunet.jobs.layer_segmentation import count_bytes
 from blunet.segmentation.scale import scale_factor
 from blunet.segmentation.segmentation_settings import DEFAULTS, SegmentationSettings
 from blunet.widgets.batch_box import BatchBox
@@ -28,10 +29,13 @@ from blunet.widgets.diameter import DiameterBox
 from blunet.widgets.label_alignment import LabelAlignment
 from blunet.widgets.layer_list import LayerList
 from blunet.widgets.model_picker import ModelPicker
+from blunet.widgets.part_choice import ALL, VIEW, PartChoice
+from blunet.widgets.preferences import read_memory
 from blunet.widgets.section import Section
 from blunet.widgets.segment_state import SegmentState
 from blunet.widgets.settings_form import SettingsForm
 from blunet.widgets.settings_state import SettingsState
+from blunet.widgets.store_place import StorePlace
 from blunet.widgets.text import WarningLabel, make_remark_label, make_sentence_label
 
 if TYPE_CHECKING:
@@ -76,11 +80,11 @@ class SegmentForm(QWidget):
         self.settings_state = SettingsState(DEFAULTS.for_model(self.picker.model.info))
         """The settings of the segmentation."""
         self.diameter = DiameterBox(viewer, self.settings_state)
-        self.range = QComboBox()
-        self.range.addItems(["This frame", "All frames"])
-        self.range.setToolTip("Segment the frame that is shown, or all frames.")
-        self.range_title = QLabel("Frames")
-        self.range_title.setBuddy(self.range)
+        self.parts = PartChoice()
+        self.part_title = QLabel("Part")
+        self.part_title.setBuddy(self.parts.kinds)
+        self.store = StorePlace()
+        self.store_title = QLabel("Labels in")
         self.slices_remark = make_remark_label(
             "A Z stack: its slices are segmented one by one, and a cell is not joined from slice to slice."
         )
@@ -108,6 +112,9 @@ class SegmentForm(QWidget):
         self.batch = BatchBox(viewer, self._read_batch_choice, self)
         self.batch.hide()
         self.batch_section = Section("Many files: a folder or a plate", lambda: self.batch)
+        self.frames: FrameSource | None = None
+        """The frames of the chosen layer; None if it cannot be segmented."""
+        self._stored = self._wants_all = False
         self._live = self._live_values()
         self._lay_out()
         self.images.changed.connect(self.image_changed)
@@ -116,6 +123,7 @@ class SegmentForm(QWidget):
         self.reset_button.clicked.connect(self.use_model_values)
         self.settings_state.changed.connect(self._on_settings_changed)
         self.measure_box.toggled.connect(self.live_changed)
+        self.parts.changed.connect(self._show_state)
         state.changed.connect(self._show_state)
         self._show_state()
 
@@ -126,9 +134,9 @@ class SegmentForm(QWidget):
         return layer
 
     @property
-    def all_frames(self) -> bool:
-        """Whether all frames of a stack are wanted."""
-        return bool(self.range.currentIndex() == 1)
+    def stored(self) -> bool:
+        """Whether the labels are too large for memory, and are written to a Zarr."""
+        return self._stored
 
     @property
     def measured(self) -> bool:
@@ -173,7 +181,7 @@ class SegmentForm(QWidget):
         """Return what is remembered for the next session."""
         return {
             **{name: getattr(self.settings_state.settings, name) for name in REMEMBERED},
-            "all_frames": self.all_frames,
+            "all_frames": self.parts.kind == ALL,
             "measure": self.measured,
             "probability": self.wants_probability,
         }
@@ -186,7 +194,8 @@ class SegmentForm(QWidget):
                 self.settings_state.change(name, values[name])
                 if self.settings_state.problem:
                     self.settings_state.replace(before)
-        self.range.setCurrentIndex(int(bool(values.get("all_frames"))))
+        self._wants_all = bool(values.get("all_frames"))
+        self._show_state()
         self.measure_box.setChecked(bool(values.get("measure")))
         self.probability_box.setChecked(bool(values.get("probability")))
 
@@ -201,7 +210,7 @@ class SegmentForm(QWidget):
         self.bar.setVisible(state.running)
         self.bar.setRange(0, state.count if state.count > 1 else 0)  # one frame has no steps
         self.bar.setValue(state.done)
-        for control in (self.picker, self.diameter, self.range):  # read at the beginning of a run alone
+        for control in (self.picker, self.diameter, self.parts, self.store):  # read at the beginning of a run alone
             control.setEnabled(not state.running)
         self.images.setEnabled(not state.running and self.images.count() > 0)
         self.start_button.setEnabled(state.can_start and not problem)
@@ -212,12 +221,35 @@ class SegmentForm(QWidget):
         own = {"threshold": info.threshold, "splitting": info.splitting}
         self.reset_button.setEnabled(any(self.settings_state.value(name) != value for name, value in own.items()))
         self.diameter.ruler_button.setEnabled(state.frames > 0)
-        self._rows.setRowVisible(self.range, state.frames > 1)
+        self._show_parts()
         self.labels_form.set_row_visible("splitting", self.settings_state.value("objects") == "watershed")
         self._rows.setRowVisible(self.slices_remark, state.slices and state.frames > 1)
-        self.range_title.setText(state.plural.capitalize())
-        self.range.setItemText(0, f"This {state.plural.removesuffix('s')}")
-        self.range.setItemText(1, f"All {state.frames} {state.plural}")
+
+    def _show_parts(self) -> None:
+        """Offer the parts that the image has, and a place for labels that are too large for memory."""
+        state = self.state
+        self._rows.setRowVisible(self.parts, state.frames > 0)
+        title = state.plural.capitalize() if state.frames > 1 else "Part"
+        self.part_title.setText(title)
+        self.parts.kinds.setAccessibleName(title)
+        self.parts.set_frames(state.frames, state.plural)
+        if self._wants_all and state.frames > 1:
+            self._wants_all = False
+            self.parts.choose(ALL)
+        if not state.running:
+            self._stored = self._fill_store()
+        self._rows.setRowVisible(self.store, self._stored)
+
+    def _fill_store(self) -> bool:
+        """Return whether the chosen frames are too large for memory; suggest a folder for their labels then."""
+        image, frames = self.image, self.frames
+        if image is None or frames is None or self.parts.kind == VIEW:
+            return False
+        needed = count_bytes(frames, self.parts.count_frames())
+        if needed <= read_memory():
+            return False
+        self.store.set_need(image, needed)
+        return True
 
     def _cost_warning(self) -> str:
         """Warn of a diameter with which the image is enlarged so much that a run takes many times longer."""
@@ -251,7 +283,8 @@ class SegmentForm(QWidget):
         self._rows.addRow("Image", self.images)
         self._rows.addRow("Model", self.picker)
         self._rows.addRow(self.diameter.control.label, self.diameter)
-        self._rows.addRow(self.range_title, self.range)
+        self._rows.addRow(self.part_title, self.parts)
+        self._rows.addRow(self.store_title, self.store)
         self._rows.addRow(self.slices_remark)
         self.labels_form.rows.addRow("", self.reset_button)
         self.labels_form.rows.addRow("", self.measure_box)

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from blunet.images.allocation import allocate
 from blunet.images.frame_source import FrameSource
+from blunet.images.image_part import ImagePart
 from blunet.segmentation.frames import FrameLabelled, FramePredicted
 from blunet.segmentation.provenance import LABELS_HASH, hash_frame, join_hashes
 from blunet.widgets.label_colours import LabelColours
 from blunet.widgets.layer_facts import IMAGE, placement_of
+from blunet.widgets.view_region import place_part
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -41,11 +43,14 @@ class Result:
         For the layers' metadata, under "blunet".
     on_edited : callable
         Called when the user has painted on the labels.
+    part : ImagePart, optional
+        The part of the layer that `frames` is. None: the whole layer.
     """
 
     def __init__(
         self, viewer: Viewer, image: Image, frames: FrameSource, model: Path | None, diameter: float | None,
         cells: float | None, provenance: dict[str, Any], on_edited: Callable[[Result], None],
+        part: ImagePart | None = None,
     ) -> None:  # fmt: skip
         self._tell_edited = on_edited
         self.viewer, self.image, self.frames, self.provenance = viewer, image, frames, provenance
@@ -64,8 +69,9 @@ class Result:
         self._provisional: int | None = None
         self._continued: int | None = None
         self._writing = False
-        self._spatial = placement_of(image)
-        self._name = image.name
+        self.part = part
+        self._spatial = placement_of(image) if part is None else place_part(image, part.origin)
+        self._name = image.name if part is None else f"{image.name}, view"
         self._shape = frames.array_shape
         self._tables: dict[int, dict[str, NDArray[Any]]] = {}
         self._hashes: dict[int, bytes] = {}
@@ -95,12 +101,19 @@ class Result:
     def goes_on_with(self, image: Image, model: Path | None, diameter: float | None, t: int) -> bool:
         """Return whether the labels of frame `t` belong into these: those of another frame, found in the same way."""
         same = image is self.image and image.data is self._data and (model, diameter) == (self.model, self.diameter)
-        if not (same and self.alive and self.frames.stack and self._array is not None):
+        if self.part is not None or not (same and self.alive and self.frames.stack and self._array is not None):
             return False
         if self.edited and self._array[t].any():
             return False
         self._continued = t
         return True
+
+    def overlaps(self, part: ImagePart | None) -> bool:
+        """Return whether labels of a part of the same layer, or of all of it, would lie on these."""
+        if part is None or self.part is None:
+            return True
+        sides = ((part.rows, self.part.rows), (part.columns, self.part.columns))
+        return part.index == self.part.index and all(a.start < b.stop and b.start < a.stop for a, b in sides)
 
     def keep(self, predicted: FramePredicted) -> None:
         """Keep the maps of a frame."""
@@ -189,7 +202,7 @@ class Result:
         """Return a result with the same maps and new layers, so that the edited ones are kept."""
         other = Result(
             self.viewer, self.image, self.frames, self.model, self.diameter, self.cells, self.provenance,
-            self._tell_edited,
+            self._tell_edited, self.part,
         )  # fmt: skip
         other.predictions, other._whole = self.predictions, self._whole
         other._spatial, other._name = self._spatial, self._name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,9 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
 from blunet.errors import InputError
-from blunet.images.frame_source import FrameSource
 from blunet.jobs.events import CancelToken
 from blunet.jobs.layer_segmentation import FirstLook, relabel_frames, segment_frames
+from blunet.jobs.stored_segmentation import segment_into_store
 from blunet.segmentation.frames import FrameLabelled, FramePredicted
 from blunet.segmentation.image_mismatch import describe_size_mismatch
 from blunet.segmentation.provenance import describe_segmentation
@@ -24,10 +24,12 @@ from blunet.widgets.compile_notice import CompileNotice
 from blunet.widgets.label_files import save_labels_as
 from blunet.widgets.layer_facts import frames_of, is_z_stack, shown_frame, unwrap_viewer, write_command_line
 from blunet.widgets.preferences import read_preference, recall, remember
+from blunet.widgets.run_plan import RunPlan, plan_run
 from blunet.widgets.scroll import DockContent, fill
 from blunet.widgets.segment_form import SegmentForm
 from blunet.widgets.segment_result import Result, earlier_result, keep_result
 from blunet.widgets.segment_state import SegmentState
+from blunet.widgets.stored_run import StoredRun
 from blunet.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class SegmentWidget(DockContent):
         self.result: Result | None = None
         """What the latest run has made."""
         self.job: Job | None = None
+        self.stored: StoredRun | None = None
+        """The latest run whose labels were written to a Zarr."""
         self._update: Job | None = None
         self._before: Result | None = None
         """The result of the run before, whose layers are hidden when the first new labels are shown."""
@@ -106,51 +110,73 @@ class SegmentWidget(DockContent):
         return self.state.busy or self._timer.isActive()
 
     def start(self) -> None:
-        """Segment the chosen layer."""
+        """Segment the chosen layer, or the part of it that was chosen."""
         image = self.form.image
         if image is None or self.state.running:
             return
         try:
-            frames, settings = frames_of(image), self.settings()
+            plan, settings = plan_run(self.viewer, self.form, image), self.settings()
         except InputError as e:
             self.state.warn(str(e), "run")
             return
-        shown = shown_frame(self.viewer, image, frames)
-        chosen = [shown] if not (frames.stack and self.form.all_frames) else _first(shown, frames.count)
-        model, measured = self.form.picker.path, self.form.measured
         remember("segment", self.form.values())
-        result = self._result_for(image, frames, settings, chosen)
-        threads, tile = read_preference("threads", 0) or None, read_preference("tile", 0) or None
+        if self.form.stored:
+            self._start_stored(image, plan, settings)
+            return
+        model, measured, options = self.form.picker.path, self.form.measured, _engine_options()
+        result = self._result_for(image, plan, settings)
 
         def run(token: CancelToken) -> Iterable[Any]:
             return segment_frames(
-                frames, model, settings, token, chosen=chosen, measured=measured, threads=threads, tile=tile
+                plan.frames, model, settings, token, chosen=plan.chosen, measured=measured, part=plan.part, **options
             )
 
         job = self.job = Job(run, self, f"Segmenting {image.name}")
         job.event.connect(lambda event: self._on_event(event, result, job))
         job.done.connect(lambda: self._on_done(result, settings))
         job.stopped.connect(lambda: self._on_stopped(result, settings))
+        self._begin(job, len(plan.chosen))
+
+    def _start_stored(self, image: Image, plan: RunPlan, settings: SegmentationSettings) -> None:
+        """Segment frames whose labels are written to a Zarr; they do not follow the settings."""
+        model, measured, options = self.form.picker.path, self.form.measured, _engine_options()
+        made, path = self._provenance(settings), self.form.store.path
+        stored = self.stored = StoredRun(self.viewer, image, self.state, settings, made)
+        self.result = None
+        self.state.show_labels(False)
+
+        def run(token: CancelToken) -> Iterable[Any]:
+            return segment_into_store(
+                plan.frames, path, model, settings, token, chosen=plan.chosen, description=made, measured=measured,
+                **options,
+            )  # fmt: skip
+
+        job = self.job = Job(run, self, f"Segmenting {image.name}")
+        stored.follow(job)
+        stored.progressed.connect(lambda: self._show_progress(job))
+        self._begin(job, len(plan.chosen))
+
+    def _begin(self, job: Job, count: int) -> None:
         job.failed.connect(lambda sentence: self.state.warn(sentence, "run"))
         job.ended.connect(self._on_run_ended)
         self.form.diameter.ruler.stop()
-        self.state.start(len(chosen))
+        self.state.start(count)
         self._began = time.monotonic()
         job.start()
 
-    def _result_for(
-        self, image: Image, frames: FrameSource, settings: SegmentationSettings, chosen: Sequence[int]
-    ) -> Result:
+    def _result_for(self, image: Image, plan: RunPlan, settings: SegmentationSettings) -> Result:
         """Return the result that a run writes to: the one before, if this is another frame of it, or else a new one."""
         picker, before = self.form.picker, self.result
-        single = len(chosen) == 1
-        if single and before is not None and before.goes_on_with(image, picker.path, settings.diameter, chosen[0]):
+        single = plan.part is None and len(plan.chosen) == 1
+        how = image, picker.path, settings.diameter, plan.chosen[0]
+        if single and before is not None and before.goes_on_with(*how):
             return before
         result = self.result = Result(
-            self.viewer, image, frames, picker.path, settings.diameter, picker.model.info.card.object_diameter,
-            self._provenance(settings), self._on_edited,
+            self.viewer, image, plan.frames, picker.path, settings.diameter, picker.model.info.card.object_diameter,
+            self._provenance(settings), self._on_edited, plan.part,
         )  # fmt: skip
-        self._before = before if before is not None and before.image is image else None
+        hides = before is not None and before.image is image and before.overlaps(plan.part)
+        self._before = before if hides else None
         return result
 
     def cancel(self) -> None:
@@ -246,11 +272,11 @@ class SegmentWidget(DockContent):
         settings = self.form.settings_state.settings.changed(diameter=result.diameter)
         if result.edited:
             result = self.result = result.renewed()
-        frames, found = result.frames, dict(result.predictions)
+        frames, found, part = result.frames, dict(result.predictions), result.part
         shown, measured = shown_frame(self.viewer, result.image, frames), self.form.measured
 
         def run(token: CancelToken) -> Iterable[Any]:
-            return relabel_frames(frames, found, settings, token, shown=shown, measured=measured)
+            return relabel_frames(frames, found, settings, token, shown=shown, measured=measured, part=part)
 
         update = self._update = Job(run, self)
         update.event.connect(lambda event: self._on_event(event, result, update))
@@ -315,16 +341,19 @@ class SegmentWidget(DockContent):
     def _check_image(self) -> None:
         image = self.form.image
         self.form.diameter.set_image(image)
+        self.form.frames = None
         if image is None:
             self.state.refuse_image()
             return
         try:
-            self.state.accept_image(frames_of(image).count, slices=is_z_stack(image))
+            self.form.frames = frames_of(image)
+            self.state.accept_image(self.form.frames.count, slices=is_z_stack(image))
         except InputError as e:
             self.state.refuse_image(str(e))
 
     def _on_removed(self, event: Any) -> None:
-        if self.result is not None and event.value is self.result.labels:
+        ours = [each.labels for each in (self.result, self.stored) if each is not None]
+        if event.value in ours:
             self.state.show_labels(False)
             self.cancel()
 
@@ -357,5 +386,6 @@ class SegmentWidget(DockContent):
         self.state.note(f"Copied: {line}")
 
 
-def _first(shown: int, count: int) -> list[int]:
-    return [shown, *(t for t in range(count) if t != shown)]
+def _engine_options() -> dict[str, Any]:
+    """Return how the network runs, from the preferences."""
+    return {"threads": read_preference("threads", 0) or None, "tile": read_preference("tile", 0) or None}

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.images.frame_readers import ArrayReader, FileReader, PlaneReader, Reader, make_lazy_array
 from blunet.images.grey_image import GreyImage, check_image
-from blunet.images.image_files import images_of, is_zarr
+from blunet.images.image_files import images_of, is_zarr, microscope_file_of
 from blunet.images.image_reader import read_layout
 from blunet.images.image_windows import ImageWindows
 from blunet.images.ome_planes import SetPlace
+from blunet.images.microscope_files import open_microscope_image
 from blunet.images.ome_zarr import open_image
 from blunet.images.pixel_size import PixelSize
 from blunet.images.plane_choice import PlaneChoice, PlaneImage, check_slice, choose_channel, choose_sharpest
@@ -84,8 +85,9 @@ class FrameSource:
         Parameters
         ----------
         path : str or Path
-            TIFF, PNG, JPEG (see `read_layout`), or an OME-Zarr with one image. A stack of anything but slices (Z) is
-            taken as frames in time; axes of length one are dropped. Colour becomes grey of the same type.
+            TIFF, PNG, JPEG (see `read_layout`), an OME-Zarr with one image, or an image of ND2, CZI or LIF. A stack of
+            anything but slices (Z) is taken as frames in time; axes of length one are dropped. Colour becomes grey of
+            the same type.
         planes : PlaneChoice
             Channel and slice, of files that have several.
 
@@ -98,6 +100,8 @@ class FrameSource:
         path = Path(path)
         if is_zarr(path):
             return cls.from_planes(open_image(path), planes)
+        if microscope_file_of(path) is not None:
+            return cls.from_planes(open_microscope_image(path), planes)
         try:
             layout = read_layout(path)
         except ManyAxesError:
@@ -200,7 +204,7 @@ class FrameSource:
             If it is not clear which channel or slice is meant, or there is no such.
         """
         name = str(image.path)
-        channel = choose_channel(image.channels, image.size("c"), planes.channel, name)
+        channel = choose_channel(image.channels, image.size("c"), planes.channel, name, image.contrasts)
         frames, slices = image.size("t"), image.size("z")
         z = 0 if planes.z is None and slices == 1 else planes.z
         if z is None and frames > 1:

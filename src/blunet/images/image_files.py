@@ -15,6 +15,8 @@ PathOrName = TypeVar("PathOrName", str, Path)
 
 #: Endings of image files, in lower case. In a folder, other files are ignored.
 ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+#: Endings of microscopes' own files, which an extra reads (see `microscope_files`).
+MICROSCOPES = (".nd2", ".czi", ".lif")
 #: Files of which a Zarr group or array has one.
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
 #: Ends of the stems of result files and masks, which are no images to segment.
@@ -61,6 +63,18 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / mark).is_file() for mark in ZARR_MARKS)
 
 
+def is_microscope_file(path: Path) -> bool:
+    """Whether a file is one of a microscope, by its name."""
+    return path.suffix.lower() in MICROSCOPES and path.is_file()
+
+
+def microscope_file_of(path: Path) -> Path | None:
+    """Return the microscope's file that a path names, itself or as one of its images, ``x.nd2/3``; None: it is none."""
+    if is_microscope_file(path):
+        return path
+    return path.parent if path.name.isdecimal() and is_microscope_file(path.parent) else None
+
+
 def images_in(folder: Path, *, made: bool = False, zarr: bool = False) -> list[Path]:
     """Return the image files directly in `folder`, in natural order and without hidden files.
 
@@ -71,7 +85,7 @@ def images_in(folder: Path, *, made: bool = False, zarr: bool = False) -> list[P
     made : bool
         Whether to include files whose stem ends in one of `MADE`.
     zarr : bool
-        Whether to include the folders of Zarr groups.
+        Whether to include the folders of Zarr groups, and files of microscopes.
     """
     return _chosen(folder.iterdir(), made=made, zarr=zarr)
 
@@ -82,7 +96,10 @@ def _chosen(paths: Iterable[Path], *, made: bool = False, zarr: bool = False) ->
         for path in paths
         if not path.name.startswith(".")
         and (made or not stem_of(path).casefold().endswith(MADE))
-        and ((path.suffix.lower() in ENDINGS and path.is_file()) or (zarr and is_zarr(path)))
+        and (
+            (path.suffix.lower() in ENDINGS and path.is_file())
+            or (zarr and (is_zarr(path) or is_microscope_file(path)))
+        )
     ]
     return sort_naturally(chosen)
 
@@ -114,7 +131,7 @@ def images_of(source: str | Path) -> list[Path]:
 
 def _images_of(source: str | Path) -> list[Path]:
     path = expand_user(source)
-    if is_zarr(path):
+    if is_zarr(path) or microscope_file_of(path) is not None:
         return [path]
     if path.is_dir():
         images = images_in(path, zarr=True)

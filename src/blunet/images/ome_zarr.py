@@ -49,6 +49,8 @@ class ZarrImage:
         Their names; empty if the file has none.
     levels : int
         Number of resolution levels.
+    contrasts : tuple of str
+        Contrast methods of the channels: the format has none.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class ZarrImage:
     units: tuple[str | None, ...]
     channels: tuple[str, ...]
     levels: int
+    contrasts: tuple[str, ...] = ()
 
     def size(self, axis: str) -> int:
         """Return the length of an axis; 1 if there is none."""

@@ -36,6 +36,8 @@ class PlaneImage(Protocol):
         In this machine's byte order.
     channels : tuple of str
         Their names, as far as the file gives them.
+    contrasts : tuple of str
+        Their contrast methods, likewise.
     pixel_size : PixelSize or None
     interval : float or None
         Seconds from frame to frame.
@@ -49,6 +51,8 @@ class PlaneImage(Protocol):
     def dtype(self) -> np.dtype[Any]: ...
     @property
     def channels(self) -> tuple[str, ...]: ...
+    @property
+    def contrasts(self) -> tuple[str, ...]: ...
     @property
     def pixel_size(self) -> PixelSize | None: ...
     @property
@@ -102,7 +106,9 @@ def read_slice(text: str | None) -> int | Literal["best-focus"] | None:
     return int(text)
 
 
-def choose_channel(names: Sequence[str], count: int, wanted: str | None, image: str) -> int:
+def choose_channel(
+    names: Sequence[str], count: int, wanted: str | None, image: str, contrasts: Sequence[str] = ()
+) -> int:
     """Return the number of the channel to segment, counted from 0.
 
     Parameters
@@ -116,13 +122,16 @@ def choose_channel(names: Sequence[str], count: int, wanted: str | None, image: 
         says another contrast of transmitted light.
     image : str
         For messages.
+    contrasts : sequence of str
+        Contrast methods of the channels, as far as the file tells them; they count as names do.
 
     Raises
     ------
     InputError
         If there is no such channel, or it is not clear which is meant.
     """
-    listed = ", ".join(f"{i} {names[i]}" if i < len(names) and names[i] else str(i) for i in range(count))
+    says = [" ".join(each[i] for each in (names, contrasts) if i < len(each)).strip() for i in range(count)]
+    listed = ", ".join(f"{i} {said}".strip() for i, said in enumerate(says))
     if wanted is not None and not wanted.strip():
         raise InputError(f"The name of the channel is empty; the channels of '{image}' are: {listed}.")
     if wanted is not None:
@@ -136,7 +145,7 @@ def choose_channel(names: Sequence[str], count: int, wanted: str | None, image: 
     if count == 1:
         return 0
     for contrast in _CONTRASTS:
-        places = [i for i, name in enumerate(names[:count]) if contrast.search(name)]
+        places = [i for i, name in enumerate(says) if contrast.search(name)]
         if len(places) == 1:
             return places[0]
     raise InputError(

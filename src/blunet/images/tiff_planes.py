@@ -31,6 +31,7 @@ class TiffPlanes:
     sizes: dict[str, int]
     dtype: np.dtype[Any]
     channels: tuple[str, ...]
+    contrasts: tuple[str, ...]
     pixel_size: PixelSize | None
     interval: float | None
     spacing: float | None
@@ -81,11 +82,13 @@ def open_tiff_planes(path: Path) -> TiffPlanes | None:
             return None
         check_samples(series, path)
         pixel_size, interval, spacing = read_metadata(tif)
+        channels, contrasts = _name_channels(tif)
         return TiffPlanes(
             path=path,
             sizes={**dict.fromkeys(series.axes, 1), **sizes},
             dtype=series.dtype.newbyteorder("="),
-            channels=_name_channels(tif),
+            channels=channels,
+            contrasts=contrasts,
             pixel_size=pixel_size,
             interval=interval,
             spacing=spacing if pixel_size is not None else None,
@@ -97,13 +100,14 @@ def _order(series: tifffile.TiffPageSeries) -> str:
     return "".join(letter for letter in series.axes if letter in "TCZ")
 
 
-def _name_channels(tif: tifffile.TiffFile) -> tuple[str, ...]:
-    """Return the names of the channels as OME's metadata give them, with the contrast method where they say one."""
+def _name_channels(tif: tifffile.TiffFile) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names and the contrast methods of the channels, as OME's metadata give them."""
     if not tif.ome_metadata:
-        return ()
+        return (), ()
     try:
         pixels = ElementTree.fromstring(tif.ome_metadata).find(".//{*}Pixels")
     except ElementTree.ParseError:
-        return ()
+        return (), ()
     found = [] if pixels is None else pixels.findall("{*}Channel")
-    return tuple(channel.get("Name") or channel.get("ContrastMethod") or "" for channel in found)
+    names, contrasts = (tuple(each.get(key) or "" for each in found) for key in ("Name", "ContrastMethod"))
+    return names, contrasts

@@ -15,7 +15,8 @@ from blunet.errors import InputError
 from blunet.files import expand_user
 from blunet.images.file_sets import find_sets, join_stacks, split_channels
 from blunet.images.frame_source import ALL_PLANES, FrameSource
-from blunet.images.image_files import find_images, find_subfolder, images_in, is_zarr, stem_of
+from blunet.images.image_files import find_images, find_subfolder, images_in, is_microscope_file, is_zarr
+from blunet.images.microscope_files import open_microscope_images, stem_of_image
 from blunet.images.ome_zarr import stem_of_group
 from blunet.images.ome_zarr_plate import Plate, read_plate
 from blunet.images.pixel_size import PixelSize
@@ -161,6 +162,7 @@ def plan_layers(
         raise InputError("Nothing was chosen; give image files, a folder or a pattern.")
     annotated = read_annotated_sources(given)
     paths, refused = find_images(annotated.sources)
+    paths = [image for path in paths for image in _images_in(path)]
     files, unreadable = _headers(paths, planes, token)
     skipped = [*(Skipped(*each) for each in refused), *unreadable]
     problems = [*annotated.remarks, *(file.reason for file in skipped)]
@@ -203,6 +205,16 @@ def images_folder(source: str | Path) -> str | Path:
         return source if inner is None or images_in(folder) else inner
     except OSError:  # which the reading of the source reports
         return source
+
+
+def _images_in(path: Path) -> list[Path]:
+    """Return the images of a microscope's file one by one, and any other file itself."""
+    if not is_microscope_file(path):
+        return [path]
+    try:
+        return [image.path for image in open_microscope_images(path)]
+    except InputError:  # which opening it reports
+        return [path]
 
 
 def _headers(
@@ -276,7 +288,7 @@ def _planned(
     """Return the layer of a group of files; `by_folder`: whether one of several files is named as their folder is."""
     frames = group[0]
     first = frames.paths[0]
-    name, source = stem_of_group(first) if is_zarr(first) else stem_of(first), only
+    name, source = stem_of_group(first) if is_zarr(first) else stem_of_image(first), only
     kind = "labels" if _holds_labels(frames) else "image"
     if len(group) > 1:
         folder = first.resolve().parent

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blunet.errors import InputError
-from blunet.images.image_files import images_of, is_zarr
+from blunet.images.image_files import images_of, is_zarr, microscope_file_of
+from blunet.images.microscope_files import open_microscope_images
 from blunet.images.ome_zarr import open_images
 from blunet.images.plane_choice import PlaneImage, choose_channel
 from blunet.images.tiff_planes import open_tiff_planes
@@ -44,7 +45,7 @@ def find_plane_options(sources: Sequence[str | Path]) -> PlaneOptions:
     count = image.size("c")
     names = tuple(image.channels[i].strip() if i < len(image.channels) else "" for i in range(count))
     try:
-        chosen = choose_channel(names, count, None, "")
+        chosen = choose_channel(names, count, None, "", image.contrasts)
         dic = names[chosen] or f"Channel {chosen}"
     except InputError:
         dic = None
@@ -52,6 +53,8 @@ def find_plane_options(sources: Sequence[str | Path]) -> PlaneOptions:
 
 
 def _open(path: Path) -> PlaneImage | None:
+    if microscope_file_of(path) is not None:
+        return open_microscope_images(path)[0]
     if is_zarr(path):
         return open_images(path)[0][0]
     return open_tiff_planes(path) if path.suffix.lower() in (".tif", ".tiff") else None

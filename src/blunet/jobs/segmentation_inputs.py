@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from blunet.errors import InputError
 from blunet.images.frame_source import ALL_PLANES, FrameSource
-from blunet.images.image_files import find_images, is_zarr, stem_of, without_repeats
+from blunet.images.image_files import find_images, is_zarr, microscope_file_of, stem_of, without_repeats
+from blunet.images.microscope_files import open_microscope_images
 from blunet.images.ome_zarr import ZarrImage, open_image, open_images
 from blunet.images.plane_choice import PlaneChoice
 from blunet.jobs.events import Skipped
@@ -43,7 +44,8 @@ class Input:
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the input."""
-        return (self.path,) if self.frames is None else self.frames.paths
+        paths = (self.path,) if self.frames is None else self.frames.paths
+        return tuple(dict.fromkeys(microscope_file_of(path) or path for path in paths))
 
     def open(self, planes: PlaneChoice = ALL_PLANES) -> FrameSource:
         """Return the frames of the channel and slice that are wanted.
@@ -87,10 +89,13 @@ def find_inputs(
     images, refused = find_images(sources)
     inputs: list[Input] = []
     for path in images:
-        if not is_zarr(path):
+        if not is_zarr(path) and microscope_file_of(path) is None:
             inputs.append(Input(path, stem_of(path)))
             continue
         try:
+            if not is_zarr(path):
+                inputs += [Input(image.path, image.stem) for image in open_microscope_images(path)]
+                continue
             found, unusable = open_images(path)
         except InputError as e:
             if len(images) == 1 and not refused:

@@ -19,7 +19,7 @@ from blunet.images.labels_store import LabelsStore, open_levels
 from blunet.images.ome_zarr import open_images
 from blunet.images.pixel_size import PixelSize
 from blunet.jobs.events import Cancelled, CancelToken
-from blunet.jobs.stored_segmentation import FrameStored, StoreFinished, StoreOpened, segment_into_store
+from blunet.jobs.stored_segmentation import FrameStored, PieceDone, StoreFinished, StoreOpened, segment_into_store
 from blunet.segmentation.provenance import LABELS_HASH, hash_labels
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
@@ -68,6 +68,17 @@ def test_labels_equal_those_in_memory(folder, stack, monkeypatch):
     assert about["blunet"][LABELS_HASH] == hash_labels(wanted)
     with pytest.raises(InputError, match="holds labels; give the image"):
         open_images(finished.path)
+
+
+def test_a_single_image_is_done_piece_by_piece(folder, stack):
+    """Its labels are those of the whole, its places too; nothing but the Zarr is left."""
+    image = np.tile(stack[0], (3, 2))
+    *events, finished = run(folder, FrameSource.from_array(image), measured=True)
+    assert [event.done for event in events if isinstance(event, PieceDone)][-1] > 0.9
+    wanted = blunet.segment(image, folder / "model.blunet", min_size=20)
+    np.testing.assert_array_equal(open_levels(finished.path)[0][...], wanted)
+    assert finished.table["bbox_bottom_px"].max() == np.nonzero(wanted)[0].max() + 1
+    assert sorted(path.name for path in folder.iterdir()) == ["model.blunet", "x_labels.ome.zarr"]
 
 
 def test_what_is_done_can_be_seen_and_is_kept(folder, stack):

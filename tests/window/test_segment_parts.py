@@ -207,7 +207,7 @@ def test_a_view_that_is_too_large_asks_to_zoom_in(make_widget, viewer, qtbot, li
     choose(qtbot, widget, "This view")
     widget.start()
     assert "zoom in" in widget.form.warning.text()
-    assert not widget.busy
+    assert not widget.state.running
 
 
 def test_a_folder_that_cannot_be_written_is_named(make_widget, qtbot, little_memory, tmp_path):

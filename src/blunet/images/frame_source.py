@@ -17,8 +17,8 @@ from blunet.images.grey_image import GreyImage, check_image
 from blunet.images.image_files import images_of, is_zarr, microscope_file_of
 from blunet.images.image_reader import read_layout
 from blunet.images.image_windows import ImageWindows
-from blunet.images.ome_planes import SetPlace
 from blunet.images.microscope_files import open_microscope_image
+from blunet.images.ome_planes import SetPlace
 from blunet.images.ome_zarr import open_image
 from blunet.images.pixel_size import PixelSize
 from blunet.images.plane_choice import PlaneChoice, PlaneImage, check_slice, choose_channel, choose_sharpest

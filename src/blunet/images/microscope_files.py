@@ -122,6 +122,11 @@ class MicroscopeImage:
 
             yield read
 
+    @contextlib.contextmanager
+    def windows(self, t: int, channel: int, z: int) -> Iterator[None]:
+        """Yield None: planes of these files are read as a whole."""
+        yield None
+
 
 def open_microscope_images(path: Path) -> list[MicroscopeImage]:
     """Open the images of a file, or the one that the path names (``x.nd2/3``); their pixels are not read yet.

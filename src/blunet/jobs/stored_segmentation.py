@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from blunet.images.frame_source import FrameSource
 from blunet.images.labels_store import LabelsStore
 from blunet.jobs.events import Cancelled, CancelToken
-from blunet.packed.packed_model import load_model
-from blunet.segmentation.frames import label_frames, predict_frames
+from blunet.packed.packed_model import PackedModel, load_model
+from blunet.segmentation.frames import FrameLabelled, label_frames, predict_frames
+from blunet.segmentation.mosaic import MosaicProgress, segment_mosaic
 from blunet.segmentation.prefetch import prefetch
 from blunet.segmentation.provenance import LABELS_HASH, hash_frame, join_hashes
+from blunet.segmentation.scale import scale_factor
+from blunet.segmentation.scratch import Scratch
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
 
@@ -51,6 +54,13 @@ class FrameStored:
     warning: str = ""
 
 
+@dataclass(frozen=True)
+class PieceDone:
+    """A piece of a single image is done; `done` is the share of the work, 0 to 1."""
+
+    done: float
+
+
 @dataclass(frozen=True, eq=False)
 class StoreFinished:
     """The Zarr has its name.
@@ -81,8 +91,8 @@ def segment_into_store(
     measured: bool = False,
     threads: int | None = None,
     tile: int | None = None,
-) -> Iterator[StoreOpened | FrameStored | StoreFinished]:
-    """Segment frames of a layer into a new OME-Zarr, in memory for one frame.
+) -> Iterator[StoreOpened | PieceDone | FrameStored | StoreFinished]:
+    """Segment frames of a layer into a new OME-Zarr, in memory for one frame; a single image in memory for a tile.
 
     Parameters
     ----------
@@ -105,7 +115,8 @@ def segment_into_store(
 
     Yields
     ------
-    StoreOpened, FrameStored for each frame, and StoreFinished, also if the job is stopped after some frames.
+    StoreOpened, FrameStored for each frame, and StoreFinished, also if the job is stopped after some frames. Of a
+    single image also PieceDone; its labels are written when all of it was seen.
 
     Raises
     ------
@@ -119,13 +130,19 @@ def segment_into_store(
     network = network if tile is None else replace(network, tile=tile)
     settings = settings.for_model(network.info)
     hashes: dict[int, bytes] = {}
+    labelled: Iterator[FrameLabelled | _Single | PieceDone]
     tables: list[Mapping[str, NDArray[Any]]] = []
     with LabelsStore(path, source) as store:
         yield StoreOpened(store.levels)
-        predicted = predict_frames(source, network, settings, chosen=sorted(chosen), check=token.check)
-        ahead = prefetch(predicted) if len(chosen) > 1 else predicted  # the network runs while objects are found
+        if source.count == 1 and scale_factor(network.info, settings.diameter) == 1:
+            labelled = _segment_single(source, network, settings, path.parent, measured, token)
+        else:
+            labelled = _segment_frames(source, network, settings, chosen, measured, token)
         try:
-            for found in label_frames(ahead, source, settings, measured=measured, check=token.check):
+            for found in labelled:
+                if isinstance(found, PieceDone):
+                    yield found
+                    continue
                 store.write(found.t, found.labels)
                 hashes[found.t] = hash_frame(found.labels)
                 tables.append(found.table)
@@ -135,6 +152,56 @@ def segment_into_store(
                 yield StoreFinished(_close(store, hashes, description), _join(tables), stopped=isinstance(e, Cancelled))
             raise
         yield StoreFinished(_close(store, hashes, description), _join(tables))
+
+
+def _segment_frames(
+    source: FrameSource,
+    model: PackedModel,
+    settings: SegmentationSettings,
+    chosen: Sequence[int],
+    measured: bool,
+    token: CancelToken,
+) -> Iterator[FrameLabelled]:
+    predicted = predict_frames(source, model, settings, chosen=sorted(chosen), check=token.check)
+    ahead = prefetch(predicted) if len(chosen) > 1 else predicted  # the network runs while objects are found
+    yield from label_frames(ahead, source, settings, measured=measured, check=token.check)
+
+
+def _segment_single(
+    source: FrameSource,
+    model: PackedModel,
+    settings: SegmentationSettings,
+    folder: Path,
+    measured: bool,
+    token: CancelToken,
+) -> Iterator[_Single | PieceDone]:
+    """Segment an image piece by piece; maps and labels lie in a temporary folder meanwhile."""
+    frame = 0 if source.stack else None
+    with Scratch(folder) as scratch, source.windows() as image:
+        for event in segment_mosaic(
+            image, model, settings, scratch, measured=measured, pixel_size=source.pixel_size, check=token.check
+        ):
+            if isinstance(event, MosaicProgress):
+                yield PieceDone(event.done)
+                continue
+            table = dict(event.table)
+            if table and frame is not None:
+                table = {"label": table.pop("label"), "frame": np.zeros(event.objects, int), **table}
+            warning = source.prefix() + event.warning if event.warning else ""
+            yield _Single(0, event.labels, event.objects, event.diameter, table, warning, event.dropped)
+
+
+@dataclass(frozen=True, eq=False)
+class _Single:
+    """What `FrameLabelled` says of a frame, of an image whose labels lie on disk."""
+
+    t: int
+    labels: Any
+    objects: int
+    diameter: float
+    table: Mapping[str, NDArray[Any]]
+    warning: str
+    dropped: int
 
 
 def _close(store: LabelsStore, hashes: Mapping[int, bytes], description: Mapping[str, Any]) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from blunet.images.labels_store import open_levels
-from blunet.jobs.stored_segmentation import FrameStored, StoreFinished, StoreOpened
+from blunet.jobs.stored_segmentation import FrameStored, PieceDone, StoreFinished, StoreOpened
 from blunet.widgets.layer_facts import FILE, IMAGE, placement_of
 
 if TYPE_CHECKING:
@@ -62,13 +62,16 @@ class StoredRun:
         job.done.connect(self._on_done)
         job.stopped.connect(self._on_stopped)
 
-    def _on_event(self, event: StoreOpened | FrameStored | StoreFinished, job: Job) -> None:
+    def _on_event(self, event: StoreOpened | PieceDone | FrameStored | StoreFinished, job: Job) -> None:
         if self.deleted and not isinstance(event, StoreFinished):
             job.cancel()
             return
         match event:
             case StoreOpened(levels):
                 self.labels = self._add_layer(levels)
+            case PieceDone(done):
+                self.state.note(f"{done:.0%} of the image are done.")
+                job.show_progress(done, 1.0)
             case FrameStored():
                 self.objects += event.objects
                 self.dropped += event.dropped

@@ -129,6 +129,19 @@ class ZarrImage:
         chunk = self.array.chunks[-2], self.array.chunks[-1]
         yield ChunkedImage((self.size("y"), self.size("x")), self.dtype, chunk, read)
 
+    def describe_missing_chunks(self) -> str:
+        """Say how many chunks of the finest level are not there; empty if all are."""
+        try:
+            count, there = int(self.array.nchunks), int(self.array.nchunks_initialized)
+        except Exception:  # a store that cannot be listed
+            return ""
+        if there >= count:
+            return ""
+        return (
+            f"'{self.path}' lacks {count - there} of its {count} chunks, which count as {self.array.fill_value}: it "
+            "was not copied completely, or is empty there."
+        )
+
     def _read(self, places: dict[str, Any]) -> NDArray[Any]:
         try:
             return np.asarray(self.array[tuple(places[axis] for axis in self.axes)])

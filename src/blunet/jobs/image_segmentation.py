@@ -77,7 +77,9 @@ class ImageWork:
                 if self.resume and (events := find_finished(each, folder, files, about, into)):
                     yield from events
                     return
+                before = _times_of(each)
                 outdated, remarks = check_results(folder, each.stem, files)
+                remarks += filter(None, [each.remark, each.zarr.describe_missing_chunks() if each.zarr else ""])
                 if into is not None and each.zarr is None:
                     several = each.frames is not None and len(each.files) > 1
                     what, them = ("a time-lapse of several files", "these") if several else ("no OME-Zarr", "it")
@@ -86,6 +88,11 @@ class ImageWork:
                     check_labels(each.zarr, into)
                 with Results(source, files, folder, keep_tables=into is not None) as results:
                     yield from _segment_frames(each.path, results, model, settings, cancel)
+                    if _times_of(each) != before:
+                        raise InputError(
+                            f"'{each.path}' has changed while it was read, as a file does that is still being written; "
+                            "segment it when it is complete."
+                        )
                     objects, foreground = results.objects, results.foreground
                     trained = model.info.card.object_diameter
                     if mismatch := describe_size_mismatch(results.diameter, trained, settings):
@@ -106,6 +113,12 @@ class ImageWork:
             for remark in remarks:
                 yield Warned(each.path, remark)
             yield Segmented(each.path, labels, objects, foreground, time.perf_counter() - begin)
+
+
+def _times_of(each: Input) -> list[tuple[int, int]]:
+    """Return sizes and times of the files of an input; of a Zarr none, whose chunks are checked one by one."""
+    found = [path.stat() for path in each.files if path.is_file()]
+    return [(about.st_size, about.st_mtime_ns) for about in found]
 
 
 def _describe_image(each: Input, planes: PlaneChoice) -> dict[str, Any]:

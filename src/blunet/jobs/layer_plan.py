@@ -14,6 +14,7 @@ from blunet.dataset.masks_beside import find_masks
 from blunet.errors import InputError
 from blunet.files import expand_user
 from blunet.images.file_sets import find_sets, join_stacks, split_channels
+from blunet.images.frame_numbers import describe_missing_frames
 from blunet.images.frame_source import ALL_PLANES, FrameSource
 from blunet.images.image_files import find_images, find_subfolder, images_in, is_microscope_file, is_zarr
 from blunet.images.microscope_files import open_microscope_images, stem_of_image
@@ -50,6 +51,8 @@ class PlannedLayer:
     annotations : mapping of Path to AnnotatedImage
         Those of other programs, by the paths of their images.
     kind : {"image", "labels"}
+    remark : str
+        What the user should know, such as that frames are missing; empty: nothing.
     """
 
     name: str
@@ -59,6 +62,7 @@ class PlannedLayer:
     labels: Mapping[Path, Path] = field(default_factory=dict)
     annotations: Mapping[Path, AnnotatedImage] = field(default_factory=dict)
     kind: str = "image"
+    remark: str = ""
 
     @property
     def pixel_size(self) -> PixelSize | None:
@@ -79,7 +83,7 @@ class Plan:
     ----------
     layers : tuple of PlannedLayer
     left_out : tuple of str
-        Sentences about the files that are not opened; frames of another size or type share one.
+        Sentences about the files that are not opened, or are missing; frames of another size or type share one.
     skipped : tuple of Skipped
         The same files one by one.
     """
@@ -194,6 +198,7 @@ def plan_layers(
     planned = tuple(
         replace(layer, annotations={path: of[path] for path in layer.frames.paths if path in of}) for layer in planned
     )
+    problems += [layer.remark for layer in planned if layer.remark]
     return Plan(planned, tuple(problems), tuple(skipped))
 
 
@@ -302,4 +307,5 @@ def _planned(
     if kind == "labels":
         return PlannedLayer(name, frames, source, labels={path: path for path in frames.paths}, kind=kind)
     masks, labels = ({path: of[path] for path in frames.paths if path in of} for of in (masks_of, labels_of))
-    return PlannedLayer(name, frames, source, masks, labels)
+    gaps = describe_missing_frames(frames.paths) if len(group) > 1 and by_folder else ""
+    return PlannedLayer(name, frames, source, masks, labels, remark=gaps)

@@ -34,12 +34,15 @@ class Input:
         Of a time-lapse, with the channel and slice that are wanted. None: the file is opened when its turn comes.
     zarr : ZarrImage, optional
         The image of an OME-Zarr, if the input is one.
+    remark : str
+        What is to be said about the input; empty: nothing.
     """
 
     path: Path
     stem: str
     frames: FrameSource | None = None
     zarr: ZarrImage | None = None
+    remark: str = ""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -115,7 +118,7 @@ def _planned(layer: PlannedLayer) -> Input:
     if len(paths) == 1 and is_zarr(paths[0]):
         image = open_image(paths[0])
         return Input(image.path, image.stem, layer.frames, image)
-    return Input(layer.source or Path(layer.frames.name), layer.name, layer.frames)
+    return Input(layer.source or Path(layer.frames.name), layer.name, layer.frames, remark=layer.remark)
 
 
 def check_outputs(inputs: Sequence[Input], out: Path, files: Sequence[str]) -> None:

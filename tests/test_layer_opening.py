@@ -262,7 +262,7 @@ def test_bad_sources_are_refused_in_a_sentence(tmp_path):
         plan_layers([tmp_path])
     channels = RANDOM.integers(0, 9, (2, 5, 24, 32)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "x.tif", channels, imagej=True, metadata={"axes": "TCYX"})
-    with pytest.raises(InputError, match="export one channel"):
+    with pytest.raises(InputError, match="export one as an image of its own"):
         plan_layers([tmp_path / "x.tif"])
 
 

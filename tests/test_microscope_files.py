@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from bright_model import put_model_and_image, squares
-from microscope_writers import write_czi, write_lif
+from microscope_writers import write_czi, write_lif, write_nd2
 from typer.testing import CliRunner
 
 from blunet.cli import app
@@ -91,6 +91,23 @@ def test_lif(folder):
     lif("y.lif", ("BF", "BF"))
     with pytest.raises(InputError, match=r"it is not clear which is DIC: 0 Gray BF, 1 Gray BF; choose the channel"):
         FrameSource.from_file("y.lif/0")
+
+
+def test_nd2(folder):
+    """DIC is known by the flags of its microscope; frames, slices and steps are read."""
+    pytest.importorskip("nd2", reason="the extra 'microscopes' is not installed")
+    image = np.zeros((2, 3, 2, 60, 90), np.uint16)
+    image += np.arange(12).reshape(2, 3, 2, 1, 1).astype(np.uint16)
+    image[..., 1, :, :] += squares()
+    write_nd2(Path("x.nd2"), image, ("first", "second"), (0x101, 0x122))
+    source = FrameSource.from_file("x.nd2", PlaneChoice(z=2))
+    assert (source.axes, source.count, source.shape, source.dtype) == ("TYX", 2, (60, 90), np.uint16)
+    assert (source.pixel_size.x, source.pixel_size.unit, source.interval) == (0.5, "µm", 30)
+    np.testing.assert_array_equal(np.stack(list(source.each())), image[:, 2, 1])
+    np.testing.assert_array_equal(FrameSource.from_file("x.nd2", PlaneChoice("first", 1)).frame(1), image[1, 1, 0])
+    (found,) = open_microscope_images(Path("x.nd2"))
+    assert (found.spacing, found.channels, found.contrasts) == (2, ("first", "second"), ("", "DIC"))
+    assert "-> out" in run("x.nd2", "--z", "1").stdout
 
 
 def test_labels_equal_those_of_the_same_tiff(folder):

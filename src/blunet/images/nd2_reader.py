@@ -63,7 +63,7 @@ def _contrast(channel: Any) -> str:
 def _interval(file: Any) -> float | None:
     """Return the seconds between frames of a loop in time."""
     for loop in file.experiment:
-        period = getattr(loop.parameters, "periodMs", None)
-        if loop.type == "TimeLoop" and period:
-            return float(period) / 1000
+        if loop.type in ("TimeLoop", "NETimeLoop"):
+            periods = {each.periodMs for each in getattr(loop.parameters, "periods", [loop.parameters])}
+            return float(periods.pop()) / 1000 or None if len(periods) == 1 else None
     return None

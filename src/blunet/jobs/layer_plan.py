@@ -174,7 +174,8 @@ def plan_layers(
         raise InputError(problems[0] if len(problems) == 1 else f"None of {len(problems)} files opens: {problems[0]}")
     images = [file for file in files if not _holds_labels(file)]
     paths = [file.paths[0] for file in images]
-    masks_of, labels_of = (find_masks(paths), find_saved_labels(paths)) if masks else ({}, {})
+    in_folders = [path for path in paths if path.parent.is_dir()]  # not images within a microscope's file
+    masks_of, labels_of = (find_masks(in_folders), find_saved_labels(in_folders)) if masks else ({}, {})
     attached = set(labels_of.values())
     alone = [file for file in files if _holds_labels(file) and file.paths[0] not in attached]
     groups: list[list[FrameSource]] = []

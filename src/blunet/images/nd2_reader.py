@@ -49,8 +49,8 @@ def open_planes(path: Path, position: int) -> Iterator[Callable[[int, int, int],
         several = file.sizes.get("C", 1) > 1
 
         def read(t: int, channel: int, z: int) -> NDArray[Any]:
-            frame = np.asarray(file.read_frame(frames[t, position, z]))
-            return frame[channel] if several else frame
+            frame = file.read_frame(frames[t, position, z])
+            return np.array(frame[channel] if several else frame)  # a copy: the file is mapped, and closed later
 
         yield read
 

@@ -38,15 +38,19 @@ class PartChoice(QWidget):
             (self.step, "1: every frame. 10: every tenth."),
         ):
             box.setToolTip(tip)
+            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+            box.setStyleSheet("QSpinBox { min-width: 36px; max-width: 60px; padding: 0px 2px; }")
             box.setAccessibleName(tip.split(",")[0].split(":")[0])
             box.valueChanged.connect(self.changed)
         self.step.setMinimum(1)
         self.fields = QWidget()
         row = QHBoxLayout(self.fields)
         row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
         for text, box in (("From", self.first), ("to", self.last), ("every", self.step)):
             row.addWidget(QLabel(text))
-            row.addWidget(box, 1)
+            row.addWidget(box)
+        row.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.kinds)

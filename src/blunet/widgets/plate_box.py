@@ -49,7 +49,7 @@ class PlateBox(QWidget):
             header.setHighlightSections(False)
         self.fields = QComboBox()
         self.fields.setToolTip("The images of the well that is chosen.")
-        self.replace_box = QCheckBox("Close the well before")
+        self.replace_box = QCheckBox("Close the previous well")
         self.replace_box.setToolTip("Its image is closed when another well is opened, unless labels were made of it.")
         self.replace_box.setChecked(True)
         self.rows = QFormLayout()

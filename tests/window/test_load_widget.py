@@ -195,7 +195,7 @@ def test_bad_sources_give_a_warning(viewer, widget, qtbot, tmp_path):
     assert not widget.form.open_button.isEnabled()
     tifffile.imwrite(tmp_path / "channels.tif", np.zeros((2, 3, 8, 8), np.uint8), imagej=True)
     choose(qtbot, widget, tmp_path / "channels.tif")
-    assert "export one channel" in widget.form.warning.text()
+    assert "choose the channel" in widget.form.warning.text()
     (tmp_path / "notes.tif").write_text("These are my notes")
     tifffile.imwrite(tmp_path / "good.tif", shaded())
     load(qtbot, widget, tmp_path)

@@ -19,8 +19,8 @@ from blunet.images.frame_source import FrameSource
 from blunet.images.normalisation import Limits, estimate_limits
 from blunet.images.normalisation_settings import Normalisation
 from blunet.images.pixel_size import MICROMETRES, PixelSize
-from blunet.jobs.annotation_layers import fill_annotations
 from blunet.images.plane_choice import PlaneChoice
+from blunet.jobs.annotation_layers import fill_annotations
 from blunet.jobs.events import CancelToken
 from blunet.jobs.layer_plan import Plan, PlannedLayer, plan_layers
 from blunet.jobs.saved_labels import read_saved_labels

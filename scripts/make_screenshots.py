@@ -23,12 +23,14 @@ from blunet.compression.presets import preset
 from blunet.compression.steps import STEPS
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
+from blunet.simulation.life_settings import LifeSettings
 from blunet.simulation.time_lapse import simulate_time_lapse
 from blunet.widgets.compress_form import SCRATCH
 from blunet.widgets.compress_widget import CompressWidget
 from blunet.widgets.load_widget import LoadWidget
 from blunet.widgets.scroll import UprightScroll
 from blunet.widgets.segment_widget import SegmentWidget
+from blunet.widgets.track_plots import AREA
 
 SIZE = 1360, 860
 
@@ -87,6 +89,32 @@ def segment(out: Path) -> None:
     viewer.close()
 
 
+def track(out: Path) -> None:
+    """A time-lapse whose true cells were tracked: the lineage of a cell that divides twice, and its area."""
+    viewer, widget = window(SegmentWidget, "Segment cells")
+    settings = DicSettings(shape=(320, 320), object_diameter=36, coverage=0.35, rounded=0.02)
+    image, labels = simulate_time_lapse(settings, 40, seed=5, life=LifeSettings(cycle=55)).stack()
+    place = {"scale": (300.0, 0.32, 0.32), "units": ("s", "um", "um"), "axis_labels": ("t", "y", "x")}
+    viewer.add_image(image, name="Simulated time-lapse", **place)
+    viewer.add_labels(labels, name="Simulated time-lapse – cells", **place)
+    box = widget.form.track
+    widget.form.track_section.set_open(True)
+    box.start()
+    wait(120, lambda: not box.busy)
+    box.layers.labels.contour = 2
+    tracks = box.state.tracks
+    chosen = max(tracks.children, key=lambda number: (number in tracks.parents, len(tracks.lineage_of(number))))
+    box.state.select(chosen)
+    box.panel.plots_section.set_open(True)
+    box.panel.plots.quantity.setCurrentText(AREA)
+    box.panel.went.emit(tracks.spans[tracks.children[chosen][0]][0] + 1)
+    wait(1)
+    area = widget.findChild(UprightScroll)
+    area.verticalScrollBar().setValue(box.mapTo(area.widget(), box.rect().topLeft()).y() - 34)
+    save(viewer, out / "track.png")
+    viewer.close()
+
+
 def compress(out: Path) -> None:
     """A small compression: while it runs, and its report."""
     for name in ("images", "masks"):
@@ -123,14 +151,14 @@ def compress(out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
-    parser.add_argument("pictures", nargs="*", default=["load", "segment", "compress"])
+    parser.add_argument("pictures", nargs="*", default=["load", "segment", "track", "compress"])
     arguments = parser.parse_args()
     out = arguments.out.resolve()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BLUNET_SETTINGS_FOLDER"] = folder
         os.chdir(folder)  # so that the pictures show short names
         for name in arguments.pictures:
-            {"load": load, "segment": segment, "compress": compress}[name](out)
+            {"load": load, "segment": segment, "track": track, "compress": compress}[name](out)
         os.chdir(out)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from blunet.errors import InputError
 from blunet.images.frame_source import FrameSource
-from blunet.images.pixel_size import PixelSize, pixel_size_of_layer
+from blunet.images.pixel_size import PixelSize, pixel_size_of_layer, step_of_layer
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
 if TYPE_CHECKING:
@@ -81,6 +81,12 @@ def pixel_size(layer: Layer) -> PixelSize | None:
         shear=layer.shear,
         affine=layer.affine.affine_matrix,
     )
+
+
+def frame_interval(layer: Layer) -> float | None:
+    """Return the seconds from frame to frame; None where the first axis of a stack has no unit of time."""
+    axis, step = step_of_layer(layer.scale, layer.units, layer.axis_labels, pixel_size(layer))
+    return step if axis == "T" else None
 
 
 def image_of(viewer: Viewer, metadata: Mapping[str, Any], shape: tuple[int, ...]) -> Image | None:

@@ -36,6 +36,11 @@ class Section(QWidget):
         """Show or hide the content."""
         self.button.setChecked(is_open)
 
+    def set_title(self, title: str) -> None:
+        """Change the title."""
+        self._title = title
+        self.button.setText(f"{OPEN if self.button.isChecked() else CLOSED}  {title}")
+
     def set_editable(self, editable: bool) -> None:
         """Enable or disable the content; it can be shown and hidden in any case."""
         self._editable = editable

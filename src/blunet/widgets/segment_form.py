@@ -37,6 +37,7 @@ from blunet.widgets.settings_form import SettingsForm
 from blunet.widgets.settings_state import SettingsState
 from blunet.widgets.store_place import StorePlace
 from blunet.widgets.text import WarningLabel, make_remark_label, make_sentence_label
+from blunet.widgets.track_box import TrackBox
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -115,6 +116,9 @@ class SegmentForm(QWidget):
         self.frames: FrameSource | None = None
         """The frames of the chosen layer; None if it cannot be segmented."""
         self._stored = self._wants_all = False
+        self.track = TrackBox(viewer, self)
+        self.track.hide()
+        self.track_section = Section("Track the cells of a time-lapse", lambda: self.track)
         self._live = self._live_values()
         self._lay_out()
         self.images.changed.connect(self.image_changed)
@@ -290,6 +294,7 @@ class SegmentForm(QWidget):
         self.labels_form.rows.addRow("", self.measure_box)
         self.labels_form.rows.addRow("", self.probability_box)
         LabelAlignment(self, self._rows, self.labels_form.rows, self.batch.rows)
+        LabelAlignment(self, self.track.rows, self.track.settings_form.rows)  # longer ones, beside narrower controls
         buttons, foot = QHBoxLayout(), QHBoxLayout()
         buttons.addWidget(self.start_button, 2)
         buttons.addWidget(self.cancel_button, 1)
@@ -301,5 +306,6 @@ class SegmentForm(QWidget):
         for widget in (self.bar, self.status, self.warning, self.labels_form):
             layout.addWidget(widget)
         layout.addLayout(foot)
+        layout.addWidget(self.track_section)
         layout.addWidget(self.batch_section)
         layout.addStretch(1)

@@ -75,6 +75,7 @@ class SegmentWidget(DockContent):
         self.form.cancel_button.clicked.connect(self.cancel)
         self.closed.connect(self.cancel)
         self.closed.connect(self.form.batch.cancel)
+        self.closed.connect(self.form.track.cancel)
         self.form.copy_button.clicked.connect(self._copy)
         self.form.save_button.clicked.connect(self._save)
         self.form.live_changed.connect(self._timer.start)

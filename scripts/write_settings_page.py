@@ -18,6 +18,7 @@ from blunet.compression.steps import STEPS
 from blunet.packed.model_card import ModelCard
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.settings_model import SettingFacts, SettingsModel, facts_of, nested_model
+from blunet.tracking.tracking_settings import TrackingSettings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "settings.md"
 INTRODUCTION = """# Settings
@@ -28,6 +29,11 @@ INTRODUCTION = """# Settings
 
 Options of `blunet segment`, with `-` in place of `_`; arguments of `blunet.segment`; fields of the widget *Segment
 cells*.
+"""
+TRACKING = """## Tracking
+
+Options of `blunet track`, with `-` in place of `_`; arguments of `blunet.track`. On the command line the step has its
+unit with it (`--max-step 12um`), and `--no-divisions` and `--no-mend` switch these off.
 """
 COMPRESSION = """## Compression
 
@@ -53,6 +59,8 @@ def page() -> str:
 def _page() -> Iterator[str]:
     yield INTRODUCTION
     yield from _table(SegmentationSettings)
+    yield TRACKING
+    yield from _table(TrackingSettings)
     yield COMPRESSION
     presets = {name: preset(name) for name in PRESETS}
     yield from _table(CompressionSettings, presets)

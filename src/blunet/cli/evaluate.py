@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 @report_errors
 def evaluate(
-    model: Annotated[Path, typer.Argument(parser=given_path, metavar="MODEL", help="A .blunet or .keras file.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            parser=given_path,
+            metavar="MODEL",
+            help="A .blunet or .keras file; with --tracks a folder that blunet track wrote.",
+        ),
+    ],
     data: Annotated[
         Path,
         typer.Option(
@@ -28,9 +35,20 @@ def evaluate(
     threshold: Annotated[float | None, typer.Option(metavar="T")] = None,
     splitting: Annotated[float | None, typer.Option(metavar="S")] = None,
     diameter: Annotated[float | None, typer.Option(metavar="PX")] = None,
+    tracks: Annotated[
+        bool,
+        typer.Option(
+            "--tracks",
+            help="Score tracks instead: SEG, DET and TRA of the Cell Tracking Challenge. DIR holds the truth as its "
+            "01_GT does: TRA/man_track000.tif and so on, TRA/man_track.txt, and SEG/man_seg000.tif for SEG.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
-    """Score a model on images with truth masks."""
+    """Score a model on images with truth masks, or tracks by the truth of a time-lapse."""
+    if tracks:
+        _evaluate_tracks(model, data, as_json=as_json)
+        return
     from blunet.jobs.evaluation_run import Evaluated, Scored, evaluate_folder
     from blunet.jobs.events import Skipped, Started, Warned
     from blunet.jobs.model_files import open_model
@@ -77,3 +95,20 @@ def _plain(scores: Scores) -> dict[str, float]:
 
 def _columns(scores: Scores) -> str:
     return "".join(f"  {score:6.4f}" for score in _plain(scores).values())
+
+
+def _evaluate_tracks(result: Path, truth: Path, *, as_json: bool) -> None:
+    from blunet.evaluation.track_scores import TOLERANCE, score_tracks
+
+    with Bar("Scoring"):
+        scores = score_tracks(result, truth)
+    if as_json:
+        content = {**asdict(scores), "division_f1": scores.division_f1, "tolerance_frames": TOLERANCE}
+        print_json({**content, "result": str(result), "truth": str(truth)})
+        return
+    seg = "  -  " if scores.seg is None else f"{scores.seg:.3f}"
+    say(f"SEG {seg}   DET {scores.det:.3f}   TRA {scores.tra:.3f}")
+    say(
+        f"Divisions: {scores.correct} of {scores.divisions} found, {scores.found - scores.correct} wrongly, F1 "
+        f"{scores.division_f1:.3f} (at most {TOLERANCE} frame early or late)"
+    )

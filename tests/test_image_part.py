@@ -64,6 +64,7 @@ def test_a_part_has_the_objects_of_the_whole(image):
         assert found.table["centroid_y_um"][row] == pytest.approx((y.mean() + 48) * 0.5)
         assert found.table["centroid_x_um"][row] == pytest.approx((x.mean() + 64) * 0.25)
     assert set(found.table["frame"]) == {1}
+    assert sorted(found.table["label"]) == list(range(1, found.objects + 1)) == sorted(set(np.unique(shown)) - {0})
     maps = {0: next(event for event in events if isinstance(event, FramePredicted))}
     settings = SegmentationSettings().for_model(blunet.load_model().info)
     (again,) = relabel_frames(part.frames, maps, settings, CancelToken(), measured=True, part=part)

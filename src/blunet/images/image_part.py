@@ -30,12 +30,16 @@ class ImagePart:
         Of the frame.
     rows, columns : slice
         With a beginning and an end that lie within the frame.
+    wanted : (slice, slice) or None
+        Rows and columns of the frame within which objects are wanted; the rest is what the network needs around them.
+        None: all.
     """
 
     whole: FrameSource
     index: int
     rows: slice
     columns: slice
+    wanted: tuple[slice, slice] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -95,6 +99,18 @@ class ImagePart:
             moved["frame"] = np.full_like(table["frame"], self.index)
         return moved
 
+    def find_wanted(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Return the numbers of the objects in labels (Y, X) of the part that reach into what is wanted."""
+        found = np.unique(labels[self.within] if self.wanted else labels)
+        return found[found > 0]
+
+    @property
+    def within(self) -> tuple[slice, slice]:
+        """Rows and columns of the part that are wanted."""
+        rows, columns = self.wanted or (self.rows, self.columns)
+        top, left = self.rows.start, self.columns.start
+        return slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+
     def _read(self, index: int, rows: slice, columns: slice) -> NDArray[Any]:
         reader = self.whole.reader
         if not isinstance(reader, ArrayReader):
@@ -125,10 +141,11 @@ def enclose(whole: FrameSource, index: int, rows: slice, columns: slice, margin:
     InputError
         If none of the frame is in these rows and columns.
     """
-    sides = []
+    sides, wanted = [], []
     for part, length in zip((rows, columns), whole.shape, strict=True):
         first, last = max(part.start, 0), min(part.stop, length)
         if first >= last:
             raise InputError("Nothing of the image is visible; move it into view (Home shows all).")
+        wanted.append(slice(first, last))
         sides.append(slice(max(first - margin, 0) // multiple * multiple, min(last + margin, length)))
-    return ImagePart(whole, index, *sides)
+    return ImagePart(whole, index, sides[0], sides[1], (wanted[0], wanted[1]))

@@ -104,7 +104,7 @@ def segment_frames(
         event = replace(event, probability=probability)
         yield event
         (found,) = label_frames([event], source, settings, measured=measured, check=token.check)
-        found = found if part is None else replace(found, table=part.move_table(found.table))
+        found = found if part is None else _cut(found, part)
         if len(chosen) > 1 and event.t == chosen[0]:
             first = found
             yield FirstLook(found)
@@ -116,6 +116,23 @@ def segment_frames(
         before += _numbers(found)
     if first is not None:
         yield first.numbered_on(before)
+
+
+def _cut(found: FrameLabelled, part: ImagePart) -> FrameLabelled:
+    """Keep the objects that reach into what is wanted of a part, numbered from 1, with their places in the whole."""
+    if found.labels.dtype.kind == "b":
+        mask = np.zeros_like(found.labels)
+        mask[part.within] = found.labels[part.within]
+        return replace(found, labels=mask, objects=int(mask.any()), table=part.move_table(found.table))
+    wanted = part.find_wanted(found.labels)
+    numbers = np.zeros(int(found.labels.max(initial=0)) + 1, found.labels.dtype)
+    numbers[wanted] = np.arange(1, wanted.size + 1)
+    table = dict(found.table)
+    if table:
+        rows = np.isin(table["label"], wanted)
+        table = {name: column[rows] for name, column in table.items()}
+        table["label"] = numbers[table["label"]]
+    return replace(found, labels=numbers[found.labels], objects=wanted.size, table=part.move_table(table))
 
 
 def count_bytes(source: FrameSource, chosen: int) -> int:
@@ -172,4 +189,4 @@ def relabel_frames(
         yield from map(FirstLook, label_frames([predictions[shown]], source, settings, check=token.check))
     each = (predictions[t] for t in sorted(predictions))
     for found in label_frames(each, source, settings, measured=measured, check=token.check):
-        yield found if part is None else replace(found, table=part.move_table(found.table))
+        yield found if part is None else _cut(found, part)

@@ -2,14 +2,17 @@
 
     python benchmarks/scale.py frames  [--frames 50] [--rounds 5]
     python benchmarks/scale.py mosaics [--sizes 1024 4096 8192]
+    python benchmarks/scale.py seams   [--size 2048] [--block 512]
     python benchmarks/scale.py resume  [--files 1000]
     python benchmarks/scale.py workers [--files 60]
 
 ``frames`` segments and measures a time-lapse of 512 x 512 frames, and runs the packed engine alone on the same frames,
 in turn: the rate is the median ratio of the rounds. ``mosaics`` segments and measures one image of each size, each in a
-process of its own, and tells its largest resident memory and the time a pixel relative to the first size. ``resume``
-times a command that finds all files finished. ``workers`` compares one and two processes of one thread, from the first
-image that is done to the last. The images are simulated; the model is the bundled one.
+process of its own, and tells its largest resident memory, and the seconds and the processors' seconds a pixel relative
+to the first size. ``seams`` segments one image whole, piece by piece, and by two patterns that are common with dask;
+it counts the objects that these cut or join at the borders of blocks, and their tasks for a large mosaic. ``resume``
+times a command that finds all files finished. ``workers`` compares one and two processes of one thread, from the
+first image that is done to the last. The images are simulated; the model is the bundled one.
 """
 
 from __future__ import annotations
@@ -23,17 +26,31 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
+import dask.array as da
 import numpy as np
 import tifffile
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from blunet import load_model
+from blunet import load_model, segment
+from blunet.dataset.targets import compute_distance_map
+from blunet.images.grey_image import GreyImage
+from blunet.images.normalisation import Normaliser
 from blunet.jobs.cluster import Cluster
 from blunet.jobs.events import Segmented
 from blunet.jobs.file_segmentation import segment_files
+from blunet.packed.packed_model import PackedModel
+from blunet.packed.tiles import read_padded, split_into_tiles
+from blunet.segmentation.mosaic import segment_mosaic
+from blunet.segmentation.scratch import Scratch
+from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.simulation.dic_fields import simulate_dic
+from blunet.simulation.dic_settings import DicSettings
 
 
 def main() -> None:
@@ -44,14 +61,22 @@ def main() -> None:
     frames.add_argument("--rounds", type=int, default=5)
     mosaics = parts.add_parser("mosaics")
     mosaics.add_argument("--sizes", type=int, nargs="+", default=[1024, 4096, 8192])
-    mosaics.add_argument("--child", type=int, help=argparse.SUPPRESS)
+    mosaics.add_argument("--without-network", action="store_true", help="take the maps of the network as known")
+    mosaics.add_argument("--child", help=argparse.SUPPRESS)
+    seams = parts.add_parser("seams")
+    seams.add_argument("--size", type=int, default=2048)
+    seams.add_argument("--block", type=int, default=512)
     for name, files in (("resume", 1000), ("workers", 60)):
         parts.add_parser(name).add_argument("--files", type=int, default=files)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        {"frames": time_frames, "mosaics": time_mosaics, "resume": time_resume, "workers": time_workers}[
-            arguments.part
-        ](arguments)
+        {
+            "frames": time_frames,
+            "mosaics": time_mosaics,
+            "seams": compare_seams,
+            "resume": time_resume,
+            "workers": time_workers,
+        }[arguments.part](arguments)
 
 
 def make_frames(count: int) -> np.ndarray:
@@ -81,41 +106,150 @@ def time_frames(arguments: argparse.Namespace) -> None:
 
 def time_mosaics(arguments: argparse.Namespace) -> None:
     if arguments.child:
-        print(json.dumps(measure_mosaic(arguments.child)))
+        print(json.dumps(measure_mosaic(arguments.child, network=not arguments.without_network)))
         return
     first = None
     for size in arguments.sizes:
-        command = [sys.executable, __file__, "mosaics", "--child", str(size)]
+        write_mosaic(Path("mosaic.tif"), size)
+        command = [sys.executable, __file__, "mosaics", "--child", str(Path("mosaic.tif").absolute())]
+        command += ["--without-network"] * arguments.without_network
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        pixel = found["seconds"] / size**2
-        first = first or pixel
+        pixel = np.array([found["seconds"], found["processor_seconds"]]) / size**2
+        first = pixel if first is None else first
+        ratios = pixel / first
         print(
-            f"{size:6d} x {size}  {found['seconds']:7.1f} s  {pixel / first:5.2f} x the time a pixel"
-            f"  {found['mebibytes']:6.0f} MiB resident  {found['objects']:,} objects"
+            f"{size:6d} x {size}  {found['seconds']:7.1f} s, {found['processor_seconds']:7.1f} s of processors"
+            f"  {ratios[0]:5.2f} and {ratios[1]:5.2f} x those a pixel"
+            f"  {found['mebibytes']:6.0f} MiB resident ({found['before']:.0f} before)  {found['objects']:,} objects",
+            flush=True,
         )
 
 
-def measure_mosaic(size: int) -> dict[str, float]:
-    """Segment and measure a mosaic of one simulated field; returns seconds, largest resident memory and objects."""
-    field = simulate_dic().image
-    tiles = [-(-size // length) for length in field.shape]
-    mosaic = tifffile.memmap("mosaic.tif", shape=(size, size), dtype=field.dtype)
-    for top in range(tiles[0]):
-        row = np.tile(field, (1, tiles[1]))[: size - top * field.shape[0], :size]
-        mosaic[top * field.shape[0] : top * field.shape[0] + len(row)] = row
-    mosaic.flush()
-    del mosaic
+def write_mosaic(path: Path, size: int) -> None:
+    """Write one simulated field, repeated, as a tiled TIFF of `size` x `size` pixels, tile by tile."""
+    field, side = simulate_dic().image, 512
+    down, across = field.shape
+
+    def tiles() -> Iterator[np.ndarray]:
+        for top in range(0, size, side):
+            for left in range(0, size, side):
+                rows = np.arange(top, min(top + side, size)) % down
+                columns = np.arange(left, min(left + side, size)) % across
+                yield field[np.ix_(rows, columns)]
+
+    tifffile.imwrite(path, tiles(), shape=(size, size), dtype=field.dtype, tile=(side, side), bigtiff=True)
+
+
+class KnownMaps(PackedModel):
+    """A model that knows the maps of the repeated field, so that no time goes into the network."""
+
+    def predict_map_tiles(self, image: GreyImage, **_: Any) -> Iterator[tuple[Any, np.ndarray]]:
+        labels = simulate_dic().labels
+        field = np.stack([(labels > 0).astype(np.float32), compute_distance_map(labels)])
+        scaled = Normaliser(image, self.info.normalisation)
+        for part in split_into_tiles(image.shape, self.tile, self.settings):
+            read_padded(scaled, part.extent)
+            rows, columns = (np.arange(axis.start, axis.stop) for axis in part.core)
+            yield part.core, field[:, rows[:, None] % labels.shape[0], columns % labels.shape[1]]
+
+
+def measure_mosaic(path: str, *, network: bool) -> dict[str, float]:
+    """Segment and measure a mosaic; returns seconds, resident memory before and at most, and objects."""
     model = load_model(threads=2)
-    model.predict_maps(field)
-    begin = time.perf_counter()
-    done = [
-        each
-        for each in segment_files(["mosaic.tif"], "out", model, save_measurements=True)
-        if isinstance(each, Segmented)
-    ]
-    seconds = time.perf_counter() - begin
+    if network:
+        model.predict_maps(simulate_dic(DicSettings(shape=(512, 512))).image)
+    else:
+        model = KnownMaps(model.weights, model.info, model.path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    begin, processors = time.perf_counter(), time.process_time()
+    done = [each for each in segment_files([path], "out", model, save_measurements=True) if isinstance(each, Segmented)]
+    seconds, processors = time.perf_counter() - begin, time.process_time() - processors
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "mebibytes": peak, "objects": done[0].objects}
+    return {
+        "seconds": seconds,
+        "processor_seconds": processors,
+        "before": before,
+        "mebibytes": peak,
+        "objects": done[0].objects,
+    }
+
+
+def compare_seams(arguments: argparse.Namespace) -> None:
+    """Count the objects that patterns of today cut or join, relative to the image in one piece."""
+    size, block = arguments.size, arguments.block
+    image = simulate_dic(DicSettings(shape=(size, size), coverage=0.6, clustering=0.8), seed=1).image
+    model = load_model(threads=2)
+    whole = segment(image, model)
+    with Scratch(Path.cwd()) as scratch:
+        *_, found = segment_mosaic(image, model, SegmentationSettings(), scratch, tile=block)
+        describe_seams("piece by piece", whole, found.labels[:, :], "none: a list of tiles")
+    tasks = f"{count_tasks(65536, 1024):,}"
+    blocks = segment_blocks(image, model, block).compute(scheduler="sync")
+    apart = number_on(blocks, block)
+    describe_seams("map_overlap with segment", whole, apart, tasks)
+    describe_seams("blocks, joined where labels touch", whole, join_at_faces(apart, block), tasks)
+
+
+def segment_blocks(image: Any, model: PackedModel | None, block: int) -> da.Array:
+    """Segment blocks with a halo, each on its own."""
+    lazy = da.from_array(image, chunks=block) if isinstance(image, np.ndarray) else image
+    return lazy.map_overlap(
+        lambda part: segment(part, model),
+        depth=128,
+        boundary="reflect",
+        dtype=np.int32,
+        meta=np.zeros((0, 0), np.int32),
+    )
+
+
+def count_tasks(size: int, block: int) -> int:
+    """Return the tasks of the graph of `segment_blocks` for a mosaic."""
+    return len(
+        dict(segment_blocks(da.zeros((size, size), chunks=block, dtype=np.uint16), None, block).__dask_graph__())
+    )
+
+
+def number_on(labels: np.ndarray, block: int) -> np.ndarray:
+    """Number the labels of each block on from those of the block before."""
+    result, last = np.zeros_like(labels), 0
+    for top in range(0, len(labels), block):
+        for left in range(0, labels.shape[1], block):
+            part = labels[top : top + block, left : left + block]
+            _, dense = np.unique(np.append(part.ravel(), 0), return_inverse=True)
+            dense = dense[:-1].reshape(part.shape)
+            result[top : top + block, left : left + block] = np.where(dense, dense + last, 0)
+            last += int(dense.max())
+    return result
+
+
+def join_at_faces(labels: np.ndarray, block: int) -> np.ndarray:
+    """Join the labels that touch across the borders of blocks, as distributed segmentation with cellpose does."""
+    pairs = [np.zeros((2, 0), int)]
+    for values in (labels, labels.T):
+        for border in range(block, len(values), block):
+            above, below = values[border - 1], values[border]
+            both = (above > 0) & (below > 0)
+            pairs.append(np.stack([above[both], below[both]]))
+    a, b = np.concatenate(pairs, axis=1)
+    count = int(labels.max()) + 1
+    _, same = connected_components(coo_array((np.ones(a.size), (a, b)), shape=(count, count)), directed=False)
+    return np.where(labels > 0, same[labels] + 1, 0)
+
+
+def describe_seams(title: str, whole: np.ndarray, found: np.ndarray, tasks: str) -> None:
+    """Print how many objects of the whole image are cut into labels, and how many labels join several objects."""
+    pairs, shared = np.unique(np.stack([whole.ravel(), found.ravel()]), axis=1, return_counts=True)
+    shared = shared[(pairs > 0).all(axis=0)]
+    own, other = pairs[:, (pairs > 0).all(axis=0)]
+    share = shared / np.bincount(whole.ravel())[own]
+    cut = np.count_nonzero(np.bincount(own[share > 0.1]) > 1)
+    joined = np.count_nonzero(np.bincount(other[share > 0.5]) > 1)
+    total, equal = np.unique(found[found > 0]).size, np.mean((whole > 0) == (found > 0))
+    print(
+        f"{title:34s} {total:6,d} objects of {int(whole.max()):,}  {cut:4d} cut  {joined:4d} joined"
+        f"  {equal:8.3%} of pixels alike  tasks for 65536 x 65536: {tasks}",
+        flush=True,
+    )
 
 
 def write_files(count: int) -> None:

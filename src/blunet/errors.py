@@ -15,6 +15,10 @@ class InputError(ValueError):
     """Bad input: a sentence that says what was wrong, with the offending value, and what to do."""
 
 
+class Stopped(Exception):
+    """The work was asked to stop; what writes files lets this pass, and removes what is not complete."""
+
+
 @contextlib.contextmanager
 def naming_errors(path: Path, *, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turn any error in the work on one file into an InputError of one sentence that names the file.

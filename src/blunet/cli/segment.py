@@ -134,7 +134,7 @@ class _Report:
 
     def follow(self, events: Iterable[Event], record: BatchRecord) -> None:
         """Show the events of the job until it ends, and keep them."""
-        from blunet.jobs.events import FrameDone, Segmented, Skipped, Started, Warned
+        from blunet.jobs.events import FrameDone, PieceDone, Segmented, Skipped, Started, Warned
 
         with Bar("Segmenting") as bar:
             for event in events:
@@ -145,6 +145,9 @@ class _Report:
                         self.wide = max((len(str(path)) for path in images), default=0)
                     case FrameDone(frame=frame, frames=frames):
                         bar.update(self.seen + frame / frames)
+                        continue
+                    case PieceDone(done=done):
+                        bar.update(self.seen + done)
                         continue
                     case Warned(message=message):
                         with bar.paused():

@@ -16,8 +16,10 @@ from blunet.images.grey_image import GreyImage
 CACHED_BYTES = 2**27
 #: Bands of whole rows have about this many pixels.
 PIXELS_PER_BAND = 2**21
-#: A sample of an image has about this many rows and columns.
-SAMPLED = 512
+#: The sample of an image has blocks at about this many places along each side.
+PLACES = 256
+#: Side of these blocks, in pixels.
+BLOCK = 3
 
 
 class ImageWindows(Protocol):
@@ -119,7 +121,7 @@ def check_windows(image: ImageWindows, check: Callable[[], None]) -> tuple[GreyI
     image : GreyImage
         Whose values are read in windows.
     sample : ndarray
-        About `SAMPLED` rows and columns, evenly spread.
+        As `sample_blocks` gives it.
 
     Raises
     ------
@@ -131,7 +133,7 @@ def check_windows(image: ImageWindows, check: Callable[[], None]) -> tuple[GreyI
         raise InputError(f"The image has the shape {shape}; give a grey image of shape (Y, X).")
     if image.dtype.kind not in "buif":
         raise InputError(f"The image's values are of type {image.dtype}; give integers or real numbers.")
-    steps = [max(1, length // SAMPLED) for length in shape]
+    chosen, columns = (_block_places(length) for length in shape)
     lowest, highest, sample, bad, first = None, None, [], 0, (0, 0)
     for rows, values in read_bands(image):
         check()
@@ -143,10 +145,25 @@ def check_windows(image: ImageWindows, check: Callable[[], None]) -> tuple[GreyI
         low, high = values.min(), values.max()
         lowest = low if lowest is None else min(lowest, low)
         highest = high if highest is None else max(highest, high)
-        sample.append(values[-rows.start % steps[0] :: steps[0], :: steps[1]])
+        here = chosen[(chosen >= rows.start) & (chosen < rows.stop)] - rows.start
+        sample.append(values[np.ix_(here, columns)])
     if bad:
         raise InputError(
             f"The image holds {bad} NaN or infinite value{'s' if bad > 1 else ''}, the first in row {first[0]} and "
             f"column {first[1]}, counted from 0; replace them first."
         )
     return GreyImage(cast("NDArray[Any]", image), lowest, highest), np.concatenate(sample)
+
+
+def sample_blocks(image: NDArray[Any]) -> NDArray[Any]:
+    """Return blocks of 3 x 3 pixels at regular places of an image (Y, X), side by side.
+
+    Of blocks at M x N places, the result has the shape (3 M, 3 N): ``[1::3, 1::3]`` are their middles.
+    """
+    return image[np.ix_(*(_block_places(length) for length in image.shape))]
+
+
+def _block_places(length: int) -> NDArray[np.int64]:
+    """Return which rows or columns the blocks take."""
+    places: NDArray[np.int64] = np.arange(0, length - BLOCK + 1, max(1, length // PLACES))[:, np.newaxis]
+    return (places + np.arange(BLOCK)).ravel()

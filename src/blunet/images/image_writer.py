@@ -7,7 +7,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard, cast
 
 import numpy as np
 import tifffile
@@ -16,18 +16,22 @@ from numpy.typing import NDArray
 from blunet.errors import InputError
 from blunet.files import replacing
 from blunet.images.image_reader import reading
+from blunet.images.image_windows import ImageWindows
 from blunet.images.pixel_size import PixelSize
 
 #: Our key in ImageJ's description, and in the JSON of OME's.
 KEY = "blunet"
 #: From this many bytes of pixels on, a BigTIFF for OME is written, as ImageJ's files end at 4 GiB.
 IMAGEJ_BYTES = 2**32 - 2**25
+#: Side of the tiles of a file that is written in windows, in pixels.
+TILE = 512
 
 
 def write_labels(
     path: str | Path,
-    labels: NDArray[Any] | Iterable[NDArray[Any]],
+    labels: NDArray[Any] | Iterable[NDArray[Any]] | ImageWindows,
     *,
+    largest: int | None = None,
     pixel_size: PixelSize | None = None,
     axis: Literal["T", "Z"] = "T",
     step: float | None = None,
@@ -39,9 +43,12 @@ def write_labels(
     ----------
     path : str or Path
         The final name, which the file gets when it is complete.
-    labels : ndarray of shape (Y, X) or (T, Y, X), or an iterable of frames (Y, X)
+    labels : ndarray of shape (Y, X) or (T, Y, X), an iterable of frames (Y, X), or ImageWindows
         0 is background. The type is uint16, or uint32 for labels above 65,535, which only OME's format can hold. The
-        frames of an iterable are kept compressed in memory until the largest label is known.
+        frames of an iterable are kept compressed in memory until the largest label is known. What is read in windows
+        is written tile by tile, in OME's format.
+    largest : int, optional
+        The largest label, for what is read in windows.
     pixel_size : PixelSize, optional
     axis : {"T", "Z"}
         What a stack runs through.
@@ -55,24 +62,44 @@ def write_labels(
     InputError
         If the labels are not integers, or the file cannot be written.
     """
+    if _in_windows(labels):
+        if largest is None:
+            raise TypeError("write_labels needs `largest` with what is read in windows")
+        kind = _label_type(largest)
+        tiles = (tile.astype(kind, copy=False) for tile in _tiles_of(labels))
+        _write(path, tiles, labels.shape, kind, pixel_size, axis, step, description, tiled=True)
+        return
     stack = not isinstance(labels, np.ndarray) or labels.ndim == 3
-    packed, largest, shape = [], 0, (0, 0)
+    packed, highest, shape = [], 0, (0, 0)
     if isinstance(labels, np.ndarray) and labels.ndim == 2 and labels.dtype.kind in "bui":
         kind = _label_type(int(labels.max(initial=0)))
         single = (frame.astype(kind, copy=False) for frame in [labels])
         _write(path, single, labels.shape, kind, pixel_size, axis, step, description)
         return
-    for frame in labels if stack else [labels]:
+    each = cast("Iterable[NDArray[Any]]", labels if stack else [labels])
+    for frame in each:
         values = np.asarray(frame)
         if values.dtype.kind not in "bui":
             raise InputError(f"Labels are of type {values.dtype}; give integers.")
-        largest, shape = max(largest, int(values.max(initial=0))), values.shape
+        highest, shape = max(highest, int(values.max(initial=0))), values.shape
         packed.append(zlib.compress(values.astype(np.uint32).tobytes(), 1))
     if not packed:
         raise InputError(f"There are no labels to write to '{path}'; give at least one frame.")
-    dtype = _label_type(largest)
+    dtype = _label_type(highest)
     frames = (np.frombuffer(zlib.decompress(data), np.uint32).reshape(shape).astype(dtype) for data in packed)
     _write(path, frames, (len(packed), *shape)[not stack :], dtype, pixel_size, axis, step, description)
+
+
+def _in_windows(values: object) -> TypeGuard[ImageWindows]:
+    """Return whether values are read in windows: they have a shape, but are no array."""
+    return hasattr(values, "shape") and not isinstance(values, np.ndarray)
+
+
+def _tiles_of(values: ImageWindows) -> Iterator[NDArray[Any]]:
+    """Yield the tiles of a file one after the other; those at the bottom and right are smaller."""
+    for top in range(0, values.shape[0], TILE):
+        for left in range(0, values.shape[1], TILE):
+            yield np.asarray(values[top : top + TILE, left : left + TILE])
 
 
 def _label_type(largest: int) -> np.dtype[Any]:
@@ -81,7 +108,7 @@ def _label_type(largest: int) -> np.dtype[Any]:
 
 def write_probability(
     path: str | Path,
-    probability: NDArray[np.floating[Any]] | Iterable[NDArray[np.floating[Any]]],
+    probability: NDArray[np.floating[Any]] | Iterable[NDArray[np.floating[Any]]] | ImageWindows,
     *,
     frames: int | None = None,
     pixel_size: PixelSize | None = None,
@@ -95,8 +122,8 @@ def write_probability(
     ----------
     path, pixel_size, axis, step, description
         As in `write_labels`.
-    probability : ndarray of shape (Y, X) or (T, Y, X), or an iterable of frames (Y, X)
-        In [0, 1]. An iterable is written frame by frame.
+    probability : ndarray of shape (Y, X) or (T, Y, X), an iterable of frames (Y, X), or ImageWindows
+        In [0, 1]. An iterable is written frame by frame, what is read in windows tile by tile.
     frames : int, optional
         Number of frames of an iterable, for which it has to be given.
 
@@ -105,17 +132,20 @@ def write_probability(
     InputError
         If the file cannot be written.
     """
+    dtype = np.dtype(np.float32)
+    if _in_windows(probability):
+        _write(path, _tiles_of(probability), probability.shape, dtype, pixel_size, axis, step, description, tiled=True)
+        return
     if isinstance(probability, np.ndarray):
         shape: tuple[int, ...] = probability.shape
         each = iter(probability if probability.ndim == 3 else [probability])
     else:
         if frames is None:
             raise TypeError("write_probability needs `frames` with an iterable")
-        each = iter(probability)
+        each = iter(cast("Iterable[NDArray[Any]]", probability))
         first = next(each)
         shape = (frames, *first.shape)
         each = itertools.chain([first], each)
-    dtype = np.dtype(np.float32)
     _write(path, (frame.astype(dtype) for frame in each), shape, dtype, pixel_size, axis, step, description)
 
 
@@ -148,9 +178,11 @@ def _write(
     axis: Literal["T", "Z"],
     step: float | None,
     description: Mapping[str, Any],
+    *,
+    tiled: bool = False,
 ) -> None:
-    """Write frames to a temporary file, then rename it."""
-    imagej = dtype != np.uint32 and dtype.itemsize * int(np.prod(shape)) < IMAGEJ_BYTES
+    """Write frames, or the tiles of one frame, to a temporary file, then rename it."""
+    imagej = not tiled and dtype != np.uint32 and dtype.itemsize * int(np.prod(shape)) < IMAGEJ_BYTES
     text = json.dumps({KEY: description})  # ASCII on one line, as ImageJ's description needs it
     metadata: dict[str, Any] = {"axes": f"{axis}YX"[-len(shape) :]}
     metadata |= {KEY: text} if imagej else {"Description": text}
@@ -174,6 +206,7 @@ def _write(
                 dtype=dtype,
                 photometric="minisblack",
                 compression="zlib",
+                tile=(TILE, TILE) if tiled else None,
                 resolution=resolution,
                 metadata=metadata,
             )

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from blunet.errors import InputError, describe_error
+from blunet.errors import InputError, Stopped, describe_error
 from blunet.files import remove_leftovers
 from blunet.images.image_files import is_zarr
+from blunet.images.image_windows import ChunkedImage, ImageWindows
 from blunet.images.ome_zarr import ZarrImage
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 KEY = "blunet"
 #: Up to this many objects their colours and measurements are stored with the labels; viewers read them as a whole.
 MOST_PROPERTIES = 10_000
+#: Labels are written in windows of about this side, in pixels.
+WRITTEN = 2048
 #: Turn of the hue from one colour to the next, which keeps colours apart for any number of them.
 _HUE_STEP = 0.618034
 
@@ -77,19 +80,28 @@ def outdated_index(image: ZarrImage, name: str) -> Path | None:
     return None
 
 
-def read_labels(image: ZarrImage, name: str) -> Iterator[NDArray[Any]]:
-    """Yield the labels of each frame (Y, X)."""
+def read_labels(image: ZarrImage, name: str) -> Iterator[ImageWindows]:
+    """Yield the labels of each frame (Y, X), which are read in windows."""
     import zarr
 
     array: Any = zarr.open_group(labels_path(image, name), mode="r")["0"]
     for index in np.ndindex(array.shape[:-2]):
-        yield np.asarray(array[index])
+        yield _frame_of(array, index)
+
+
+def _frame_of(array: Any, index: tuple[int, ...]) -> ImageWindows:
+    height, width = array.shape[-2:]
+
+    def read(rows: slice, columns: slice) -> NDArray[Any]:
+        return np.asarray(array[(*index, rows, columns)])
+
+    return ChunkedImage((height, width), array.dtype, array.chunks[-2:], read)
 
 
 def write_labels_group(
     image: ZarrImage,
     name: str,
-    frames: Iterable[NDArray[Any]],
+    frames: Iterable[ImageWindows],
     *,
     axes: str,
     z: int | None = None,
@@ -103,8 +115,8 @@ def write_labels_group(
     image : ZarrImage
     name : str
         Labels of this name are replaced when the new ones are complete.
-    frames : iterable of ndarray of shape (Y, X)
-        Of integers or booleans, one in memory at a time.
+    frames : iterable of ndarray of shape (Y, X), or of ImageWindows
+        Of integers or booleans. What is read in windows is written chunk by chunk.
     axes : {"YX", "TYX", "ZYX"}
         What the frames run through.
     z : int, optional
@@ -139,7 +151,7 @@ def write_labels_group(
         _replace(temporary, target)
         _list(target.parent, name, image.version)
         remove_leftovers(target, r"\.earlier")
-    except InputError:
+    except (InputError, Stopped):
         raise
     except Exception as e:  # stores and codecs raise many kinds of errors
         reason = e.strerror if isinstance(e, OSError) and e.strerror else describe_error(e)
@@ -149,7 +161,7 @@ def write_labels_group(
     return target
 
 
-def _write_levels(path: Path, image: ZarrImage, frames: Iterable[NDArray[Any]], axes: str) -> NDArray[np.int64]:
+def _write_levels(path: Path, image: ZarrImage, frames: Iterable[ImageWindows], axes: str) -> NDArray[np.int64]:
     """Write all levels, frame by frame, and return the numbers of the labels."""
     group: Any = _open_group(path, image.version, "w")
     kept = [axis for axis in image.axes if axis != "c"]
@@ -169,13 +181,25 @@ def _write_levels(path: Path, image: ZarrImage, frames: Iterable[NDArray[Any]], 
         arrays.append(group.create_array(str(level), shape=shape, chunks=pieces, **options))
     present: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     for index, frame in enumerate(frames):
-        labels = frame.astype(np.uint32)
-        present.append(np.unique(labels).astype(np.int64))
         place = tuple((index if axis == axes[0].lower() else 0) for axis in kept if axis in "tz")
-        for level, array in enumerate(arrays):
-            array[place] = labels[:: 2**level, :: 2**level]
+        for rows, columns in _split(frame.shape, (chunks["y"], chunks["x"])):
+            labels = np.asarray(frame[rows, columns]).astype(np.uint32)
+            present.append(np.unique(labels).astype(np.int64))
+            for level, array in enumerate(arrays):
+                step = 2**level
+                part = labels[-rows.start % step :: step, -columns.start % step :: step]
+                top, left = -(-rows.start // step), -(-columns.start // step)
+                array[(*place, slice(top, top + part.shape[0]), slice(left, left + part.shape[1]))] = part
     found = np.unique(np.concatenate(present))
     return found[found > 0]
+
+
+def _split(shape: tuple[int, ...], chunk: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
+    """Yield the windows of a frame that are written at once: whole chunks, of about `WRITTEN` pixels a side."""
+    down, across = (max(side, WRITTEN // side * side) for side in chunk)
+    for top in range(0, shape[0], down):
+        for left in range(0, shape[1], across):
+            yield slice(top, min(top + down, shape[0])), slice(left, min(left + across, shape[1]))
 
 
 def _describe(

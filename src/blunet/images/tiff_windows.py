@@ -60,8 +60,9 @@ def _read_in_chunks(page: Any, path: Path) -> ChunkedImage | None:
     def read_bytes(start: int, count: int) -> bytes:
         if start + count > file.size:
             raise InputError(f"'{path}' is cut off; copy or export it again.")
-        file.seek(start)
-        data: bytes = file.read(count)
+        with reading(path):
+            file.seek(start)
+            data: bytes = file.read(count)
         return data
 
     if keyframe.is_memmappable and len(page.dataoffsets) >= 1 and page.is_contiguous:

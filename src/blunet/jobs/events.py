@@ -6,8 +6,10 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from blunet.errors import Stopped
 
-class Cancelled(Exception):
+
+class Cancelled(Stopped):
     """The job was stopped; all files that it has announced are complete."""
 
 
@@ -46,6 +48,14 @@ class FrameDone:
     image: Path
     frame: int
     frames: int
+
+
+@dataclass(frozen=True)
+class PieceDone:
+    """A piece of a large image was worked on: `done` is the share of the work on the image, 0 to 1."""
+
+    image: Path
+    done: float
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,27 @@ from typing import Any
 
 from blunet.errors import InputError, naming_errors
 from blunet.files import sha256_of_all
+from blunet.images.frame_source import FrameSource
 from blunet.images.ome_zarr_labels import outdated_index
 from blunet.images.plane_choice import PlaneChoice
-from blunet.jobs.events import Cancelled, CancelToken, FrameDone, Segmented, Skipped, Started, Warned
+from blunet.jobs.events import Cancelled, CancelToken, FrameDone, PieceDone, Segmented, Skipped, Started, Warned
 from blunet.jobs.finished_images import find_finished
 from blunet.jobs.own_files import check_labels, check_results
 from blunet.jobs.result_files import PROBABILITY, Results
 from blunet.jobs.segmentation_inputs import Input
+from blunet.packed.packed_model import PackedModel
 from blunet.segmentation.frames import label_frames, predict_frames
 from blunet.segmentation.image_mismatch import describe_size_mismatch
+from blunet.segmentation.mosaic import MosaicLabelled, MosaicProgress, segment_mosaic
 from blunet.segmentation.predictor import Predictor
 from blunet.segmentation.prefetch import prefetch
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 
-Event = Started | FrameDone | Warned | Skipped | Segmented
+Event = Started | FrameDone | PieceDone | Warned | Skipped | Segmented
+
+
+#: Single images of at least this many pixels (4096 x 4096) are segmented piece by piece.
+LARGE = 2**24
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,8 @@ class ImageWork:
 
         Yields
         ------
-        FrameDone (stacks only), Warned, and Segmented or Skipped, which any error of the image leads to.
+        FrameDone (stacks only), PieceDone (large images), Warned, and Segmented or Skipped, which any error of the
+        image leads to.
 
         Raises
         ------
@@ -86,6 +94,8 @@ class ImageWork:
                     remarks.append(f"'{each.path}' is {what}: its labels are not written into {them}.")
                 if into is not None and each.zarr is not None:
                     check_labels(each.zarr, into)
+                if each.zarr is not None and (missing := each.zarr.describe_missing()):
+                    remarks.append(missing)
                 with Results(source, files, folder, keep_tables=into is not None) as results:
                     yield from _segment_frames(each.path, results, model, settings, cancel)
                     if _times_of(each) != before:
@@ -130,9 +140,12 @@ def _describe_image(each: Input, planes: PlaneChoice) -> dict[str, Any]:
 
 def _segment_frames(
     path: Path, results: Results, model: Predictor, settings: SegmentationSettings, cancel: CancelToken
-) -> Iterator[FrameDone | Warned]:
+) -> Iterator[FrameDone | PieceDone | Warned]:
     """Segment the frames of one image into `results`."""
     source, check = results.source, cancel.check
+    if is_large(source, model):
+        yield from _segment_mosaic(path, results, model, settings, cancel)
+        return
     predicted = predict_frames(source, model, settings, keep_probability=PROBABILITY in results.files, check=check)
     ahead = prefetch(predicted) if source.stack else predicted  # the network runs while objects are found
     for found in label_frames(ahead, source, settings, measured=results.measured, check=check):
@@ -143,3 +156,36 @@ def _segment_frames(
         if source.stack:
             yield FrameDone(path, found.t + 1, source.count)
     check()
+
+
+def is_large(source: FrameSource, model: Predictor) -> bool:
+    """Return whether an image is segmented piece by piece, in memory that does not depend on its size."""
+    large = not source.stack and source.shape[0] * source.shape[1] >= LARGE
+    return large and isinstance(model, PackedModel)
+
+
+def _segment_mosaic(
+    path: Path, results: Results, model: Predictor, settings: SegmentationSettings, cancel: CancelToken
+) -> Iterator[PieceDone | Warned]:
+    """Segment a large image into `results`."""
+    assert isinstance(model, PackedModel)
+    with results.source.windows() as image:
+        for step in segment_mosaic(
+            image,
+            model,
+            settings,
+            results.make_scratch(),
+            keep_probability=PROBABILITY in results.files,
+            measured=results.measured,
+            pixel_size=results.source.pixel_size,
+            check=cancel.check,
+        ):
+            match step:
+                case MosaicProgress(done):
+                    yield PieceDone(path, done)
+                case MosaicLabelled(warning=warning):
+                    if warning:
+                        results.warnings.append(results.source.prefix() + warning)
+                        yield Warned(path, results.warnings[-1])
+                    results.add(step)
+    cancel.check()

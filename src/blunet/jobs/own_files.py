@@ -90,9 +90,18 @@ def describe_fault(path: Path, labels: Path) -> str:
     made = _describe(path)
     if "model" not in made:
         return "was edited after BLU-Net made it" if made.get("edited") else "was not made by BLU-Net"
-    if path == labels and made.get(LABELS_HASH) != hash_labels(FrameSource.from_file(path).each()):
+    if path == labels and made.get(LABELS_HASH) != _hash_file(path):
         return "was edited after BLU-Net made it, or made by an earlier version,"
     return ""
+
+
+def _hash_file(labels: Path) -> str:
+    """Return the hash of a file of labels, as `hash_labels` does."""
+    source = FrameSource.from_file(labels)
+    if source.stack:
+        return hash_labels(source.each())
+    with source.windows() as windows:
+        return hash_labels([windows])
 
 
 def _describe(path: Path) -> dict[str, object]:

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from blunet.files import replacing_together, reporting, sha256_of
 from blunet.images.frame_source import FrameSource
 from blunet.images.image_files import stem_without
+from blunet.images.image_windows import ImageWindows
 from blunet.images.image_writer import write_labels, write_probability
 from blunet.images.ome_zarr import ZarrImage
 from blunet.images.ome_zarr_labels import write_labels_group
 from blunet.segmentation.frames import FrameLabelled
 from blunet.segmentation.measurements import write_measurements
+from blunet.segmentation.mosaic import MosaicLabelled
 from blunet.segmentation.provenance import LABELS_HASH, TABLE_HASH, hash_frame, join_hashes
+from blunet.segmentation.scratch import Scratch
 
 #: Past this many bytes frames are kept on disk instead of in memory.
 SPOOL_BYTES = 2**28
@@ -54,6 +57,7 @@ class Results:
         self.measured = keep_tables or OBJECTS in files
         self.objects = 0
         self.warnings: list[str] = []
+        self._kept = contextlib.ExitStack()
         self._foreground: list[float] = []
         self._diameters: list[float] = []
         self._hashes: list[bytes] = []
@@ -69,6 +73,11 @@ class Results:
     ) -> None:
         self._labels.close()
         self._probability.close()
+        self._kept.close()
+
+    def make_scratch(self) -> Scratch:
+        """Return a place for what does not fit into memory, which is kept as long as these results."""
+        return self._kept.enter_context(Scratch(self.folder))
 
     @property
     def foreground(self) -> float:
@@ -81,7 +90,7 @@ class Results:
         found = sorted(diameter for diameter in self._diameters if np.isfinite(diameter))
         return found[len(found) // 2] if found else float("nan")
 
-    def add(self, found: FrameLabelled) -> None:
+    def add(self, found: FrameLabelled | MosaicLabelled) -> None:
         """Keep what was found in the next frame.
 
         Raises
@@ -92,7 +101,7 @@ class Results:
         self.objects += found.objects
         self._hashes.append(hash_frame(found.labels))
         self._diameters.append(found.diameter)
-        self._foreground.append(float(found.foreground.mean()))
+        self._foreground.append(found.foreground_fraction)
         with reporting(self.folder):
             self._labels.add(found.labels)
             if PROBABILITY in self.files:
@@ -156,7 +165,7 @@ class Results:
             frames = None if single else self.source.count
             write_probability(paths[PROBABILITY], maps, frames=frames, **place, description=description)
         found = self._labels.single() if single else iter(self._labels)
-        write_labels(paths[LABELS], found, **place, description=description)
+        write_labels(paths[LABELS], found, largest=self.objects, **place, description=description)
 
 
 def table_beside(labels: Path) -> Path:
@@ -169,10 +178,10 @@ class _Spool:
 
     def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...], folder: Path) -> None:
         self.dtype, self.shape = dtype, shape
-        self._first: NDArray[Any] | None = None
+        self._first: Any = None
         self._file = tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(folder))  # noqa: SIM115 - closed by its owner
 
-    def add(self, frame: NDArray[Any]) -> None:
+    def add(self, frame: ImageWindows) -> None:
         if self._first is None and not self._file.tell():
             self._first = frame
             return
@@ -181,8 +190,8 @@ class _Spool:
             self._first = None
         self._file.write(np.ascontiguousarray(frame, self.dtype).tobytes())
 
-    def single(self) -> NDArray[Any]:
-        """Return the only frame, which was added last."""
+    def single(self) -> Any:
+        """Return the only frame, which was added last: an array, or what is read in windows."""
         assert self._first is not None
         return self._first
 

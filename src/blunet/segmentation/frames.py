@@ -104,6 +104,11 @@ class FrameLabelled:
     warning: str = ""
     dropped: int = 0
 
+    @property
+    def foreground_fraction(self) -> float:
+        """Fraction of the pixels that is foreground."""
+        return float(self.foreground.mean())
+
     def numbered_on(self, before: int) -> FrameLabelled:
         """Return the same objects with numbers that continue those of `before` objects."""
         if not before or self.labels.dtype.kind == "b":

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.images.grey_image import GreyImage
+from blunet.images.image_windows import sample_blocks
 from blunet.images.normalisation import type_limits
 from blunet.images.normalisation_settings import Normalisation
 from blunet.packed.model_card import ModelInfo
@@ -26,8 +27,6 @@ NARROW = 1 / 8
 #: Warn if the span from black to white shrinks to less than this fraction when every pixel is replaced by the median of
 #: those around it.
 SINGLE = 1 / 4
-#: Such pixels are looked for at about this many places along each side of the image.
-PLACES = 256
 #: Pairs of nine values to put in order, one pair after the other: then the fifth is the median.
 MEDIAN_OF_NINE = (
     (1, 2), (4, 5), (7, 8), (0, 1), (3, 4), (6, 7), (1, 2), (4, 5), (7, 8), (0, 3), (5, 8), (4, 7), (3, 6), (1, 4),
@@ -52,7 +51,7 @@ def describe_mismatch(
     diameter : float, optional
         Typical diameter of the objects (pixels), as the user has set it.
     sample : ndarray, optional
-        Pixels that are evenly spread over the image. None: they are taken here.
+        Pixels that are spread over the image. None: they are taken here.
     """
     if min(image.shape) < SMALL:
         return f"The image has only {image.shape[0]} × {image.shape[1]} pixels: a cell hardly fits into it."
@@ -109,26 +108,23 @@ class HotPixels:
         self._settings = settings
         self._done = settings.method == "range"
 
-    def add(self, image: GreyImage) -> str:
-        """Return a warning if a frame is the first with such pixels, else an empty string."""
+    def add(self, image: GreyImage, sample: NDArray[Any] | None = None) -> str:
+        """Return a warning if a frame is the first with such pixels, else an empty string.
+
+        The `sample` is that of `sample_blocks`; None: it is taken here.
+        """
         if self._done or min(image.shape) < SMALL:
             return ""
-        values, medians = _sample_with_medians(image.values)
+        values, medians = _find_medians(sample_blocks(image.values) if sample is None else sample)
         percentiles = (self._settings.low, self._settings.high)
         (low, high), (low_without, high_without) = (np.percentile(each, percentiles) for each in (values, medians))
         self._done = bool(high_without - low_without < SINGLE * (high - low))
         return HOT_PIXELS if self._done else ""
 
 
-def _sample_with_medians(values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the values at places on a regular grid over the image (Y, X), and the medians of 3 x 3 pixels there."""
-    rows, columns = (slice(None, None, max(1, length // PLACES)) for length in values.shape)
-    height, width = (length - 2 for length in values.shape)
-    nine = [
-        np.asarray(values[y : y + height, x : x + width][rows, columns], values.dtype.newbyteorder("="))
-        for y in range(3)
-        for x in range(3)
-    ]
+def _find_medians(blocks: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the middles of blocks of 3 x 3 pixels (see `sample_blocks`), and their medians."""
+    nine = [np.asarray(blocks[y::3, x::3], blocks.dtype.newbyteorder("=")) for y in range(3) for x in range(3)]
     middle = nine[4]
     for i, j in MEDIAN_OF_NINE:
         nine[i], nine[j] = np.minimum(nine[i], nine[j]), np.maximum(nine[i], nine[j])

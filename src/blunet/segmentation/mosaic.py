@@ -15,18 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.files import reporting
-from blunet.images.grey_image import GreyImage
 from blunet.images.image_windows import ImageWindows, check_windows
 from blunet.images.pixel_size import PixelSize
 from blunet.packed.packed_model import PackedModel
 from blunet.segmentation.bands import split_into_windows
 from blunet.segmentation.basins import MARGIN, TILE, find_roots
 from blunet.segmentation.flooding import SMOOTHING, flood, flood_smooth
-from blunet.segmentation.image_mismatch import describe_mismatch
+from blunet.segmentation.image_mismatch import HotPixels, describe_mismatch
 from blunet.segmentation.measurements import measure
+from blunet.segmentation.mosaic_maps import MosaicMaps
 from blunet.segmentation.objects import label_components, typical_diameter
-from blunet.segmentation.prediction import distance_of, has_distance
-from blunet.segmentation.scratch import Scratch
+from blunet.segmentation.scratch import CheckedArray, Scratch
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.segmentation.tiled_parts import Parts, Window, WindowArray, find_parts
 
@@ -50,21 +49,23 @@ class MosaicProgress:
 
 @dataclass(frozen=True, eq=False)
 class MosaicLabelled:
-    """The objects of a mosaic were found. The arrays lie on disk as long as the scratch exists.
+    """The objects of a mosaic were found.
+
+    The arrays lie on disk as long as the scratch exists. Reading them ends where the work is to be stopped.
 
     Attributes
     ----------
-    labels : WindowArray of shape (Y, X), int32
+    labels : ImageWindows of shape (Y, X), int32
         0 is background; objects are numbered from 1 without gaps. Of a mask: 0 and 1.
     objects : int
         Number of objects; of a mask 1, or 0 if it is empty.
-    foreground : float
+    foreground_fraction : float
         Fraction of the pixels whose probability is above the threshold, before small objects were removed.
     diameter : float
         Typical diameter of the objects in pixels (see `typical_diameter`); NaN for a mask or without objects.
     table : mapping of str to ndarray
         Measurements, one row per object; empty if they were not asked for. Positions are those in the whole mosaic.
-    probability : WindowArray of shape (Y, X), float32, or None
+    probability : ImageWindows of shape (Y, X), float32, or None
         None if it was not asked for.
     warning : str
         What the user should know about the image; empty: nothing.
@@ -72,12 +73,12 @@ class MosaicLabelled:
         Number of objects that were smaller than the smallest area; of a mask 0.
     """
 
-    labels: WindowArray
+    labels: ImageWindows
     objects: int
-    foreground: float
+    foreground_fraction: float
     diameter: float
     table: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    probability: WindowArray | None = None
+    probability: ImageWindows | None = None
     warning: str = ""
     dropped: int = 0
 
@@ -91,7 +92,7 @@ def segment_mosaic(
     keep_probability: bool = False,
     measured: bool = False,
     pixel_size: PixelSize | None = None,
-    tile: int = TILE,
+    tile: int | None = None,
     check: Callable[[], None] = _never_stop,
 ) -> Iterator[MosaicProgress | MosaicLabelled]:
     """Find the objects of an image of any size, in memory that does not depend on its size.
@@ -112,7 +113,7 @@ def segment_mosaic(
     pixel_size : PixelSize, optional
         For the measurements.
     tile : int
-        Side of the tiles in which objects are found, in pixels.
+        Side of the tiles in which objects are found, in pixels. None: `TILE`.
     check : callable
         Called many times. An exception that it raises ends the work.
 
@@ -144,12 +145,14 @@ def segment_mosaic(
     """
     settings = settings.for_model(model.info)
     grey, sample = check_windows(image, check)
-    warning = grey.warning or describe_mismatch(grey, model.info, settings.diameter, sample)
-    maps = _Maps(scratch, grey.shape, model, settings, keep_probability)
+    unlike = describe_mismatch(grey, model.info, settings.diameter, sample)
+    warning = grey.warning or unlike or HotPixels(model.info.normalisation).add(grey, sample)
+    maps = MosaicMaps(scratch, grey.shape, model, settings, keep_probability)
     with reporting(scratch.folder):
-        yield from maps.fill(grey, model, settings, check)
+        for done in maps.fill(grey, model, settings, check):
+            yield MosaicProgress(0.75 * done)
         labels = scratch.make("labels", grey.shape, np.int32)
-        parts = _find_parts(maps, labels, settings, tile, check)
+        parts = _find_parts(maps, labels, settings, tile or TILE, check)
         yield MosaicProgress(0.9)
         numbers, sizes, dropped = _number_objects(parts, settings, mapped=maps.distance is not None)
         for window in split_into_windows(grey.shape):
@@ -161,64 +164,19 @@ def segment_mosaic(
             table = measure(labels, image, pixel_size=pixel_size, check=check)
     mask = settings.objects == "mask"
     yield MosaicLabelled(
-        labels,
+        CheckedArray(labels, check),
         min(sizes.size, 1) if mask else sizes.size,
         maps.foreground_pixels / math.prod(grey.shape),
         float("nan") if mask else typical_diameter(sizes),
         table,
-        maps.probability,
+        None if maps.probability is None else CheckedArray(maps.probability, check),
         warning,
         0 if mask else dropped,
     )
 
 
-class _Maps:
-    """The maps of the network, on disk.
-
-    Attributes
-    ----------
-    foreground : WindowArray, bool
-    distance : WindowArray, float16, or None
-    probability : WindowArray, float32, or None
-    foreground_pixels : int
-        As many as are written.
-    """
-
-    def __init__(
-        self,
-        scratch: Scratch,
-        shape: tuple[int, int],
-        model: PackedModel,
-        settings: SegmentationSettings,
-        keep_probability: bool,
-    ) -> None:
-        mapped = settings.objects == "watershed" and has_distance(model.settings)
-        self.foreground: WindowArray = scratch.make("foreground", shape, np.bool_)
-        self.distance: WindowArray | None = scratch.make("distance", shape, np.float16) if mapped else None
-        self.probability: WindowArray | None = (
-            scratch.make("probability", shape, np.float32) if keep_probability else None
-        )
-        self.foreground_pixels = 0
-
-    def fill(
-        self, image: GreyImage, model: PackedModel, settings: SegmentationSettings, check: Callable[[], None]
-    ) -> Iterator[MosaicProgress]:
-        """Run the network tile by tile."""
-        done = 0
-        for core, maps in model.predict_map_tiles(image, check=check):
-            foreground = maps[0] > settings.threshold
-            self.foreground[core] = foreground
-            self.foreground_pixels += int(np.count_nonzero(foreground))
-            if self.distance is not None:
-                self.distance[core] = distance_of(maps, model.settings)
-            if self.probability is not None:
-                self.probability[core] = maps[0]
-            done += foreground.size
-            yield MosaicProgress(0.75 * done / math.prod(image.shape))
-
-
 def _find_parts(
-    maps: _Maps, out: WindowArray, settings: SegmentationSettings, tile: int, check: Callable[[], None]
+    maps: MosaicMaps, out: WindowArray, settings: SegmentationSettings, tile: int, check: Callable[[], None]
 ) -> Parts:
     """Find the basins of `watershed`, else the components."""
     foreground, distance = maps.foreground, maps.distance

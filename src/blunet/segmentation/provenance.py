@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blunet.architecture import NetworkSettings
 from blunet.files import sha256_of
+from blunet.images.image_windows import ImageWindows
 from blunet.packed.model_card import ModelInfo
 from blunet.segmentation.segmentation_settings import SegmentationSettings
 from blunet.version import __version__
@@ -54,11 +54,11 @@ def describe_segmentation(
     }
 
 
-def hash_frame(labels: NDArray[Any]) -> bytes:
+def hash_frame(labels: ImageWindows) -> bytes:
     """Return the SHA-256 of the labels (Y, X) of one frame."""
     found = hashlib.sha256()
     for start in range(0, labels.shape[0], ROWS_AT_ONCE):  # the memory is that for a band of rows
-        found.update(np.ascontiguousarray(labels[start : start + ROWS_AT_ONCE], "<u4").data)
+        found.update(np.ascontiguousarray(labels[start : start + ROWS_AT_ONCE, :], "<u4").data)
     return found.digest()
 
 
@@ -67,6 +67,6 @@ def join_hashes(frames: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join(frames)).hexdigest()
 
 
-def hash_labels(frames: Iterable[NDArray[Any]]) -> str:
+def hash_labels(frames: Iterable[ImageWindows]) -> str:
     """Return the hash of labels, frame by frame (Y, X): other labels have another one."""
     return join_hashes(map(hash_frame, frames))

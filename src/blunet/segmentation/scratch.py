@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blunet.files import reporting
+from blunet.images.image_windows import ImageWindows
 from blunet.segmentation.tiled_parts import WindowArray
 
 #: Side of the chunks of an array, in pixels.
 CHUNK = 512
+
+
+class CheckedArray:
+    """An array that is read in windows, with a check before each of them, so that work on it can be stopped."""
+
+    def __init__(self, array: ImageWindows, check: Callable[[], None]) -> None:
+        self._array, self._check = array, check
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __getitem__(self, window: tuple[slice, slice], /) -> NDArray[Any]:
+        self._check()
+        return self._array[window]
 
 
 class Scratch:

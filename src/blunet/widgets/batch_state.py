@@ -6,7 +6,7 @@ import time
 
 from psygnal import Signal
 
-from blunet.jobs.events import FrameDone, Segmented, Skipped, Started, Warned
+from blunet.jobs.events import FrameDone, PieceDone, Segmented, Skipped, Started, Warned
 from blunet.quantities import describe_duration
 
 NOTHING = "Choose a folder of images, or an OME-Zarr."
@@ -65,6 +65,8 @@ class BatchState:
                 self._began = time.monotonic()
             case FrameDone(frame=frame, frames=frames):
                 self.done = self._seen() + frame / frames
+            case PieceDone(done=done):
+                self.done = self._seen() + done
             case Warned(message=message):
                 self._warned.append(message)
             case Skipped(reason=reason):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,8 +107,7 @@ def find_roots(
         As in `split_touching`.
     """
     fraction, middle = (splitting**MAP_EXPONENT, MIDDLE) if mapped else (splitting, 0.0)
-    parent = list(range(maxima.size))
-    height = maxima.tolist()
+    parent, height = array("i", range(maxima.size)), array("f", maxima.tobytes())  # lists take nine times as much
 
     def root(basin: int) -> int:
         while parent[basin] != basin:
@@ -125,5 +125,5 @@ def find_roots(
                 parent[max(a, b)] = min(a, b)
                 height[min(a, b)] = max(height[a], height[b])
     roots = np.array([root(basin) for basin in parent], np.int32)
-    roots[np.array(height)[roots] < middle] = 0
+    roots[np.frombuffer(height, np.float32)[roots] < middle] = 0
     return roots

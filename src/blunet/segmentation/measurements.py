@@ -17,6 +17,9 @@ from blunet.images.image_windows import ImageWindows
 from blunet.images.pixel_size import PixelSize
 from blunet.segmentation.bands import WINDOW, split_into_windows
 
+#: Rows of a table that are turned into text at once.
+ROWS_AT_ONCE = 2**14
+
 
 def measure(
     labels: ImageWindows,
@@ -235,7 +238,9 @@ def write_measurements(path: str | Path, tables: Iterable[Mapping[str, NDArray[A
             writer = csv.writer(file)
             writer.writerow(first)
             for table in itertools.chain([first], each):
-                writer.writerows(zip(*(_texts(table[name]) for name in first), strict=True))
+                for start in range(0, max(map(len, table.values()), default=0), ROWS_AT_ONCE):
+                    rows = slice(start, start + ROWS_AT_ONCE)
+                    writer.writerows(zip(*(_texts(table[name][rows]) for name in first), strict=True))
     except OSError as e:
         raise InputError(f"'{path}' cannot be written: {e.strerror or e}; choose another place.") from e
 

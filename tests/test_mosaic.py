@@ -193,7 +193,7 @@ def test_a_diameter_resamples_in_windows(diameter, image, model, tmp_path):
     assert found.objects == whole.objects > 3
 
 
-@pytest.mark.parametrize("factor", [0.31, 0.77, 1.0, 1.6, 3.2])
+@pytest.mark.parametrize("factor", [0.31, 0.77, 1.6, 3.2])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, bool])
 def test_windows_of_a_rescaled_image(factor, dtype):
     rng = np.random.default_rng(0)

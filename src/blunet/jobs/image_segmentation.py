@@ -108,21 +108,26 @@ class ImageWork:
                     if mismatch := describe_size_mismatch(results.diameter, trained, settings):
                         results.warnings.append(f"'{each.path}': {mismatch}")
                         remarks.append(results.warnings[-1])
-                    if into is not None and each.zarr is not None:
-                        z = self.planes.z if isinstance(self.planes.z, int) else None
-                        results.write_into(each.zarr, into, z, about)
-                        if index := outdated_index(each.zarr, into):
-                            remarks.append(
-                                f"'{index}' lists what the Zarr held before, not the labels '{into}'; programs that "
-                                "read this list find them when it is made again with zarr.consolidate_metadata."
-                            )
-                    labels = results.write(each.stem, about, outdated)
+                    labels = results.write(
+                        each.stem, about, outdated, last=lambda: self._write_into(each, results, about)
+                    )
+                    if into is not None and each.zarr is not None and (index := outdated_index(each.zarr, into)):
+                        remarks.append(
+                            f"'{index}' lists what the Zarr held before, not the labels '{into}'; programs that "
+                            "read this list find them when it is made again with zarr.consolidate_metadata."
+                        )
         except InputError as e:
             yield Skipped(each.path, str(e))
         else:
             for remark in remarks:
                 yield Warned(each.path, remark)
             yield Segmented(each.path, labels, objects, foreground, time.perf_counter() - begin)
+
+    def _write_into(self, each: Input, results: Results, about: Mapping[str, Any]) -> None:
+        """Write the labels into the OME-Zarr of the image, if that is wanted and it is one."""
+        if self.into is not None and each.zarr is not None:
+            z = self.planes.z if isinstance(self.planes.z, int) else None
+            results.write_into(each.zarr, self.into, z, about)
 
 
 def _times_of(each: Input) -> list[tuple[int, int]]:

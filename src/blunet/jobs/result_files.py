@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -124,7 +124,14 @@ class Results:
         about = self.describe(description)
         write_labels_group(image, name, frames, axes=self.source.axes, z=z, description=about, tables=self._tables)
 
-    def write(self, stem: str, description: Mapping[str, Any], outdated: Iterable[Path] = ()) -> Path:
+    def write(
+        self,
+        stem: str,
+        description: Mapping[str, Any],
+        outdated: Iterable[Path] = (),
+        *,
+        last: Callable[[], None] = lambda: None,
+    ) -> Path:
         """Write the files, the labels last, and return the path of the labels.
 
         Parameters
@@ -135,6 +142,8 @@ class Results:
             The model and settings.
         outdated : iterable of Path
             Files of earlier labels, which are removed before the labels are replaced.
+        last : callable
+            Called when all files are written, before they get their names: what it raises leaves none of them.
 
         Raises
         ------
@@ -144,6 +153,7 @@ class Results:
         labels = self.folder / f"{stem}_{LABELS}"
         with replacing_together(self.folder, labels.name) as temporary:
             self._write_all(temporary, stem, description)
+            last()
             for path in outdated:
                 path.unlink()
         return labels

@@ -3,7 +3,7 @@
     python benchmarks/tracks.py scores   [--frames 100] [--seed 1] [--own-masks]
     python benchmarks/tracks.py memory   [--frames 25 100 400]
     python benchmarks/tracks.py crowd    [--cells 10000]
-    python benchmarks/tracks.py sheet    IMAGES OUT.png [--every 6]
+    python benchmarks/tracks.py sheet    IMAGES OUT.png [--every 6] [--diameter 120]
 
 ``scores`` simulates cells that move, divide, enter and leave, tracks the true masks, and with ``--own-masks`` those of
 the bundled model too, and prints SEG, DET, TRA and the F1 of divisions of the Cell Tracking Challenge (py-ctcmetrics),
@@ -52,6 +52,7 @@ def main() -> None:
     sheet.add_argument("images", type=Path)
     sheet.add_argument("out", type=Path)
     sheet.add_argument("--every", type=int, default=6)
+    sheet.add_argument("--diameter", type=float)
     arguments = parser.parse_args()
     {"scores": measure_scores, "memory": measure_memory, "crowd": time_crowd, "sheet": draw_sheet}[arguments.part](
         arguments
@@ -155,7 +156,7 @@ def draw_sheet(arguments: argparse.Namespace) -> None:
     source = FrameSource.from_folder(arguments.images)
     images = np.stack(list(source.each()))
     begun = time.process_time()
-    labels = blunet.segment(images)
+    labels = blunet.segment(images, diameter=arguments.diameter)
     segmented = time.process_time()
     tracked, tracks = blunet.track(labels)
     taken = time.process_time() - segmented

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.images.frame_source import FrameSource
-from blunet.segmentation.measurements import measure
+from blunet.tracking.placed_objects import PlacedObjects, place_objects
 
 #: A frame with more labels than this fraction of its pixels is an image, not labels.
 MOST_LABELS = 0.1
@@ -99,15 +99,14 @@ def detect_objects(source: FrameSource) -> Generator[int, None, Detections]:
         If a frame cannot be read or holds no labels but an image.
     """
     found = _Columns()
-    before: NDArray[Any] | None = None
-    numbers = np.zeros(0, np.int64)
+    before: PlacedObjects | None = None
     for t, labels in enumerate(each_labels(source)):
-        table = measure(labels)
-        check_is_labels(source, t, labels, table["label"].size)
+        placed = place_objects(labels)
+        check_is_labels(source, t, labels, placed.label.size)
         if before is not None:
-            found.add_overlaps(_count_shared(before, numbers, labels, table["label"]))
-        found.add(table)
-        before, numbers = labels, table["label"]
+            found.add_overlaps(_count_shared(before, placed))
+        found.add(placed)
+        before = placed
         yield t + 1
     return found.join(source.shape)
 
@@ -120,10 +119,10 @@ class _Columns:
         self._tables: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]] = []
         self._overlaps = [np.zeros((0, 3), np.int64)]
 
-    def add(self, table: Mapping[str, NDArray[Any]]) -> None:
-        """Keep what `measure` says about the objects of the next frame."""
-        self._tables.append((table["label"].astype(np.int64), *in_pixels(table)))
-        self._starts.append(self._starts[-1] + table["label"].size)
+    def add(self, placed: PlacedObjects) -> None:
+        """Keep the objects of the next frame."""
+        self._tables.append((placed.label, placed.centre, placed.area, placed.box))
+        self._starts.append(self._starts[-1] + placed.label.size)
 
     def add_overlaps(self, shared: NDArray[np.int64]) -> None:
         """Keep which objects of the last frame share pixels with those of the frame that is added next."""
@@ -171,13 +170,11 @@ def check_is_labels(source: FrameSource, t: int, labels: NDArray[Any], count: in
         raise source.error(t, f"{count} different values in {labels.size} pixels are an image, no labels; give labels.")
 
 
-def _count_shared(
-    first: NDArray[Any], first_labels: NDArray[Any], second: NDArray[Any], second_labels: NDArray[Any]
-) -> NDArray[np.int64]:
+def _count_shared(first: PlacedObjects, second: PlacedObjects) -> NDArray[np.int64]:
     """Return which objects of two frames share pixels: index, index and number of pixels, sorted."""
-    both = (first != 0) & (second != 0)
-    rows = np.searchsorted(first_labels, first[both])
-    columns = np.searchsorted(second_labels, second[both])
-    wide = max(second_labels.size, 1)
-    pairs, pixels = np.unique(rows * wide + columns, return_counts=True)
+    both = (first.place > 0) & (second.place > 0)
+    wide = max(second.label.size, 1)
+    pairs, pixels = np.unique(
+        (first.place[both].astype(np.int64) - 1) * wide + (second.place[both] - 1), return_counts=True
+    )
     return np.stack([pairs // wide, pairs % wide, pixels], axis=1).astype(np.int64)

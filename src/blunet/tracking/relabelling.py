@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from blunet.images.frame_source import FrameSource
-from blunet.segmentation.measurements import measure
-from blunet.tracking.detections import each_labels, in_pixels
+from blunet.tracking.detections import each_labels
 from blunet.tracking.outlines import Outline, fill_in, share_out, take_outline
+from blunet.tracking.placed_objects import place_objects
 from blunet.tracking.track_plan import Fill, TrackPlan
 from blunet.tracking.tracks import Mend, Tracks
 
@@ -45,9 +45,10 @@ def relabel_frames(source: FrameSource, plan: TrackPlan) -> Iterator[TrackedFram
     relabelling = _Relabelling(plan)
     for t, labels in enumerate(each_labels(source)):
         numbers = plan.detections.label[plan.detections.within(t)]
-        if not _agree(labels, numbers):
+        placed = place_objects(labels)
+        if not np.array_equal(placed.label, numbers):
             raise source.error(t, "its labels have changed since they were linked; track them again.")
-        yield relabelling.relabel(t, labels)
+        yield relabelling.relabel(t, placed.place)
 
 
 def join_rows(frames: list[TrackedFrame], plan: TrackPlan) -> Tracks:
@@ -66,12 +67,6 @@ def join_rows(frames: list[TrackedFrame], plan: TrackPlan) -> Tracks:
         parents=plan.parents,
         mended=tuple(mend for each in frames for mend in each.mended),
     )
-
-
-def _agree(labels: NDArray[Any], numbers: NDArray[np.int64]) -> bool:
-    """Whether all labels of a frame are known."""
-    values = np.unique(labels)
-    return bool(np.array_equal(values[values != 0], numbers))
 
 
 class _Relabelling:
@@ -94,33 +89,31 @@ class _Relabelling:
         for piece in np.flatnonzero(plan.piece_of >= 0).tolist():
             self._pieces.setdefault(int(detections.frame[piece]), []).append(int(plan.track[piece]))
 
-    def relabel(self, t: int, labels: NDArray[Any]) -> TrackedFrame:
+    def relabel(self, t: int, index: NDArray[np.int32]) -> TrackedFrame:
         here = self.plan.detections.within(t)
-        numbers, track = self.plan.detections.label[here], self.plan.track[here]
-        values = np.append(track, 0).astype(np.int32)
-        place = np.searchsorted(numbers, labels)
-        out: NDArray[np.int32] = np.where(labels != 0, values[np.minimum(place, numbers.size)], 0).astype(np.int32)
+        out: NDArray[np.int32] = np.append(0, self.plan.track[here]).astype(np.int32)[index]
         mended = [Mend(t, number, "split") for number in sorted(set(self._pieces.get(t, [])))]
         fills = self._fills.get(t, [])
         for host in sorted({fill.host for fill in fills if fill.host >= 0}):
-            mended += self._share_out(labels, out, t, host, [fill for fill in fills if fill.host == host])
+            mended += self._share_out(
+                index == host - here.start + 1, out, t, host, [fill for fill in fills if fill.host == host]
+            )
         for fill in fills:
             if fill.host < 0 and fill_in(out, self._moved(fill), fill.track):
                 mended.append(Mend(t, fill.track, "missing"))
-        for index, last in self._wanted.get(t, []):
-            self._outlines[index] = (
-                take_outline(out, self.plan.detections.box[index], int(self.plan.track[index])),
+        for wanted, last in self._wanted.get(t, []):
+            self._outlines[wanted] = (
+                take_outline(out, self.plan.detections.box[wanted], int(self.plan.track[wanted])),
                 last,
             )
-        self._outlines = {index: kept for index, kept in self._outlines.items() if kept[1] > t}
+        self._outlines = {wanted: kept for wanted, kept in self._outlines.items() if kept[1] > t}
         return self._measured(t, out, tuple(sorted(mended, key=lambda mend: mend.track)), here)
 
     def _share_out(
-        self, labels: NDArray[Any], out: NDArray[np.int32], t: int, host: int, fills: list[Fill]
+        self, region: NDArray[np.bool_], out: NDArray[np.int32], t: int, host: int, fills: list[Fill]
     ) -> list[Mend]:
-        detections = self.plan.detections
         outlines = {fill.track: self._moved(fill) for fill in fills}
-        parted = share_out(labels == detections.label[host], detections.box[host], outlines, out)
+        parted = share_out(region, self.plan.detections.box[host], outlines, out)
         return [Mend(t, fill.track, "merged") for fill in fills if fill.track in parted]
 
     def _moved(self, fill: Fill) -> Outline:
@@ -136,5 +129,5 @@ class _Relabelling:
             order = np.argsort(track)
             centre, area, box = detections.centre[here], detections.area[here], detections.box[here]
             return TrackedFrame(t, out, track[order], centre[order], area[order], box[order], mended)
-        table = measure(out)
-        return TrackedFrame(t, out, table["label"].astype(np.int64), *in_pixels(table), mended)
+        placed = place_objects(out)
+        return TrackedFrame(t, out, placed.label, placed.centre, placed.area, placed.box, mended)

@@ -9,6 +9,7 @@ from eagerly import run_eagerly
 from tiny_compression import request
 
 from blunet.compression.pipeline import compress
+from blunet.dataset.data_origin import write_origins
 from blunet.simulation.dic_fields import simulate_dic
 from blunet.simulation.dic_settings import DicSettings
 
@@ -20,6 +21,7 @@ def data(tmp_path_factory):
         field = simulate_dic(DicSettings(shape=(80, 96), object_diameter=20), seed=i)
         tifffile.imwrite(folder / f"f{i}.tif", field.image)
         tifffile.imwrite(folder / f"f{i}_mask.tif", field.labels.astype(np.uint16))
+    write_origins(folder, [{"origin": "Cellpose", "licence": "CC BY 4.0"}, {"origin": "Cellpose"}])
     return folder
 
 

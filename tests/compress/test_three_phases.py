@@ -46,6 +46,8 @@ def test_three_phases_end_in_a_model_that_segments(data, finished):
     assert model.settings == TINY.network("blunet")
     assert model.info.normalisation == TINY.normalisation
     assert model.info.card.object_diameter == pytest.approx(20, rel=0.4)
+    assert model.info.card.data == f"3 images of '{data.name}', labels: Cellpose"
+    assert model.info.card.licence == "As its training data: CC BY 4.0"
     image = tifffile.imread(data / "f0.tif")
     assert model.predict(image).shape == image.shape
     assert Request.from_json(request(data, run).to_json()) == request(data, run)

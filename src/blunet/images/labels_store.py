@@ -47,6 +47,8 @@ class LabelsStore:
         The final name; there must be none of this name yet.
     source : FrameSource
         The labels get its axes, pixel size and steps.
+    description : mapping, optional
+        What the labels are made with.
 
     Attributes
     ----------
@@ -59,7 +61,7 @@ class LabelsStore:
         If it cannot be made, or something has the name.
     """
 
-    def __init__(self, path: Path, source: FrameSource) -> None:
+    def __init__(self, path: Path, source: FrameSource, description: Mapping[str, Any] | None = None) -> None:
         import zarr
 
         self.path, self.source = path, source
@@ -85,7 +87,7 @@ class LabelsStore:
                         dimension_names=list(axes),
                     )
                 )
-            self._describe({})
+            self._describe(description or {})
 
     def __enter__(self) -> LabelsStore:
         return self
@@ -122,7 +124,10 @@ class LabelsStore:
         with self._reporting():
             if self.path.exists():
                 raise InputError(f"'{self.path}' has been made by another program meanwhile; choose another name.")
-            self._describe(description)
+            with contextlib.suppress(
+                OSError
+            ):  # a full disk: the labels are worth more
+                self._describe(description)
             os.rename(self._temporary, self.path)
         return self.path
 

@@ -132,7 +132,7 @@ def segment_into_store(
     hashes: dict[int, bytes] = {}
     labelled: Iterator[FrameLabelled | _Single | PieceDone]
     tables: list[Mapping[str, NDArray[Any]]] = []
-    with LabelsStore(path, source) as store:
+    with LabelsStore(path, source, description) as store:
         yield StoreOpened(store.levels)
         if source.count == 1 and scale_factor(network.info, settings.diameter) == 1:
             labelled = _segment_single(source, network, settings, path.parent, measured, token)

@@ -124,9 +124,7 @@ class LabelsStore:
         with self._reporting():
             if self.path.exists():
                 raise InputError(f"'{self.path}' has been made by another program meanwhile; choose another name.")
-            with contextlib.suppress(
-                OSError
-            ):  # a full disk: the labels are worth more
+            with contextlib.suppress(OSError):  # a full disk: the labels are worth more
                 self._describe(description)
             os.rename(self._temporary, self.path)
         return self.path

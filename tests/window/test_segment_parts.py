@@ -92,6 +92,18 @@ def test_some_frames_of_a_lazy_layer(make_widget, qtbot, tmp_path):
     assert "No frame lies from 4 to 2" in form.warning.text()
 
 
+def test_the_choice_comes_back_with_the_next_time_lapse(make_widget, viewer):
+    """Also one that was made before there was any image."""
+    widget = make_widget(lapse(2))
+    widget.form.parts.choose("all")
+    single = viewer.add_image(squares(), name="One")
+    assert widget.form.parts.kinds.currentText() == "Whole image"
+    viewer.layers.selection.active = viewer.layers["Lapse"]
+    assert widget.form.parts.kinds.currentText() == "All 2 frames"
+    viewer.layers.selection.active = single
+    assert widget.form.values()["all_frames"]
+
+
 def test_the_view_is_segmented_at_full_resolution(make_widget, viewer, qtbot):
     """Of a pyramid, turned and scaled, in its place in the world; settings change the labels of the view alone."""
     image = np.tile(squares((64, 96)), (20, 16))

@@ -27,6 +27,8 @@ class PartChoice(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._count = 0
+        self.wanted = FRAME
+        """The kind that was chosen last; it comes back with an image that has it."""
         self.kinds = QComboBox()
         self.kinds.setToolTip(
             "This view only: what the canvas shows, at full resolution. Some frames: a range of them, or every n-th."
@@ -56,7 +58,7 @@ class PartChoice(QWidget):
         layout.addWidget(self.kinds)
         layout.addWidget(self.fields)
         self.fields.hide()
-        self.kinds.currentIndexChanged.connect(self._on_kind)
+        self.kinds.currentIndexChanged.connect(self._on_chosen)
 
     @property
     def kind(self) -> str:
@@ -64,7 +66,8 @@ class PartChoice(QWidget):
         return str(self.kinds.currentData() or FRAME)
 
     def choose(self, kind: str) -> None:
-        """Choose a kind, if the list has it."""
+        """Choose a kind, at once or as soon as there is an image that has it."""
+        self.wanted = kind
         index = self.kinds.findData(kind)
         if index >= 0:
             self.kinds.setCurrentIndex(index)
@@ -87,12 +90,11 @@ class PartChoice(QWidget):
             }  # fmt: skip
         if [self.kinds.itemText(i) for i in range(self.kinds.count())] == list(texts.values()) and count == self._count:
             return
-        kind = self.kind
         with self._silent():
             self.kinds.clear()
             for each, text in texts.items():
                 self.kinds.addItem(text, each)
-            self.choose(kind if kind in texts else FRAME)
+            self.kinds.setCurrentIndex(self.kinds.findData(self.wanted if self.wanted in texts else FRAME))
             if count != self._count:
                 for box in (self.first, self.last):
                     box.setMaximum(max(count - 1, 0))
@@ -137,6 +139,10 @@ class PartChoice(QWidget):
         yield
         for blocker in blockers:
             blocker.unblock()
+
+    def _on_chosen(self) -> None:
+        self.wanted = self.kind
+        self._on_kind()
 
     def _on_kind(self) -> None:
         self.fields.setVisible(self.kind == SOME)

@@ -29,7 +29,7 @@ from blunet.widgets.diameter import DiameterBox
 from blunet.widgets.label_alignment import LabelAlignment
 from blunet.widgets.layer_list import LayerList
 from blunet.widgets.model_picker import ModelPicker
-from blunet.widgets.part_choice import ALL, VIEW, PartChoice
+from blunet.widgets.part_choice import ALL, FRAME, VIEW, PartChoice
 from blunet.widgets.preferences import read_memory
 from blunet.widgets.section import Section
 from blunet.widgets.segment_state import SegmentState
@@ -115,7 +115,7 @@ class SegmentForm(QWidget):
         self.batch_section = Section("Many files: a folder or a plate", lambda: self.batch)
         self.frames: FrameSource | None = None
         """The frames of the chosen layer; None if it cannot be segmented."""
-        self._stored = self._wants_all = False
+        self._stored = False
         self.track = TrackBox(viewer, self)
         self.track.hide()
         self.track_section = Section("Track the cells of a time-lapse", lambda: self.track)
@@ -185,7 +185,7 @@ class SegmentForm(QWidget):
         """Return what is remembered for the next session."""
         return {
             **{name: getattr(self.settings_state.settings, name) for name in REMEMBERED},
-            "all_frames": self.parts.kind == ALL,
+            "all_frames": self.parts.wanted == ALL,
             "measure": self.measured,
             "probability": self.wants_probability,
         }
@@ -198,8 +198,7 @@ class SegmentForm(QWidget):
                 self.settings_state.change(name, values[name])
                 if self.settings_state.problem:
                     self.settings_state.replace(before)
-        self._wants_all = bool(values.get("all_frames"))
-        self._show_state()
+        self.parts.choose(ALL if values.get("all_frames") else FRAME)
         self.measure_box.setChecked(bool(values.get("measure")))
         self.probability_box.setChecked(bool(values.get("probability")))
 
@@ -237,9 +236,6 @@ class SegmentForm(QWidget):
         self.part_title.setText(title)
         self.parts.kinds.setAccessibleName(title)
         self.parts.set_frames(state.frames, state.plural)
-        if self._wants_all and state.frames > 1:
-            self._wants_all = False
-            self.parts.choose(ALL)
         if not state.running:
             self._stored = self._fill_store()
         self._rows.setRowVisible(self.store, self._stored)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 from compressing import said
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from blunet.compression.presets import preset
 from blunet.compression.run_events import EpochDone, StepDone, StepStarted
@@ -179,6 +181,37 @@ def test_layers_with_too_few_labels_until_there_are_some(widget, qtbot, fields, 
     labels.data = np.zeros((3, 64, 64), np.uint8)
     qtbot.waitUntil(lambda: "no frame has labels" in said(widget), timeout=10_000)
     assert not widget.view.start_button.isEnabled()
+
+
+def test_what_is_painted_as_reviewed_is_what_is_learnt_from(widget, qtbot, fields, tmp_path):
+    form, viewer = widget.form, widget.viewer
+    form.run.set_text(str(tmp_path / "run"))
+    form.teacher.setCurrentText(SCRATCH)
+    form.state.replace(tiny())
+    form.source.setCurrentText(LAYERS)
+    assert not form.reviewed.button.isEnabled()  # there is nothing to mark
+    viewer.add_image(np.stack([field.image for field in fields]), name="Lapse", scale=(1, 0.5, 0.5))
+    cells = viewer.add_labels(np.stack([field.labels for field in fields]), name="Guessed", scale=(1, 0.5, 0.5))
+    qtbot.waitUntil(lambda: "3 of 3 frames have labels" in said(widget), timeout=10_000)
+    QTest.mouseClick(form.reviewed.button, Qt.MouseButton.LeftButton)
+    marked = viewer.layers["Reviewed"]
+    assert (form.reviewed.layer, form.labels.layer, viewer.layers.selection.active) == (marked, cells, marked)
+    assert (marked.mode, marked.selected_label) == ("paint", 1)
+    np.testing.assert_array_equal(marked.scale, cells.scale)
+    qtbot.waitUntil(lambda: "no frame was reviewed" in said(widget), timeout=10_000)
+    marked.data[0], marked.data[2, :, :40] = 1, 1
+    marked.paint((2, 50, 50), 1)
+    qtbot.waitUntil(lambda: "2 of 3 frames were reviewed" in said(widget), timeout=10_000)
+    assert "of the images in part" in said(widget)
+    QTest.mouseClick(widget.view.start_button, Qt.MouseButton.LeftButton)
+    written = tmp_path / "run data" / "reviewed"
+    qtbot.waitUntil(lambda: written.is_dir() and len(list(written.glob("*.tif"))) == 2, timeout=30_000)
+    assert not form.reviewed.isEnabled()
+    widget.cancel()
+    qtbot.waitUntil(lambda: not widget.busy, timeout=60_000)
+    assert np.array_equal(tifffile.imread(written / "frame_0003.tif"), marked.data[2])
+    viewer.layers.remove(marked)
+    assert form.reviewed.layer is None
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from blunet.widgets.layer_facts import frames_of
 from blunet.widgets.layer_list import LayerList, keep_narrow
 from blunet.widgets.path_box import PathBox
 from blunet.widgets.preferences import name_run_folder, read_recent_runs
+from blunet.widgets.reviewed_box import ReviewedBox, marks_reviewed
 from blunet.widgets.section import Section
 from blunet.widgets.settings_state import SettingsState
 from blunet.widgets.text import make_remark_label
@@ -70,9 +71,13 @@ class CompressForm(QWidget):
             "The folder holds 'images' and 'masks' with files of equal names, or files x.tif beside files x_mask.tif."
         )
         self.annotations = Section("Import annotations of another program", lambda: self._make_annotation_box(viewer))
-        self.image, self.labels = LayerList(viewer, Image), LayerList(viewer, Labels, own=True)
+        self.image = LayerList(viewer, Image)
+        self.labels = LayerList(viewer, Labels, own=True, wanted=lambda layer: not marks_reviewed(layer))
+        self.reviewed = ReviewedBox(viewer)
         self.image.setToolTip("A time-lapse (T, Y, X), or single images that were opened as one.")
         self.labels.setToolTip("Labels of the same shape. Frames without labels are not used.")
+        self.labels.changed.connect(lambda: self.reviewed.offer(self.labels.layer))
+        self.reviewed.offer(self.labels.layer)
         self.teacher = QComboBox()
         self.teacher.addItems([SIMULATED, SCRATCH, FILE])
         self.teacher.setToolTip("The U-Net that the small network learns from. It learns faster if it has seen cells.")
@@ -111,7 +116,7 @@ class CompressForm(QWidget):
         self.teacher.currentIndexChanged.connect(self._on_choice)
         self.preset.activated.connect(self._on_preset)
         self.state.changed.connect(self._on_settings)
-        for box in (self.folder, self.image, self.labels, self.teacher_file):
+        for box in (self.folder, self.image, self.labels, self.reviewed, self.teacher_file):
             box.changed.connect(self.data_changed)
         self.run.changed.connect(self.run_changed)
         self._on_choice()
@@ -121,8 +126,8 @@ class CompressForm(QWidget):
         """Whether the data are layers."""
         return bool(self.source.currentText() == LAYERS)
 
-    def layers(self) -> tuple[Any, Any]:
-        """Return the values of the chosen image and of its labels, both (T, Y, X).
+    def layers(self) -> tuple[Any, Any, Any | None]:
+        """Return the values of the chosen image, of its labels and of what was reviewed, all (T, Y, X).
 
         Raises
         ------
@@ -139,7 +144,7 @@ class CompressForm(QWidget):
                 f"'{labels.name}' has the shape {tuple(truth.shape)} and '{image.name}' {tuple(data.shape)}: choose "
                 "labels that were made on this image."
             )
-        return data, truth
+        return data, truth, self.reviewed.values()
 
     def teacher_name(self) -> str:
         """Return the teacher as a request names it.
@@ -204,8 +209,8 @@ class CompressForm(QWidget):
     def set_editable(self, editable: bool) -> None:
         """Enable or disable what cannot be changed while a run goes on."""
         for widget in (
-            self.source, self.folder, self.image, self.labels, self.teacher, self.teacher_file, self.preset, self.run,
-            self.name, self.load_button,
+            self.source, self.folder, self.image, self.labels, self.reviewed, self.teacher, self.teacher_file,
+            self.preset, self.run, self.name, self.load_button,
         ):  # fmt: skip
             widget.setEnabled(editable)
         for section in (self.annotations, *self.sections):
@@ -218,6 +223,7 @@ class CompressForm(QWidget):
             (self.annotations, not layers),
             (self.image, layers),
             (self.labels, layers),
+            (self.reviewed, layers),
             (self.teacher_file, self.teacher.currentText() == FILE),
         ):
             self._rows.setRowVisible(field, shown)
@@ -250,6 +256,7 @@ class CompressForm(QWidget):
             (None, self.annotations),
             ("Image", self.image),
             ("Labels", self.labels),
+            ("Reviewed", self.reviewed),
             ("Teacher", self.teacher),
             ("File", self.teacher_file),
             (None, self.teacher_remark),

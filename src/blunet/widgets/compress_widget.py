@@ -151,7 +151,8 @@ class CompressWidget(DockContent):
 
         def make(token: CancelToken) -> Iterable[Any]:
             if layers is not None:
-                yield from write_pairs(*layers, folder, token)
+                image, labels, reviewed = layers
+                yield from write_pairs(image, labels, folder, token, reviewed)
             try:
                 yield from compress(request, token, grace=GRACE, kill=kill)
             except ChildError as e:

@@ -49,7 +49,7 @@ class DataCheck(QObject):
         self._timer.setInterval(DELAY)
         self._timer.timeout.connect(self._check)
         form.data_changed.connect(self.check_soon)
-        for layers in (form.image, form.labels):
+        for layers in (form.image, form.labels, form.reviewed):
             layers.changed.connect(self._watch_layers)
         self._watch_layers()
 
@@ -91,8 +91,10 @@ class DataCheck(QObject):
         crop, split = settings.largest_crop(teacher), settings.split
         folder = self._pairs_written() if form.from_layers else expand_user(form.folder.text)
         if folder is None:
-            image, labels = form.layers()
-            return lambda token: _with_cost(check_layers(image, labels, crop, split, token), settings, teacher)
+            image, labels, reviewed = form.layers()
+            return lambda token: _with_cost(
+                check_layers(image, labels, crop, split, token, reviewed), settings, teacher
+            )
         return lambda _: _with_cost(check_data(folder, crop, split), settings, teacher)
 
     def _on_checked(self, found: tuple[Checked, RunCost] | InputError) -> None:
@@ -108,7 +110,11 @@ class DataCheck(QObject):
         for layer in self._watched:
             for emitter in _emitters(layer):
                 emitter.disconnect(self._on_values)
-        self._watched = [layer for layer in (self._form.image.layer, self._form.labels.layer) if layer is not None]
+        self._watched = [
+            layer
+            for layer in (self._form.image.layer, self._form.labels.layer, self._form.reviewed.layer)
+            if layer is not None
+        ]
         for layer in self._watched:
             for emitter in _emitters(layer):
                 emitter.connect(self._on_values)

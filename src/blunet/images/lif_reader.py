@@ -32,7 +32,7 @@ def open_planes(path: Path, position: int) -> Iterator[Callable[[int, int, int],
     from liffile import LifFile
 
     with LifFile(path) as file:
-        image = file.images[position]
+        image: Any = file.images[position]
         sizes = image.sizes
 
         def read(t: int, channel: int, z: int) -> NDArray[Any]:

@@ -75,8 +75,8 @@ def import_trackastra() -> Any:
         from trackastra.model import Trackastra
     except ImportError as e:
         raise InputError(
-            "The method trackastra needs its package, which is not installed: pip install trackastra; or use the "
-            "method assignment."
+            "The method trackastra needs its package, which is not installed: pip install "
+            "'napari-blunet[trackastra]'; or use the method assignment."
         ) from e
     return Trackastra
 

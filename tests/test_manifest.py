@@ -201,6 +201,6 @@ def test_preferences_have_defaults_that_mean_automatic(plugin: PluginManager) ->
 
     general = plugin.get_manifest("napari-blunet").contributions.configurations["general"].properties
     assert {name: value.default for name, value in general.items()} == {
-        "default_model": "", "threads": 0, "tile": TILE, "run_folder": "",
+        "default_model": "", "threads": 0, "tile": TILE, "memory": 0, "run_folder": "",
     }  # fmt: skip
     assert all(value.description for value in general.values())

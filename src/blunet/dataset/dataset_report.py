@@ -58,9 +58,10 @@ class DatasetReport:
         areas = [pair.shape[0] * pair.shape[1] for pair in self.pairs]
         known = [area * pair.reviewed_share for area, pair in zip(areas, self.pairs, strict=True)]
         mean = float(np.average(fractions, weights=known)) if any(known) else 0.0
-        partly = [pair for pair in self.pairs if pair.reviewed is not None]
+        partly = any(pair.reviewed is not None for pair in self.pairs)
+        in_part = sum(pair.reviewed_share < 1 for pair in self.pairs)
         reviewed = (
-            [f"Reviewed: {sum(known) / sum(areas):.1%} of the pixels; {len(partly)} of the images in part"]
+            [f"Reviewed: {sum(known) / sum(areas):.1%} of the pixels; {in_part} of the images in part"]
             if partly
             else []
         )

@@ -172,7 +172,7 @@ def test_missing_chunks_are_the_fill_value_and_damaged_ones_an_error(folder):
     chunk.unlink()
     result = run("x.zarr")
     assert result.exit_code == 0
-    assert result.stderr.count("lacks 1 of 30 chunks") == 1
+    assert result.stderr.count("lacks 1 of its 30 chunks") == 1
     assert not tifffile.imread("out/x_labels.tif")[32:64, 64:96].any()
     chunk.write_bytes(before[: len(before) // 2])
     shutil.rmtree("out")

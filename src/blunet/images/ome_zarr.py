@@ -98,24 +98,6 @@ class ZarrImage:
             return None
         return size.in_micrometres.x * self.pixel_size.x / self.pixel_size.in_micrometres.x
 
-    def describe_missing(self) -> str:
-        """Say in one sentence how many chunks of the finest level are not stored; empty if all are, or nobody knows."""
-        root = getattr(self.array.store_path.store, "root", None)
-        if root is None:
-            return ""
-        place = Path(root, self.array.store_path.path)
-        sides = self.array.shards or self.array.chunks  # several chunks may share a file
-        grid = [-(-length // side) for length, side in zip(self.array.shape, sides, strict=True)]
-        name = self.array.metadata.encode_chunk_key
-        missing = sum(not (place / name(index)).exists() for index in np.ndindex(*grid))
-        if not missing:
-            return ""
-        fill = self.array.fill_value
-        return (
-            f"'{self.path}' lacks {missing} of {math.prod(grid)} chunks: every pixel there counts as {fill}, the fill "
-            "value. Where that is not how the file was written, copy it again."
-        )
-
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values, in this machine's byte order."""

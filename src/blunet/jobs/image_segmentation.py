@@ -94,8 +94,6 @@ class ImageWork:
                     remarks.append(f"'{each.path}' is {what}: its labels are not written into {them}.")
                 if into is not None and each.zarr is not None:
                     check_labels(each.zarr, into)
-                if each.zarr is not None and (missing := each.zarr.describe_missing()):
-                    remarks.append(missing)
                 with Results(source, files, folder, keep_tables=into is not None) as results:
                     yield from _segment_frames(each.path, results, model, settings, cancel)
                     if _times_of(each) != before:

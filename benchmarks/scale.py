@@ -34,6 +34,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import tifffile
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -223,17 +224,26 @@ def number_on(labels: np.ndarray, block: int) -> np.ndarray:
 
 
 def join_at_faces(labels: np.ndarray, block: int) -> np.ndarray:
-    """Join the labels that touch across the borders of blocks, as distributed segmentation with cellpose does."""
+    """Join the labels that touch across the borders of blocks, as distributed segmentation with cellpose does.
+
+    Along a border, pixels within two of another label do not count.
+    """
     pairs = [np.zeros((2, 0), int)]
     for values in (labels, labels.T):
         for border in range(block, len(values), block):
-            above, below = values[border - 1], values[border]
+            above, below = shrink_along(values[border - 1]), shrink_along(values[border])
             both = (above > 0) & (below > 0)
             pairs.append(np.stack([above[both], below[both]]))
     a, b = np.concatenate(pairs, axis=1)
     count = int(labels.max()) + 1
     _, same = connected_components(coo_array((np.ones(a.size), (a, b)), shape=(count, count)), directed=False)
     return np.where(labels > 0, same[labels] + 1, 0)
+
+
+def shrink_along(line: np.ndarray) -> np.ndarray:
+    """Return the labels of a line of pixels, 0 where one of the two pixels to either side has another label."""
+    around = sliding_window_view(np.pad(line, 2, mode="edge"), 5)
+    return np.where((around == line[:, np.newaxis]).all(axis=1), line, 0)
 
 
 def describe_seams(title: str, whole: np.ndarray, found: np.ndarray, tasks: str) -> None:

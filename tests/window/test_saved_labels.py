@@ -110,7 +110,7 @@ def test_a_name_without_an_ending_gets_one(viewer, tmp_path):
     values = np.zeros((20, 30), np.int32)
     values[2:9, 3:8] = 1
     viewer.add_labels(values, name="Cells")
-    (writer,) = PluginManager.instance().get_manifest(PLUGIN).contributions.writers
+    writer, _ = PluginManager.instance().get_manifest(PLUGIN).contributions.writers
     (written,) = viewer.layers.save(str(tmp_path / "cells 1.5 h"), _writer=writer)
     assert written == str(tmp_path / "cells 1.5 h.tif")
     assert viewer.open(written, plugin="napari")

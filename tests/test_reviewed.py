@@ -149,7 +149,7 @@ def test_a_network_learns_from_the_reviewed_part_alone(field):
     for labels in (right, wrong):
         hidden = hide_unreviewed(labels, region)
         trained = build_network(settings, seed=1)
-        task = make_segmentation_task(trained, [replace(field, labels=hidden)], settings, STEP)
+        task = make_segmentation_task(trained, [replace(field, labels=hidden)], settings, STEP, partly=True)
         trained.compile(optimizer="sgd", loss=task.loss)
         crops = Crops([[replace(field, labels=hidden)]], 128, 1, AugmentationSettings.none(), seed=1)
         batch = crops.draw_batch(0)

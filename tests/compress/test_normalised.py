@@ -81,7 +81,7 @@ def test_stopped_and_resumed_it_ends_with_the_same_weights(run, data, tmp_path):
 
 
 def test_masks_of_foreground_only_leave_the_distance_map_out(data, tmp_path):
-    for file in data.iterdir():
+    for file in data.glob("*.tif"):
         values = tifffile.imread(file)
         tifffile.imwrite(tmp_path / file.name, (values > 0).astype(np.uint8) if "mask" in file.name else values)
     settings = normalised(only("transfer"))

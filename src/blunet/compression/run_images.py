@@ -12,6 +12,7 @@ from blunet.compression.run_events import Event, Note
 from blunet.compression.steps import STEPS
 from blunet.dataset.crops import Crops
 from blunet.dataset.fields import Field, crop_for_validation, prepare_for_training, read_field, simulate_fields
+from blunet.dataset.reviewed import NOT_REVIEWED
 from blunet.images.normalisation import normalise
 from blunet.simulation.dic_fields import simulate_images
 
@@ -33,12 +34,15 @@ class RunImages:
         fields follow, whole.
     held_out : list of DicField
         The held-out simulated fields before normalisation.
+    partly : bool
+        Whether some pixels of the training images were not reviewed.
     """
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
         settings, normalisation = context.settings, context.info.normalisation
         self._training = [self._prepare(read_field(pair, normalisation)) for pair in context.data.training]
+        self.partly = any((field.labels == NOT_REVIEWED).any() for field in self._training)
         self._simulated: dict[int, list[Field]] = {}
         files = [read_field(pair, normalisation) for pair in context.data.validation]
         self.validation = [crop_for_validation(field, settings.validation_size) for field in files]

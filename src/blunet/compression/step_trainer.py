@@ -49,7 +49,13 @@ class StepTrainer:
         settings = self._context.settings
         target = settings.network(STEPS[step].network)
         task = make_segmentation_task(
-            network, self._images.validation, target, settings.step(step), pretrained=pretrained, student=student
+            network,
+            self._images.validation,
+            target,
+            settings.step(step),
+            pretrained=pretrained,
+            student=student,
+            partly=self._images.partly,
         )
         return (yield from self.train(step, network, task))
 

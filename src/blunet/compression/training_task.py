@@ -78,6 +78,7 @@ def make_segmentation_task(
     *,
     pretrained: bool = False,
     student: keras.Model | None = None,
+    partly: bool = False,
 ) -> Task:
     """Return the task of training a network on masks.
 
@@ -93,11 +94,14 @@ def make_segmentation_task(
         As in `Task`.
     student : keras.Model, optional
         The network whose answer is mixed into the truth, as ``settings.soft`` says.
+    partly : bool
+        Whether some pixels were not reviewed. Keras' own loss, which its files name, knows none of these.
     """
     if len(target.maps) > 1:
         loss: Any = maps_loss
     else:
-        loss = cross_entropy if settings.loss == "bce" else cross_entropy_and_dice
+        entropy: Any = cross_entropy if partly else "binary_crossentropy"
+        loss = entropy if settings.loss == "bce" else cross_entropy_and_dice
     soft = settings.soft if student is not None else 0.0
 
     def make_targets(batch: Batch) -> NDArray[np.float32]:

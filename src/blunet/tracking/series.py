@@ -63,14 +63,23 @@ def measure_speed(tracks: Tracks, size: PixelSize | None = None, interval: float
     Series
         In µm/min, or with px or frames where they are not known. NaN in the first frame of a track.
     """
-    sides = (1.0, 1.0) if size is None else (size.in_micrometres.y, size.in_micrometres.x)
-    steps = np.diff(tracks.centre, axis=0, prepend=np.nan) * sides
     frames = np.diff(tracks.frame, prepend=0).astype(float)
     minutes = 1.0 if interval is None else interval / 60
-    follows = np.diff(tracks.track, prepend=0) == 0
-    speed = np.full(tracks.track.size, np.nan)
-    speed[follows] = np.hypot(*steps[follows].T) / (frames[follows] * minutes)
+    speed = measure_steps(tracks, size).values / (frames * minutes)
     return Series(f"{'px' if size is None else 'µm'}/{'frame' if interval is None else 'min'}", speed)
+
+
+def measure_steps(tracks: Tracks, size: PixelSize | None = None) -> Series:
+    """Return the distance of each row from the row before of the same track, in µm or, without a size, in pixels.
+
+    NaN in the first frame of a track.
+    """
+    sides = (1.0, 1.0) if size is None else (size.in_micrometres.y, size.in_micrometres.x)
+    place = tracks.centre * sides
+    steps = np.full(tracks.track.size, np.nan)
+    follows = np.flatnonzero(np.diff(tracks.track) == 0) + 1
+    steps[follows] = np.linalg.norm(place[follows] - place[follows - 1], axis=1)
+    return Series("px" if size is None else "µm", steps)
 
 
 def summarise_by_frame(tracks: Tracks, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blunet.images.pixel_size import PixelSize
+from blunet.tracking.series import measure_area, measure_speed, measure_steps
 from blunet.tracking.tracks import Tracks
 
 #: Names of the columns that hold words; the others hold numbers.
@@ -45,10 +46,6 @@ def tabulate_objects(
     height, width, unit = _scale(pixel_size)
     generations = tracks.generations
     place = tracks.centre * [height, width]
-    step = np.full(tracks.track.size, np.nan)
-    follows = np.flatnonzero(np.diff(tracks.track) == 0) + 1
-    step[follows] = np.linalg.norm(place[follows] - place[follows - 1], axis=1)
-    elapsed = np.diff(tracks.frame, prepend=0).astype(float)
     mended = {(mend.track, mend.frame): mend.flaw for mend in tracks.mended}
     each = list(zip(tracks.track.tolist(), tracks.frame.tolist(), strict=True))
     table: dict[str, NDArray[Any]] = {"track": tracks.track, "frame": tracks.frame}
@@ -57,10 +54,10 @@ def tabulate_objects(
     return table | {
         "parent": np.array([tracks.parents.get(track, 0) for track, _ in each], np.int64),
         "generation": np.array([generations[track] for track, _ in each], np.int64),
-        f"area_{unit}2": tracks.area * (height * width),
+        f"area_{unit}2": measure_area(tracks, pixel_size).values,
         f"centroid_y_{unit}": place[:, 0],
         f"centroid_x_{unit}": place[:, 1],
-        f"speed_{_speed_unit(unit, interval)}": step / (elapsed * _minutes(interval)),
+        f"speed_{_speed_unit(unit, interval)}": measure_speed(tracks, pixel_size, interval).values,
         "mended": np.array([mended.get(key, "") for key in each], dtype=object),
         **{f"bbox_{side}_px": tracks.box[:, i] for i, side in enumerate(("top", "left", "bottom", "right"))},
     }
@@ -96,9 +93,7 @@ def tabulate_tracks(
     place = tracks.centre * [height, width]
     first, last, numbers = tracks.first, tracks.last, tracks.numbers
     begin, end = tracks.frame[first], tracks.frame[last]
-    steps = np.zeros(tracks.track.size)
-    follows = np.flatnonzero(np.diff(tracks.track) == 0) + 1
-    steps[follows] = np.linalg.norm(place[follows] - place[follows - 1], axis=1)
+    steps = np.nan_to_num(measure_steps(tracks, pixel_size).values)
     path = np.add.reduceat(steps, first) if first.size else np.zeros(0)
     lasting = np.where(end > begin, (end - begin) * minutes, np.nan)
     children, generations = tracks.children, tracks.generations

@@ -16,7 +16,7 @@ from blunet.architecture import NetworkSettings, count_parameters
 from blunet.compression.report import FileFigures, ImageFigures, StageFigures
 from blunet.compression.report_pictures import draw_foreground
 from blunet.dataset.pairs import Pair
-from blunet.dataset.reviewed import find_reviewed, read_pair_labels
+from blunet.dataset.reviewed import keep_reviewed, read_pair_labels
 from blunet.evaluation.metrics import average_precisions, iou
 from blunet.evaluation.scores import Scores, average_scores, score
 from blunet.images.frame_source import read_image
@@ -99,7 +99,7 @@ def score_stage(
     with _open_temporary(folder) as file:
         ious = []
         for maps, truth in predict_all():
-            ious.append(_score_thresholds(maps[0], truth))
+            ious.append(score_thresholds(maps[0], truth))
             np.save(file, maps)
         thresholds = find_good_thresholds(ious) if has_distance(model.settings) else (choose_threshold(ious),)
         file.seek(0)
@@ -114,7 +114,7 @@ def score_stage(
         for pair, truth in zip(validation, _truths(validation), strict=True):
             maps = np.load(file)
             rows.append((pair.name, _score_maps(maps, model.settings, threshold, splitting, truth)))
-            pictures[pair.name] = draw_foreground((maps[0] > threshold) & find_reviewed(truth), truth > 0)
+            pictures[pair.name] = draw_foreground(keep_reviewed(maps[0] > threshold, truth), truth > 0)
     tested = []
     for pair in test:
         maps, truth = predict(pair)
@@ -201,10 +201,9 @@ def _open_temporary(folder: Path | None) -> IO[bytes]:
     return tempfile.SpooledTemporaryFile(HELD_BYTES, dir=None if folder is None else str(folder))
 
 
-def _score_thresholds(probability: NDArray[np.float32], truth: NDArray[np.int32]) -> list[float]:
+def score_thresholds(probability: NDArray[np.float32], truth: NDArray[np.int32]) -> list[float]:
     """Return the IoU of the foreground at each of `THRESHOLDS`."""
-    known = find_reviewed(truth)
-    return [iou(truth > 0, (probability > threshold) & known) for threshold in THRESHOLDS]
+    return [iou(truth > 0, keep_reviewed(probability > threshold, truth)) for threshold in THRESHOLDS]
 
 
 def _score_splittings(
@@ -213,9 +212,8 @@ def _score_splittings(
     """Return the mean average precision of the objects at each of `SPLITTINGS`; the basins are found once."""
     basins = find_basins(maps[0] > threshold, _distance(maps, settings))
     found = (remove_small_objects(join_basins(basins, splitting), DEFAULTS.min_size) for splitting in SPLITTINGS)
-    known = find_reviewed(truth)
-    truth = np.maximum(truth, 0)
-    return [float(np.mean(average_precisions(truth, np.where(known, labels, 0)))) for labels in found]
+    cells = np.maximum(truth, 0)
+    return [float(np.mean(average_precisions(cells, keep_reviewed(labels, truth)))) for labels in found]
 
 
 def _score_maps(

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from blunet.architecture import NetworkSettings
 from blunet.compression.compression_settings import StepSettings
-from blunet.compression.scoring import THRESHOLDS
+from blunet.compression.scoring import THRESHOLDS, score_thresholds
 from blunet.dataset.crops import Batch
 from blunet.dataset.fields import Field
-from blunet.dataset.reviewed import NOT_REVIEWED, find_reviewed
+from blunet.dataset.reviewed import NOT_REVIEWED, find_reviewed, keep_reviewed
+from blunet.dataset.targets import stack_targets
 from blunet.evaluation.metrics import iou
 from blunet.evaluation.scores import score
 from blunet.networks.keras_file import run_network
@@ -179,7 +180,7 @@ def validate(network: keras.Model, validation: Sequence[Field], multiple: int) -
         truth, known = field.labels > 0, find_reviewed(field.labels)
         likelihood = np.clip(np.where(truth, p, 1 - p), 1e-7, 1)
         losses.append(float(-np.log(likelihood).mean(where=known)) if known.any() else 0.0)
-        ious.append(iou(truth, (p > 0.5) & known))
+        ious.append(iou(truth, keep_reviewed(p > 0.5, field.labels)))
         mask = p > 0.5 if mask is None else mask
     return Validation(float(np.mean(losses)), float(np.mean(ious)), mask)
 
@@ -199,25 +200,11 @@ def validate_objects(
     function = keras.losses.get(loss)
     for field in validation:
         maps = run_network(network, field.image, target.multiple)
-        truths = [(field.labels > 0).astype(np.float32)]
-        if field.distance is not None:
-            truths.append(field.distance)
-        of_field = np.stack(truths, axis=-1)
-        of_field[~find_reviewed(field.labels)] = NOT_REVIEWED
-        of_pixels = function(of_field[None], np.moveaxis(maps, 0, -1)[None])
+        of_pixels = function(stack_targets(field.labels, field.distance)[None], np.moveaxis(maps, 0, -1)[None])
         losses.append(float(np.mean(ops.convert_to_numpy(of_pixels))))
         found.append(maps)
-    ious = {
-        t: float(
-            np.mean(
-                [
-                    iou(f.labels > 0, (m[0] > t) & find_reviewed(f.labels))
-                    for f, m in zip(validation, found, strict=True)
-                ]
-            )
-        )
-        for t in THRESHOLDS
-    }
+    of_fields = [score_thresholds(maps[0], field.labels) for field, maps in zip(validation, found, strict=True)]
+    ious = dict(zip(THRESHOLDS, np.mean(of_fields, axis=0).tolist(), strict=True))
     threshold = max(THRESHOLDS, key=lambda t: (ious[t], -abs(t - 0.5)))
     precision = [
         score(maps[0], field.labels, threshold, distance=maps[1] if len(maps) > 1 else None).map

@@ -14,7 +14,7 @@ from blunet.dataset.augmentation import Planes, augment, crop_at_random
 from blunet.dataset.augmentation_settings import AugmentationSettings
 from blunet.dataset.border_weights import compute_border_weights
 from blunet.dataset.fields import Field
-from blunet.dataset.reviewed import NOT_REVIEWED, find_reviewed
+from blunet.dataset.targets import stack_targets
 
 #: Batches that are drawn ahead of the one that is trained on.
 PREFETCHED_BATCHES = 4
@@ -76,14 +76,10 @@ class Crops:
         """Return batch `index`."""
         crops = [self._draw_crop(np.random.default_rng([self.seed, index, n])) for n in range(self.batch)]
         labels = np.stack([crop.labels for crop in crops])
-        truths = [(labels > 0).astype(np.float32)]
         distances = [crop.distance for crop in crops if crop.distance is not None]
-        if len(distances) == len(crops):
-            truths.append(np.stack(distances))
+        truths = stack_targets(labels, np.stack(distances) if len(distances) == len(crops) else None)
         images = np.stack([crop.image for crop in crops])
-        truth = np.stack(truths, axis=-1)
-        truth[~find_reviewed(labels)] = NOT_REVIEWED
-        return Batch(images[..., None], truth, self._compute_weights(np.maximum(labels, 0)))
+        return Batch(images[..., None], truths, self._compute_weights(np.maximum(labels, 0)))
 
     def draw_batches(self, first: int, last: int) -> Iterator[Batch]:
         """Yield the batches from `first` up to but not including `last`; a thread draws them ahead."""

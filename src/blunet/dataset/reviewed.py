@@ -92,6 +92,11 @@ def read_pair_labels(pair: Pair, shape: tuple[int, int] | None = None) -> NDArra
     return read_pair_truth(pair, shape).labels
 
 
+def keep_reviewed(values: NDArray[Any], truth: NDArray[np.integer[Any]]) -> NDArray[Any]:
+    """Return foreground or labels (Y, X) that are 0 where the truth (Y, X) is `NOT_REVIEWED`."""
+    return np.where(find_reviewed(truth), values, np.zeros((), values.dtype))
+
+
 def find_reviewed(labels: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
     """Return where (Y, X) it is known what the pixels are."""
     return np.asarray(labels != NOT_REVIEWED)

@@ -7,7 +7,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blunet.dataset.reviewed import NOT_REVIEWED, find_reviewed
 from blunet.errors import InputError
+
+
+def stack_targets(labels: NDArray[np.int32], distance: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Return what a network learns of one image or of a batch.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (..., Y, X), int32
+    distance : ndarray of the same shape, float32, or None
+        The distance map, where it is learnt.
+
+    Returns
+    -------
+    ndarray of shape (..., Y, X, K), float32
+        The foreground, 0 or 1, and behind it the distance map. Both are `NOT_REVIEWED` where nothing is known.
+    """
+    foreground = (labels > 0).astype(np.float32)
+    targets = np.stack([foreground] if distance is None else [foreground, distance], axis=-1)
+    targets[~find_reviewed(labels)] = NOT_REVIEWED
+    return targets
 
 
 def compute_distance_map(labels: NDArray[np.integer[Any]]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blunet.dataset.mask_doubts import Doubt
 from blunet.dataset.pairs import Pair
-from blunet.dataset.reviewed import NOT_REVIEWED, find_reviewed, read_pair_labels, read_pair_truth
+from blunet.dataset.reviewed import NOT_REVIEWED, keep_reviewed, read_pair_labels, read_pair_truth
 from blunet.errors import InputError, naming_errors
 from blunet.evaluation.metrics import CellCounts, ObjectOverlaps, f1, iou
 from blunet.images.frame_source import FrameSource
@@ -67,8 +67,8 @@ def score_labels(
     Pixels that are `NOT_REVIEWED` in the truth do not count, and objects end where these begin.
     """
     if (truth == NOT_REVIEWED).any():
-        known = find_reviewed(truth)
-        foreground, labels, truth = foreground & known, np.where(known, labels, 0), np.maximum(truth, 0)
+        foreground, labels = keep_reviewed(foreground, truth), keep_reviewed(labels, truth)
+        truth = np.maximum(truth, 0)
     overlaps = ObjectOverlaps(truth, labels)
     precisions = overlaps.average_precisions()
     return Scores(
